@@ -1,0 +1,22 @@
+"""The one place that reads the clock. Everything else takes a `Clock` as an argument."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], int]
+"""Returns the wall clock as nanoseconds since 1970-01-01T00:00:00Z."""
+
+NS = 1_000_000_000
+"""Nanoseconds in a second."""
+
+
+def wall_ns() -> int:
+    """Return the wall clock in nanoseconds since 1970 (UTC)."""
+    return time.time_ns()
+
+
+def monotonic() -> float:
+    """Return seconds on a clock that never jumps; only differences mean anything."""
+    return time.monotonic()
