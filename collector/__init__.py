@@ -1,0 +1,1 @@
+"""The central collector: receives from every edge, keeps the registry, answers questions."""

@@ -1,0 +1,1 @@
+"""The profile language: schema, compiler, codecs and the catalogue that ships."""

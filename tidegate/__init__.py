@@ -1,0 +1,1 @@
+"""The one command: command line, demo, doctor. Thin: every command is a few lines over a call."""
