@@ -1,0 +1,84 @@
+"""What a codec is given, what it gives back, and how a wrong specification is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Values = dict[str, Any]
+"""Decoded values by name. A value is a number, bool, string, nested ``Values`` or a list of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known about a message beside its bytes.
+
+    Attributes:
+        captures: ``{named}`` parts of the topic or path, and what the envelope added.
+        received: When the edge took it in, nanoseconds since 1970 (UTC).
+        content_format: CoAP Content-Format, or None.
+        fport: LoRaWAN port, or None.
+    """
+
+    captures: Mapping[str, str] = field(default_factory=dict)
+    received: int = 0
+    content_format: int | None = None
+    fport: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """The values of one SenML pack that share a device and an instant.
+
+    Attributes:
+        device: The name's part before the value's own name; None when there is none.
+        time_ns: Nanoseconds since 1970 (UTC), relative times already added to the receive time;
+            None means "now", as a record without time says.
+        values: Own name to value. A record's sum is ``<name>#sum`` ("#" cannot be in a name).
+        units: Own name to the unit as sent (SenML names: ``Cel``, ``%RH``, ``m/s``).
+    """
+
+    device: str | None
+    time_ns: int | None
+    values: Values
+    units: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A network server's message, unwrapped.
+
+    Attributes:
+        payload: The device's own bytes, or the decoded object when no bytes were sent.
+        device: The server's name for the device (an EUI in lower case), or None.
+        time: When the server says it was received, RFC 3339 text, or None.
+        fport: LoRaWAN port, or None.
+        captures: Further names for templates: ``app``, ``device_name`` where known.
+        decoded: The server's own decoding, whether bytes were sent as well or not.
+    """
+
+    payload: bytes | object
+    device: str | None = None
+    time: str | None = None
+    fport: int | None = None
+    captures: dict[str, str] = field(default_factory=dict)
+    decoded: object = None
+
+
+Decode = Callable[[object, Context], "Values | list[Packet]"]
+"""Decodes one message (bytes, or an object already parsed); raises `PayloadError`, nothing else."""
+
+
+class SpecError(Exception):
+    """A codec's specification is wrong.
+
+    Attributes:
+        path: Where, counted from the ``decode`` list, for example ``(0, "struct", "fields", 2)``.
+        message: What was expected and what was found.
+    """
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(f"{'.'.join(map(str, path))}: {message}")
+        self.path = path
+        self.message = message
