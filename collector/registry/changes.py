@@ -1,0 +1,212 @@
+"""Fold a batch of records into what each registry row becomes. Pure: no database, no clock.
+
+Replays and late data change nothing that is newer: every value carries the time it is true for,
+and counts carry the sequence number of the last record they include.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway_core.model import (
+    Alarm,
+    Batch,
+    FeedHealth,
+    Listed,
+    Loss,
+    Reading,
+    Record,
+    SystemHealth,
+)
+
+Row = dict[str, Any]
+Key = tuple[str, ...]
+
+TABLE_OF = {"device": "devices", "feed": "feeds", "system": "systems"}
+
+
+def touched(batch: Batch) -> dict[str, set[Key]]:
+    """Return table name -> keys of the rows that ``batch`` speaks about."""
+    found: dict[str, set[Key]] = {
+        name: set() for name in ("devices", "feeds", "systems", "edges", "alarms")
+    }
+    for record in batch.records:
+        found["edges"].add((record.edge,))
+        match record:
+            case Reading():
+                found["devices"].add((record.edge, record.device))
+            case FeedHealth():
+                found["feeds"].add((record.edge, record.feed))
+            case SystemHealth():
+                found["systems"].add((record.edge, record.system))
+            case Listed():
+                found[TABLE_OF[record.kind]].add((record.edge, record.id))
+            case Alarm():
+                found["alarms"].add((record.edge, record.device, record.rule))
+                if record.rule == "silence":
+                    found["devices"].add((record.edge, record.device))
+            case Loss():
+                pass
+    return found
+
+
+@dataclass(slots=True)
+class Changes:
+    """The rows as they stand, changed in place by `take`.
+
+    Attributes:
+        rows: Table name -> key -> row; holds every row that the batch touches and that exists.
+    """
+
+    rows: dict[str, dict[Key, Row]] = field(default_factory=dict)
+
+    def take(self, batch: Batch) -> None:
+        """Fold every record of ``batch`` into its row, making the row where there is none."""
+        for offset, record in enumerate(batch.records):
+            seq = batch.first + offset
+            self._edge(record, seq)
+            match record:
+                case Reading():
+                    self._reading(record, seq)
+                case FeedHealth():
+                    self._health("feeds", record.feed, record)
+                case SystemHealth():
+                    self._health("systems", record.system, record)
+                case Listed():
+                    self._listed(record)
+                case Alarm():
+                    self._alarm(record)
+                case Loss():
+                    pass
+
+    def _row(self, table: str, key: Key, blank: Mapping[str, Any]) -> Row:
+        rows = self.rows.setdefault(table, {})
+        row = rows.get(key)
+        if row is None:
+            names = {"edges": ("id",), "alarms": ("edge", "device", "rule")}
+            row = dict(zip(names.get(table, ("edge", "id")), key, strict=True)) | dict(blank)
+            rows[key] = row
+        return row
+
+    def _edge(self, record: Record, seq: int) -> None:
+        row = self._row("edges", (record.edge,), _BLANK_EDGE)
+        if seq <= row["seq"]:
+            return
+        row["seq"] = seq
+        row["records"] += 1
+        row["first_seen"] = row["first_seen"] or record.time
+        row["last_record"] = max(row["last_record"] or 0, record.time)
+        if isinstance(record, Loss):
+            row["lost"] += record.last - record.first + 1
+
+    def _reading(self, reading: Reading, seq: int) -> None:
+        row = self._row("devices", (reading.edge, reading.device), blank_device())
+        row["profile"] = row["profile"] or reading.profile
+        row["first_seen"] = min(row["first_seen"] or reading.received, reading.received)
+        latest = row["latest"].setdefault(reading.measurement, {})
+        for name, value in reading.fields.items():
+            known = latest.get(name)
+            if known is None or known[1] <= reading.time:
+                latest[name] = [value, reading.time]
+        if seq > row["seq"]:
+            row["seq"] = seq
+            row["readings"] += 1
+        if reading.received >= (row["last_seen"] or 0):
+            row["last_seen"] = reading.received
+            if reading.received > (row["since"] or 0):
+                row["silent"] = False
+                _settle_device(row, reading.received)
+
+    def _health(self, table: str, name: str, health: FeedHealth | SystemHealth) -> None:
+        row = self._row(table, (health.edge, name), _BLANK_HEALTH)
+        if health.time < (row["judged"] or 0):
+            return
+        if row["state"] != health.state:
+            row |= {"state": health.state, "since": health.time}
+        row |= {
+            "judged": health.time,
+            "faults": list(health.faults),
+            "rtt_ms": health.rtt_ms,
+            "checks": health.checks,
+            "failures": health.failures,
+        }
+
+    def _listed(self, listed: Listed) -> None:
+        blank = blank_device() if listed.kind == "device" else _BLANK_HEALTH
+        row = self._row(TABLE_OF[listed.kind], (listed.edge, listed.id), blank)
+        row["name"] = listed.name or row["name"]
+        row["area"] = listed.area or row["area"]
+        if listed.lat is not None:
+            row |= {"lat": listed.lat, "lon": listed.lon}
+        if listed.kind != "device":
+            return
+        row["profile"] = listed.profile or row["profile"]
+        if listed.online is not None and listed.time >= (row["since"] or 0):
+            row["online"] = listed.online
+            _settle_device(row, listed.time)
+
+    def _alarm(self, alarm: Alarm) -> None:
+        key = (alarm.edge, alarm.device, alarm.rule)
+        row = self._row("alarms", key, {"time": 0})
+        if alarm.time < row["time"]:
+            return
+        row |= {
+            "profile": alarm.profile,
+            "severity": alarm.severity,
+            "state": alarm.state,
+            "time": alarm.time,
+            "text": alarm.text,
+        }
+        if alarm.rule == "silence" and alarm.profile not in {"camera", "system"}:
+            device = self._row("devices", key[:2], blank_device())
+            if alarm.time >= (device["since"] or 0):
+                device["silent"] = alarm.state == "raised"
+                _settle_device(device, alarm.time)
+
+
+_BLANK_EDGE: Row = {"first_seen": None, "last_record": None, "records": 0, "lost": 0, "seq": 0}
+_BLANK_NAMED: Row = {
+    "name": "",
+    "area": "",
+    "lat": None,
+    "lon": None,
+    "state": "unknown",
+    "since": None,
+}
+_BLANK_HEALTH: Row = _BLANK_NAMED | {
+    "faults": [],
+    "rtt_ms": None,
+    "judged": None,
+    "checks": 0,
+    "failures": 0,
+}
+
+
+def blank_device() -> Row:
+    """Return the row of a device that is known by name and nothing else."""
+    return _BLANK_NAMED | {
+        "profile": "",
+        "online": None,
+        "silent": False,
+        "first_seen": None,
+        "last_seen": None,
+        "readings": 0,
+        "latest": {},
+        "seq": 0,
+    }
+
+
+def _settle_device(row: Row, time: int) -> None:
+    """Set ``state`` from what is known; unknown stays unknown until something was said."""
+    if row["online"] is False:
+        state = "offline"
+    elif row["silent"]:
+        state = "silent"
+    elif row["last_seen"] or row["online"]:
+        state = "online"
+    else:
+        state = "unknown"
+    if state != row["state"]:
+        row |= {"state": state, "since": time}

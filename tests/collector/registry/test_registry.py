@@ -1,0 +1,209 @@
+"""The registry holds what each thing was last known to be; replays and late data change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.registry.changes import Changes, touched
+from collector.registry.registry import Filter, Registry, open_registry
+from gateway_core.errors import PayloadError, Unavailable
+from gateway_core.model import Alarm, Batch, FeedHealth, Listed, Loss, Reading, Record
+
+
+def reading(device: str, time: int, **fields: float) -> Reading:
+    return Reading("e1", device, "tidegate/env-sensor", "env", time, time, dict(fields))
+
+
+def silence(device: str, time: int, state: str) -> Alarm:
+    return Alarm("e1", device, "tidegate/env-sensor", "silence", "major", state, time)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of our own on a free loopback port."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+    data = tmp_path_factory.mktemp("pg")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    shutil.chown(data, "postgres", "postgres")
+    data.parent.chmod(0o755)
+    for parent in list(data.parents)[:3]:
+        parent.chmod(parent.stat().st_mode | 0o711)
+    run = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    subprocess.run(
+        [*run, programs / "initdb", "-D", data / "d", "-A", "trust", "-U", "tidegate"],
+        check=True,
+        capture_output=True,
+    )
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories="
+    subprocess.run(
+        [*run, programs / "pg_ctl", "-D", data / "d", "-w", "-l", data / "log", "-o", options]
+        + ["start"],
+        check=True,
+        capture_output=True,
+    )
+    yield f"postgresql+psycopg://tidegate@127.0.0.1:{port}/postgres"
+    subprocess.run(
+        [*run, programs / "pg_ctl", "-D", data / "d", "-m", "immediate", "stop"],
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/registry.db"
+    server: str = request.getfixturevalue("postgres")
+    name = f"t{abs(hash(str(tmp_path))):x}"
+    import psycopg
+
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name}")
+    return server.rsplit("/", 1)[0] + "/" + name
+
+
+async def test_a_reading_makes_the_device_known_with_its_latest_values(url: str) -> None:
+    async with open_registry(url) as registry:
+        await registry.apply(Batch(1, [reading("d1", 100, temperature=20.5, humidity=40.0)]))
+        await registry.apply(Batch(2, [reading("d1", 200, temperature=21.0)]))
+        row = await registry.device("d1")
+    assert row is not None
+    assert row["latest"] == {"env": {"temperature": [21.0, 200], "humidity": [40.0, 100]}}
+    assert (row["state"], row["readings"], row["last_seen"]) == ("online", 2, 200)
+
+
+async def test_the_same_batch_twice_changes_nothing(url: str) -> None:
+    batch = Batch(1, [reading("d1", 100, t=1.0), Loss("e1", 5, "x", 3, 7, "damaged")])
+    async with open_registry(url) as registry:
+        await registry.apply(batch)
+        once = (await registry.device("d1"), await registry.edges())
+        await registry.apply(batch)
+        assert (await registry.device("d1"), await registry.edges()) == once
+    assert once[1][0]["lost"] == 5
+    assert once[1][0]["records"] == 2
+
+
+async def test_a_device_that_was_only_listed_is_unknown_not_offline(url: str) -> None:
+    listed = Listed("e1", "device", "d1", 5, name="Boiler room", profile="a/b", area="371602")
+    async with open_registry(url) as registry:
+        await registry.apply(Batch(1, [listed]))
+        row = await registry.device("d1")
+    assert row is not None
+    assert (row["state"], row["last_seen"], row["name"]) == ("unknown", None, "Boiler room")
+
+
+async def test_silence_and_the_next_reading_move_the_state(url: str) -> None:
+    async with open_registry(url) as registry:
+        await registry.apply(Batch(1, [reading("d1", 100, t=1.0), silence("d1", 200, "raised")]))
+        silent = await registry.device("d1")
+        raised = await registry.raised()
+        await registry.apply(Batch(3, [reading("d1", 300, t=1.0), silence("d1", 300, "cleared")]))
+        back = await registry.device("d1")
+        assert await registry.alarms() == []
+    assert silent is not None and back is not None
+    assert (silent["state"], back["state"]) == ("silent", "online")
+    assert raised == {"major": 1}
+
+
+async def test_an_older_feed_verdict_never_replaces_a_newer_one(url: str) -> None:
+    async with open_registry(url) as registry:
+        await registry.apply(Batch(1, [FeedHealth("e1", "f1", 200, "offline", ("rtsp_timeout",))]))
+        await registry.apply(Batch(2, [FeedHealth("e1", "f1", 100, "online")]))
+        page = await registry.page("feeds", Filter())
+    assert [(r["id"], r["state"], r["faults"]) for r in page.rows] == [
+        ("f1", "offline", ["rtsp_timeout"])
+    ]
+
+
+async def test_pages_hold_every_row_once(url: str) -> None:
+    records: list[Record] = [reading(f"d{n:03}", 100, t=1.0) for n in range(25)]
+    async with open_registry(url) as registry:
+        await registry.apply(Batch(1, records))
+        seen: list[str] = []
+        cursor: str | None = None
+        for _ in range(10):
+            page = await registry.page("devices", Filter(limit=7, cursor=cursor))
+            seen += [row["id"] for row in page.rows]
+            cursor = page.next
+            if cursor is None:
+                break
+    assert seen == [f"d{n:03}" for n in range(25)]
+
+
+async def test_filters_take_text_as_text(url: str) -> None:
+    records: list[Record] = [
+        Listed("e1", "device", "a%b", 1, area="371602"),
+        Listed("e2", "device", "axb", 1, name="海河", area="371603"),
+    ]
+    async with open_registry(url) as registry:
+        await registry.apply(Batch(1, records))
+
+        async def ids(**wanted: str) -> list[str]:
+            return [r["id"] for r in (await registry.page("devices", Filter(**wanted))).rows]
+
+        assert await ids(q="%") == ["a%b"]
+        assert await ids(q="海") == ["axb"]
+        assert await ids(area="3716") == ["a%b", "axb"]
+        assert await ids(edge="e2") == ["axb"]
+        assert await ids(state="online") == []
+        assert await ids(q="'; DROP TABLE devices; --") == []
+
+
+async def test_a_cursor_that_no_page_gave_is_refused(url: str) -> None:
+    async with open_registry(url) as registry:
+        with pytest.raises(PayloadError, match="bad_cursor"):
+            await registry.page("devices", Filter(cursor="garbage!"))
+
+
+async def test_two_collectors_may_share_postgresql(postgres: str) -> None:
+    url = postgres.rsplit("/", 1)[0] + "/postgres"
+    async with open_registry(url) as one, open_registry(url) as two:
+
+        async def fill(registry: Registry, edge: str) -> None:
+            for n in range(20):
+                records: list[Record] = [
+                    Reading(edge, f"d{i}", "p", "env", n, n, {"t": 1.0}) for i in range(30)
+                ]
+                await registry.apply(Batch(1 + 30 * n, records))
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fill(one, "e1"))
+            tasks.create_task(fill(two, "e2"))
+        assert {e["id"]: e["records"] for e in await one.edges()} == {"e1": 600, "e2": 600}
+
+
+async def test_a_database_that_is_away_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        async with open_registry("postgresql+psycopg://nobody@127.0.0.1:1/none"):
+            pass
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    times=st.lists(st.integers(1, 50), min_size=1, max_size=20),
+    order=st.randoms(use_true_random=False),
+)
+def test_the_latest_value_does_not_depend_on_the_order_of_arrival(times, order) -> None:
+    unique = sorted(set(times))
+    shuffled = unique[:]
+    order.shuffle(shuffled)
+    changes = Changes()
+    for seq, time in enumerate(shuffled, 1):
+        batch = Batch(seq, [reading("d1", time, t=float(time))])
+        assert ("e1", "d1") in touched(batch)["devices"]
+        changes.take(batch)
+    assert changes.rows["devices"]["e1", "d1"]["latest"]["env"]["t"] == [
+        float(unique[-1]),
+        unique[-1],
+    ]
