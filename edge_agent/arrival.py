@@ -1,0 +1,46 @@
+"""What a source hands to the pipeline: bytes that came from outside, and where they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """One message from a device, not read yet.
+
+    A struct rather than a dataclass because one is made for every message: it costs a third.
+
+    Attributes:
+        source: The source's name, for example ``mqtt:site`` or ``coap``.
+        address: MQTT topic, or CoAP path without its leading slash.
+        payload: The bytes as they came.
+        received: When, in nanoseconds since 1970 (UTC).
+        content_format: CoAP Content-Format, or None where the sender named none.
+        via: Which kind of address it is.
+    """
+
+    source: str
+    address: str
+    payload: bytes
+    received: int
+    content_format: int | None = None
+    via: Literal["mqtt", "coap"] = "mqtt"
+
+
+Ingest = Callable[[Sequence[Arrival], Mapping[str, bytes | None]], Awaitable[Sequence[str | None]]]
+"""Takes arrivals and the source's own state in, as one transaction, and returns after the commit.
+
+Args:
+    arrivals: In the order in which they came; may be empty when there is only state to keep.
+    state: Keys to set (or, with None, to delete) in the transaction that stores the arrivals.
+
+Returns:
+    One entry for each arrival, in order: None where it became records, else the rejection code
+    under which it was refused. A refusal is stored too, so the sender is acknowledged either way.
+
+Raises:
+    SpoolFull: Nothing was stored; the sender must not be acknowledged.
+"""

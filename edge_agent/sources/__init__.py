@@ -1,0 +1,1 @@
+"""Where readings come from. A source acknowledges its sender only after the commit."""
