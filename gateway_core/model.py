@@ -27,7 +27,7 @@ class Reading(msgspec.Struct, frozen=True, array_like=True, tag="r", gc=False):
         received: When the edge took it in.
         fields: Name to value; never empty.
         tags: Tags beyond edge, device and profile, as the profile names them.
-        flags: Quality flags ``<field>:<code>`` of what was left out, for example ``humidity:range``.
+        flags: Quality flags ``<field>:<code>`` of what was left out, as ``humidity:range``.
         derived: True for an aggregate made from other readings, which stay on site.
     """
 
