@@ -1,0 +1,1 @@
+"""What people and scripts ask the collector: ``/api/v1``, ``/docs``, ``/metrics``, the console."""

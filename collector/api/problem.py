@@ -1,0 +1,44 @@
+"""Errors as ``application/problem+json`` (RFC 9457), each with what to do next."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from gateway_core.errors import PayloadError, Unavailable
+
+
+def problem(status: int, code: str, detail: str, **headers: str) -> JSONResponse:
+    """Return an error whose ``type`` is a stable code and whose ``detail`` says what to do."""
+    body = {"type": f"urn:tidegate:{code}", "title": code, "status": status, "detail": detail}
+    return JSONResponse(
+        body, status, media_type="application/problem+json", headers=dict(headers) or None
+    )
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Turn every error of ``app`` into a problem document."""
+
+    async def refused(_request: Request, exc: Exception) -> JSONResponse:
+        assert isinstance(exc, PayloadError)
+        return problem(400, exc.code, exc.detail)
+
+    async def away(_request: Request, exc: Exception) -> JSONResponse:
+        return problem(503, "unavailable", f"{exc}; try again in some seconds", **{"Retry-After": "5"})
+
+    async def invalid(_request: Request, exc: Exception) -> JSONResponse:
+        assert isinstance(exc, RequestValidationError)
+        faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
+        return problem(422, "bad_request", "; ".join(faults) + "; see /docs for what is expected")
+
+    async def other(request: Request, exc: Exception) -> JSONResponse:
+        assert isinstance(exc, HTTPException)
+        detail = f"{exc.detail}: {request.method} {request.url.path}; see /docs for what exists"
+        return problem(exc.status_code, "http_error", detail)
+
+    app.add_exception_handler(PayloadError, refused)
+    app.add_exception_handler(Unavailable, away)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, other)
