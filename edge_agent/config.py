@@ -1,0 +1,226 @@
+"""The edge agent's configuration file, section by section (docs/reference/edge-config.md).
+
+Relative paths are relative to the folder of the file that names them, so that a site's folder can
+be moved as a whole. Secrets are paths to files, never values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from gateway_core.config import Duration, Listen, Size, load_config, read_yaml
+from gateway_core.errors import ConfigError, Fault
+from gateway_core.units import Address
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+ID = r"[a-z0-9][a-z0-9._-]{0,63}"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            parts = urlsplit(text)
+            host, _ = parts.hostname, parts.port
+        except ValueError as exc:
+            raise ValueError(f"not a URL: {exc}") from exc
+        if parts.scheme not in schemes or not host:
+            raise ValueError(f"expected {' or '.join(f'{s}://host:port' for s in schemes)}")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("a URL must not hold credentials; use username and password_file")
+        return text
+
+    return AfterValidator(check)
+
+
+class EdgeSection(_Section):
+    """Who this edge is and where it keeps its data.
+
+    Attributes:
+        id: The ``edge`` tag of everything it sends.
+        area: Code of the area tree.
+        data_dir: Spool, archive, registry and ledger live here.
+        max_payload: Longer payloads are refused as ``too_large``.
+    """
+
+    id: Annotated[str, Field(pattern=f"^{ID}$")]
+    area: Annotated[str, Field(max_length=64)] = ""
+    data_dir: Path
+    max_payload: Annotated[Size, Field(ge=1 * KIB, le=16 * MIB)] = 256 * KIB
+
+
+class MqttSection(_Section):
+    """One broker.
+
+    Attributes:
+        name: Of the source: ``mqtt:<name>``.
+        receive_maximum: Messages that the broker may send before the first is acknowledged.
+        max_packet: Longest packet accepted; the broker drops longer ones by itself.
+        client_id: Left out: ``tidegate-<edge>-<name>``.
+        subscribe: Left out: the topics that the loaded profiles name.
+        shared_group: Share the subscriptions with other agents of this group.
+    """
+
+    name: Annotated[str, Field(pattern=f"^{ID}$")] = "site"
+    url: Annotated[str, _url("mqtt", "mqtts")]
+    version: Literal["5", "3.1.1"] = "5"
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    subscribe: tuple[str, ...] = ()
+    shared_group: Annotated[str, Field(pattern=r"^[^/+#]{1,64}$")] | None = None
+    client_id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 5_000
+    max_packet: Annotated[Size, Field(ge=4 * KIB, le=256 * MIB)] = 4 * MIB
+
+    @model_validator(mode="before")
+    @classmethod
+    def _version_as_text(cls, data: Any) -> Any:
+        """Let ``version: 5`` be a number, as people write it."""
+        if isinstance(data, dict) and data.get("version") in (5, 5.0):
+            return {**data, "version": "5"}
+        return data
+
+
+class CoapSection(_Section):
+    """The CoAP listener; without a ``listen`` there is none.
+
+    Attributes:
+        max_body: Longest body put together from blocks; more is answered 4.13.
+    """
+
+    listen: Listen
+    max_body: Annotated[Size, Field(ge=64, le=1 * MIB)] = 64 * KIB
+
+
+class DevicesSection(_Section):
+    """Which devices may speak.
+
+    Attributes:
+        file: devices.csv.
+        unknown: What happens to a device that a profile matches but nobody listed.
+        limit: Largest number of devices that enter themselves.
+    """
+
+    file: Path | None = None
+    unknown: Literal["register", "hold", "refuse"] = "register"
+    limit: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+
+
+class CamerasSection(_Section):
+    """The camera patrol: the feeds and how often each is judged."""
+
+    file: Path
+    sweep: Annotated[Duration, Field(ge=1)] = 60.0
+
+
+class SystemsSection(_Section):
+    """The IT systems that are watched."""
+
+    file: Path
+
+
+class SpoolSection(_Section):
+    """The disk buffer.
+
+    Attributes:
+        max_bytes: Budget.
+        group_commit: Longest wait for others to share a commit.
+        when_full: ``wait``: senders are not acknowledged; ``evict``: the oldest goes, recorded.
+        keep: How long what everybody has stays for re-sending and queries.
+    """
+
+    max_bytes: Annotated[Size, Field(ge=1 * MIB)] = 20 * GIB
+    group_commit: Annotated[Duration, Field(le=5)] = 0.02
+    when_full: Literal["wait", "evict"] = "wait"
+    keep: Duration = 86_400.0
+
+
+class ArchiveSection(_Section):
+    """On-site history: how long and how much."""
+
+    keep: Annotated[Duration, Field(ge=3600)] = 30 * 86_400.0
+    max_bytes: Annotated[Size, Field(ge=1 * MIB)] = 200 * GIB
+
+
+class EgressSection(_Section):
+    """What may leave: left out, only what the profiles allow."""
+
+    file: Path
+
+
+class UplinkSection(_Section):
+    """The collector, and how this edge proves who it is."""
+
+    url: Annotated[str, _url("http", "https")]
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    token_file: Path | None = None
+    backlog_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+
+
+class AdminSection(_Section):
+    """Health, metrics, status and on-site queries; loopback unless said otherwise."""
+
+    listen: Listen = (Address("127.0.0.1", 9180),)
+
+
+class EdgeConfig(_Section):
+    """The whole file."""
+
+    edge: EdgeSection
+    mqtt: tuple[MqttSection, ...] = ()
+    mqtt_listen: tuple[dict[str, Any], ...] = ()
+    coap: CoapSection | None = None
+    profiles: tuple[Path, ...] = ()
+    devices: DevicesSection = DevicesSection()
+    cameras: CamerasSection | None = None
+    systems: SystemsSection | None = None
+    spool: SpoolSection = SpoolSection()
+    archive: ArchiveSection = ArchiveSection()
+    egress: EgressSection | None = None
+    uplink: UplinkSection | None = None
+    admin: AdminSection = AdminSection()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> EdgeConfig:
+        names = [broker.name for broker in self.mqtt]
+        if len(set(names)) != len(names):
+            raise ValueError("each broker under mqtt needs a name of its own")
+        return self
+
+
+def load_edge_config(path: Path) -> EdgeConfig:
+    """Read the configuration, the environment's ``TIDEGATE_<SECTION>__<KEY>`` included.
+
+    Raises:
+        ConfigError: Every mistake as ``file:line:col: path: message``.
+    """
+    config = load_config(EdgeConfig, path)
+    if config.mqtt_listen:
+        line, col = read_yaml(path).locate(("mqtt_listen",))
+        message = "not in this version: put a broker in front and name it under mqtt"
+        raise ConfigError(Fault(path, line, col, "mqtt_listen", message))
+    return _anchored(config, path.parent)
+
+
+def _anchored(value: Any, folder: Path) -> Any:
+    """Return a section with every relative path made relative to ``folder``."""
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, BaseModel):
+        held = {name: getattr(value, name) for name in type(value).model_fields}
+        return value.model_copy(update={k: _anchored(v, folder) for k, v in held.items()})
+    if isinstance(value, tuple) and not isinstance(value, Address):
+        return tuple(_anchored(each, folder) for each in value)
+    return value

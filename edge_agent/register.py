@@ -1,0 +1,120 @@
+"""registry.db: the edge's devices and feeds as a plain SQLite file that any tool opens.
+
+It is a copy, not the truth: the truth is devices.csv, the records in the spool and, above them,
+what the agent holds in memory. A copy that was lost or is behind is made anew from the records
+after ``mark`` (`edge_agent.registry`). That is why losing the last seconds of it loses nothing.
+
+This is the one file of the edge agent that imports sqlite-utils.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+from sqlite_utils.db import Table
+from sqlite_utils.migrations import Migrations
+
+from gateway_core.errors import ConfigError, Fault, Unavailable
+
+migrations = Migrations("edge_registry")
+
+
+@migrations()
+def m001_devices_and_feeds(db: sqlite_utils.Database) -> None:
+    """Devices, feeds, and the place in the spool up to which both are complete."""
+    _table(db, "devices").create(
+        {
+            "id": str,
+            "profile": str,
+            "address": str,
+            "name": str,
+            "lat": float,
+            "lon": float,
+            "origin": str,
+            "first_seen": int,
+            "last_seen": int,
+            "online": int,
+            "source": str,
+        },
+        pk="id",
+        not_null={"id", "profile", "origin"},
+    )
+    _table(db, "feeds").create(
+        {"id": str, "state": str, "judged": int, "faults": str},
+        pk="id",
+        not_null={"id", "state"},
+    )
+    _table(db, "marks").create({"name": str, "epoch": str, "seq": int}, pk="name")
+
+
+class Register:
+    """The file, opened. Every method blocks: call it in a thread; calls are taken in turn."""
+
+    def __init__(self, path: Path) -> None:
+        self._turn = threading.Lock()
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+            self._db = sqlite_utils.Database(self._connection)
+            migrations.apply(self._db)
+        except (sqlite3.Error, OSError) as exc:
+            message = f"cannot be opened ({exc}); move it away and it is made anew"
+            raise ConfigError(Fault(path, 0, 0, "", message)) from exc
+
+    def devices(self) -> list[dict[str, Any]]:
+        """Return every device row."""
+        with self._turn:
+            return list(_table(self._db, "devices").rows)
+
+    def feeds(self) -> list[dict[str, Any]]:
+        """Return every feed row."""
+        with self._turn:
+            return list(_table(self._db, "feeds").rows)
+
+    def mark(self) -> tuple[str, int]:
+        """Return epoch and sequence number up to which the rows are complete; ("", 0) when new."""
+        with self._turn:
+            for row in _table(self._db, "marks").rows_where("name = 'spool'"):
+                return row["epoch"], row["seq"]
+        return "", 0
+
+    def save(
+        self,
+        devices: Iterable[dict[str, Any]],
+        feeds: Iterable[dict[str, Any]],
+        removed: Iterable[str],
+        mark: tuple[str, int],
+    ) -> None:
+        """Write the changed rows and the mark in one transaction.
+
+        Raises:
+            Unavailable: The file cannot be written; nothing of this call was.
+        """
+        with self._turn:
+            try:
+                with self._db.atomic():
+                    _table(self._db, "devices").upsert_all(devices, pk="id")
+                    _table(self._db, "feeds").upsert_all(feeds, pk="id")
+                    for device in removed:
+                        self._connection.execute("delete from devices where id = ?", [device])
+                    row = {"name": "spool", "epoch": mark[0], "seq": mark[1]}
+                    _table(self._db, "marks").upsert(row, pk="name")
+            except sqlite3.Error as exc:
+                raise Unavailable(f"{self._path}: {exc}") from exc
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._turn:
+            self._connection.close()
+
+
+def _table(db: sqlite_utils.Database, name: str) -> Table:
+    table = db[name]
+    assert isinstance(table, Table)
+    return table

@@ -1,0 +1,103 @@
+"""Ways: which profiles may read what arrives at an address, found once and then remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from device_profiles.catalogue import Catalogue
+from device_profiles.route import Route
+
+_Key = TypeVar("_Key")
+MAX_WAYS = 200_000
+MAX_ADDRESS = 512
+MAX_LEVELS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What may read the payloads of one address.
+
+    Attributes:
+        routes: In the order to try them.
+        reason: Why there is none: ``no_match`` or ``bad_topic``; empty when there is one.
+    """
+
+    routes: tuple[Route, ...]
+    reason: str = ""
+
+
+class Ways:
+    """From an address to its way: one dict look-up for an address seen before.
+
+    Never more than ``MAX_WAYS`` are remembered; beyond that the oldest is forgotten and found anew
+    when it is needed.
+
+    Args:
+        catalogue: The loaded profiles.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._pins: Mapping[str, str] = {}
+        self._mqtt: dict[str, Way] = {}
+        self._coap: dict[tuple[str, int | None], Way] = {}
+
+    def use(self, catalogue: Catalogue) -> None:
+        """Take other profiles from now on."""
+        self._catalogue = catalogue
+        self._forget()
+
+    def pin(self, pins: Mapping[str, str]) -> None:
+        """Take other listed addresses from now on: address to the id of the one profile there."""
+        self._pins = pins
+        self._forget()
+
+    def find(self, via: str, address: str, content_format: int | None = None) -> Way:
+        """Return what may read a payload.
+
+        Args:
+            via: ``mqtt`` or ``coap``.
+            address: Topic or path.
+            content_format: CoAP Content-Format, or None.
+        """
+        if via == "mqtt":
+            return self._mqtt.get(address) or self._find_mqtt(address)
+        return self._coap.get((address, content_format)) or self._find_coap(address, content_format)
+
+    def _forget(self) -> None:
+        self._mqtt.clear()
+        self._coap.clear()
+
+    def _find_mqtt(self, topic: str) -> Way:
+        routes = [] if _hostile(topic) else self._catalogue.mqtt(topic)
+        return _remember(self._mqtt, topic, self._way(topic, routes))
+
+    def _find_coap(self, path: str, content_format: int | None) -> Way:
+        routes = [] if _hostile(path) else self._catalogue.coap(path, content_format)
+        return _remember(self._coap, (path, content_format), self._way(path, routes))
+
+    def _way(self, address: str, routes: list[Route]) -> Way:
+        if not routes:
+            return Way((), "bad_topic" if _hostile(address) else "no_match")
+        wanted = self._pins.get(address)
+        return Way(tuple([r for r in routes if r.profile.id == wanted] or routes))
+
+
+def _hostile(address: str) -> bool:
+    return (
+        not 0 < len(address) <= MAX_ADDRESS
+        or address.startswith("$")
+        or not address.isprintable()
+        or "+" in address
+        or "#" in address
+        or address.count("/") >= MAX_LEVELS
+    )
+
+
+def _remember(ways: dict[_Key, Way], key: _Key, way: Way) -> Way:
+    if len(ways) >= MAX_WAYS:
+        del ways[next(iter(ways))]
+    ways[key] = way
+    return way
