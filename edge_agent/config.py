@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from edge_agent.sources.settings import CoapSettings, MqttSettings
 from gateway_core.config import Duration, Listen, Size, load_config, read_yaml
 from gateway_core.errors import ConfigError, Fault
 from gateway_core.units import Address
@@ -56,50 +57,15 @@ class EdgeSection(_Section):
     max_payload: Annotated[Size, Field(ge=1 * KIB, le=16 * MIB)] = 256 * KIB
 
 
-class MqttSection(_Section):
+class MqttSection(MqttSettings):
     """One broker.
 
     Attributes:
-        name: Of the source: ``mqtt:<name>``.
-        receive_maximum: Messages that the broker may send before the first is acknowledged.
-        max_packet: Longest packet accepted; the broker drops longer ones by itself.
-        client_id: Left out: ``tidegate-<edge>-<name>``.
-        subscribe: Left out: the topics that the loaded profiles name.
-        shared_group: Share the subscriptions with other agents of this group.
+        max_packet: More than ``edge.max_payload``, because the broker drops a longer packet by
+            itself: what is merely too long must arrive, to be refused, kept and counted.
     """
 
-    name: Annotated[str, Field(pattern=f"^{ID}$")] = "site"
-    url: Annotated[str, _url("mqtt", "mqtts")]
-    version: Literal["5", "3.1.1"] = "5"
-    username: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    subscribe: tuple[str, ...] = ()
-    shared_group: Annotated[str, Field(pattern=r"^[^/+#]{1,64}$")] | None = None
-    client_id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 5_000
-    max_packet: Annotated[Size, Field(ge=4 * KIB, le=256 * MIB)] = 4 * MIB
-
-    @model_validator(mode="before")
-    @classmethod
-    def _version_as_text(cls, data: Any) -> Any:
-        """Let ``version: 5`` be a number, as people write it."""
-        if isinstance(data, dict) and data.get("version") in (5, 5.0):
-            return {**data, "version": "5"}
-        return data
-
-
-class CoapSection(_Section):
-    """The CoAP listener; without a ``listen`` there is none.
-
-    Attributes:
-        max_body: Longest body put together from blocks; more is answered 4.13.
-    """
-
-    listen: Listen
-    max_body: Annotated[Size, Field(ge=64, le=1 * MIB)] = 64 * KIB
+    max_packet: Annotated[Size, Field(ge=1 * KIB, le=16 * MIB)] = 4 * MIB
 
 
 class DevicesSection(_Section):
@@ -181,7 +147,7 @@ class EdgeConfig(_Section):
     edge: EdgeSection
     mqtt: tuple[MqttSection, ...] = ()
     mqtt_listen: tuple[dict[str, Any], ...] = ()
-    coap: CoapSection | None = None
+    coap: CoapSettings | None = None
     profiles: tuple[Path, ...] = ()
     devices: DevicesSection = DevicesSection()
     cameras: CamerasSection | None = None
@@ -197,6 +163,8 @@ class EdgeConfig(_Section):
         names = [broker.name for broker in self.mqtt]
         if len(set(names)) != len(names):
             raise ValueError("each broker under mqtt needs a name of its own")
+        if any(broker.max_packet <= self.edge.max_payload for broker in self.mqtt):
+            raise ValueError("mqtt max_packet must be more than edge.max_payload")
         return self
 
 
