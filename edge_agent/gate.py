@@ -1,0 +1,149 @@
+"""A gate: what one profile's readings may let out, compiled to sets. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from msgspec import structs
+
+from edge_agent.egress import AlarmText, Declared, SiteEgress
+from edge_agent.grant import Grant, aggregate_names, every_label, tightest
+from gateway_core.model import Reading, Value
+
+_CACHED_SHAPES = 4096
+_NOTHING: Mapping[str, int | None] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What the readings of one profile (or of one device of it) may let out.
+
+    Attributes:
+        profile: Its id.
+        measurement: The only one that its readings may have.
+        grants: Every declared field and what may leave of it.
+        rules: Every declared field and the rule that decided: ``profile``, ``class`` or
+            ``site:<n>``, the n-th entry of the site's file.
+        released: Fields whose values leave, each with the decimals that it leaves with.
+        whole: Those of them that leave as they came.
+        tags: Tags that leave.
+        derived: Measurement of an aggregate to the fields that it may carry, each with the
+            decimals that it leaves with.
+        alarms: What leaves of an alarm.
+        hidden: Nothing of this device leaves.
+    """
+
+    profile: str
+    measurement: str
+    grants: Mapping[str, Grant]
+    rules: Mapping[str, str]
+    released: Mapping[str, int | None]
+    whole: frozenset[str]
+    tags: frozenset[str]
+    derived: Mapping[str, Mapping[str, int | None]]
+    alarms: AlarmText
+    hidden: bool = False
+    _reasons: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+    def aggregates(self) -> dict[str, Grant]:
+        """Return the fields that leave only as aggregates."""
+        return {name: grant for name, grant in self.grants.items() if grant.rank == 1}
+
+    def reading(self, reading: Reading) -> Reading | str:
+        """Return what may leave of a reading, or the rule that withholds it."""
+        if self.hidden:
+            return "hidden"
+        if reading.derived:
+            allowed = self.derived.get(reading.measurement, _NOTHING)
+        elif reading.measurement == self.measurement:
+            allowed = self.released
+        else:
+            return "unknown_measurement"
+        fields = {
+            name: coarsened(value, allowed[name])
+            for name, value in reading.fields.items()
+            if name in allowed
+        }
+        if not fields:
+            return self._reason(reading)
+        flags = reading.flags
+        if flags:
+            flags = tuple(flag for flag in flags if flag.partition(":")[0] in allowed)
+        tags = reading.tags
+        if not self.tags.issuperset(tags):
+            tags = {name: value for name, value in tags.items() if name in self.tags}
+        if fields == reading.fields and flags == reading.flags and tags is reading.tags:
+            return reading
+        return structs.replace(reading, fields=fields, flags=flags, tags=tags)
+
+    def _reason(self, reading: Reading) -> str:
+        """Return the rule that withholds all fields of a reading: the one nearest to a release."""
+        shape = tuple(reading.fields)
+        found = self._reasons.get(shape)
+        if found is None:
+            if reading.derived:
+                found = "stale_aggregate"
+            elif any(self.grants[name].rank for name in shape if name in self.grants):
+                found = "aggregated"
+            else:
+                found = max((self.rules.get(name, "undeclared") for name in shape), key=_nearness)
+            if len(self._reasons) < _CACHED_SHAPES:
+                self._reasons[shape] = found
+        return found
+
+
+def build_gate(declared: Declared, site: SiteEgress, *, device: str | None) -> Gate:
+    """Compile what a profile declares under the site's file.
+
+    Args:
+        declared: The profile's own rules.
+        site: The site's file.
+        device: Also apply the rules that name devices, as for this one; None leaves them out.
+    """
+    hidden = device is not None and site.is_hidden(device)
+    grants: dict[str, Grant] = {}
+    rules: dict[str, str] = {}
+    for name, limit in declared.grants.items():
+        grants[name], rules[name] = limit, "profile"
+        for rule, wish in site.limits(declared, name, device):
+            tighter = tightest(grants[name], wish)
+            if tighter != grants[name]:
+                grants[name], rules[name] = tighter, rule
+    released = {name: grant.decimals for name, grant in grants.items() if grant.raw}
+    derived: dict[str, dict[str, int | None]] = {}
+    for name, grant in grants.items():
+        if grant.rank == 1:
+            measurement = f"{declared.measurement}_{every_label(grant.every_ns)}"
+            names = aggregate_names(name, grant.fns)
+            derived.setdefault(measurement, {}).update(dict.fromkeys(names, grant.decimals))
+            if "count" in grant.fns:
+                derived[measurement][f"{name}_count"] = None
+    local = grants.keys() - released.keys()
+    return Gate(
+        profile=declared.profile,
+        measurement=declared.measurement,
+        grants=grants,
+        rules=rules,
+        released=released,
+        whole=frozenset(name for name, decimals in released.items() if decimals is None),
+        tags=frozenset(
+            tag for tag in declared.tags if tag not in local and not site.is_local_tag(tag)
+        ),
+        derived=derived,
+        alarms=site.alarm_text(declared.alarms),
+        hidden=hidden,
+    )
+
+
+def coarsened(value: Value, decimals: int | None) -> Value:
+    """Return a number rounded to so many decimals (negative: tens, hundreds); others as is."""
+    if decimals is None or isinstance(value, bool | str):
+        return value
+    return round(value, decimals)
+
+
+def _nearness(rule: str) -> int:
+    if rule.startswith("site"):
+        return 3
+    return {"class": 2, "profile": 1}.get(rule, 0)
