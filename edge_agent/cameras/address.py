@@ -1,0 +1,92 @@
+"""Hosts and RTSP addresses as people write them, in one spelling."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+RTSP_PORT = 554
+_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+
+
+@dataclass(frozen=True, slots=True)
+class RtspAddress:
+    """Where a stream is asked for.
+
+    Attributes:
+        url: As sent on the request line: no userinfo, no fragment, ASCII.
+        host: In the spelling of `normal_host`.
+        port: 1-65535.
+    """
+
+    url: str
+    host: str
+    port: int
+
+
+def normal_host(text: str) -> str:
+    """Return a host in the one spelling used for comparing.
+
+    Args:
+        text: A name, an IPv4 address, or an IPv6 address with or without brackets.
+
+    Raises:
+        ValueError: It is none of those.
+    """
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        pass
+    looks_numeric = re.fullmatch(r"[0-9.]+", bare)
+    if len(bare) > 253 or looks_numeric or not _NAME.fullmatch(bare):
+        raise ValueError("expected an IP address or a host name without a port")
+    return bare.rstrip(".").lower()
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def neighbourhood(host: str) -> str:
+    """Return the /24 or /64 that an address lies in; a host name stands for itself."""
+    try:
+        ip = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    bits = 24 if ip.version == 4 else 64
+    return str(ipaddress.ip_network(f"{ip}/{bits}", strict=False))
+
+
+def parse_rtsp_url(text: str) -> RtspAddress:
+    """Read an ``rtsp://`` URL.
+
+    Raises:
+        ValueError: What is wrong with it and what to write instead.
+    """
+    if any(ord(char) <= 32 or ord(char) == 127 for char in text):
+        raise ValueError("holds a space or a control character; write %20 for a space")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as exc:
+        raise ValueError(f"cannot be read as a URL ({exc})") from exc
+    if parts.scheme == "rtsps":
+        raise ValueError("rtsps is not supported; use rtsp://")
+    if parts.scheme != "rtsp" or not parts.netloc:
+        raise ValueError("expected rtsp://HOST[:PORT]/PATH")
+    if "@" in parts.netloc:
+        raise ValueError(
+            "holds a user name or password; remove everything up to the @ and use the columns"
+            " username and password_file"
+        )
+    if port == 0 or not parts.hostname:
+        raise ValueError("expected rtsp://HOST[:PORT]/PATH with a port from 1 to 65535")
+    host = normal_host(parts.hostname)
+    url = text.partition("#")[0]
+    if not url.isascii():
+        raise ValueError("holds characters beyond ASCII; percent-encode them")
+    return RtspAddress(url, host, port or RTSP_PORT)

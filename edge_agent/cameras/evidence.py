@@ -1,0 +1,70 @@
+"""What the checks of a feed bring back; `judge` turns it into a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edge_agent.cameras.sdp import Track
+from edge_agent.cameras.verdict import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCheck:
+    """One RTSP check.
+
+    Attributes:
+        outcome: How it ended.
+        rtt_ms: From sending OPTIONS to its answer, in milliseconds; None without an answer.
+        described: Whether DESCRIBE was answered, not only OPTIONS.
+        fingerprint: What identifies the answer to OPTIONS; another one means a changed device.
+        tracks: From DESCRIBE; empty otherwise.
+        detail: For people: what was expected and found.
+    """
+
+    outcome: Outcome
+    rtt_ms: float | None = None
+    described: bool = False
+    fingerprint: str = ""
+    tracks: tuple[Track, ...] = ()
+    detail: str = ""
+
+
+DeviceFault = Literal[
+    "onvif_unreachable",
+    "onvif_timeout",
+    "onvif_auth_failed",
+    "onvif_malformed",
+    "onvif_fault",
+    "clock_skew",
+    "device_changed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCheck:
+    """One ONVIF check.
+
+    Attributes:
+        faults: Empty when all is well.
+        skew_s: The device's clock minus ours in seconds, or None when it could not be learned.
+        identity: Manufacturer, model, firmware and serial number in one line; empty when unknown.
+        snapshot_url: Where a still picture can be fetched; empty when the device offers none.
+        detail: For people.
+    """
+
+    faults: tuple[DeviceFault, ...] = ()
+    skew_s: float | None = None
+    identity: str = ""
+    snapshot_url: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureCheck:
+    """One graded snapshot; `verdict.GRADES` lists what ``faults`` can hold."""
+
+    faults: tuple[str, ...]
+
+
+Evidence = StreamCheck | DeviceCheck | PictureCheck

@@ -1,0 +1,119 @@
+"""The lock-out guard: how often a login may be tried, and nonces that can be used again.
+
+Cameras lock an account for half an hour after a few wrong logins, and some answer 401 when they
+are merely busy. So: two refused logins in a row and the login is *stopped* until the credentials
+change. A login that did work before is *paused* instead, each pause four times the one before,
+and stopped after the last. One account of one host has one count, whatever channel asked; a
+channel that alone is refused has its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from edge_agent.cameras.challenge import Challenge
+from edge_agent.cameras.inventory import Credential, Feed
+
+MAX_REFUSED = 2
+FIRST_PAUSE_S = 300.0
+PAUSES = 4
+
+Permit = Literal["free", "paused", "stopped"]
+
+
+@dataclass(slots=True)
+class _Count:
+    refused: int = 0
+    worked: bool = False
+    pauses: int = 0
+    until: float = 0.0
+
+    def refuse(self, now: float) -> None:
+        self.refused += 1
+        if self.refused < MAX_REFUSED:
+            return
+        if self.worked and self.pauses < PAUSES:
+            self.until = now + FIRST_PAUSE_S * 4**self.pauses
+            self.pauses += 1
+        else:
+            self.worked = False
+            self.until = math.inf
+
+
+@dataclass(slots=True)
+class _Nonce:
+    challenge: Challenge
+    used: int = 0
+
+
+class Logins:
+    """What is known about each account of each host. Times are seconds of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, Credential, str], _Count] = {}
+        self._nonces: dict[tuple[str, int, Credential], _Nonce] = {}
+        self._single_use: set[tuple[str, int, Credential]] = set()
+
+    def permit(self, feed: Feed, now: float) -> Permit:
+        """Whether the feed's credential may be tried."""
+        for count in self._both(feed):
+            if now < count.until:
+                return "stopped" if math.isinf(count.until) else "paused"
+        return "free"
+
+    def accept(self, feed: Feed) -> None:
+        """The login worked."""
+        for count in self._both(feed):
+            count.refused, count.worked, count.pauses, count.until = 0, True, 0, 0.0
+
+    def refuse(self, feed: Feed, now: float) -> bool:
+        """The login was refused, in answer to a fresh challenge.
+
+        Returns:
+            Whether the same login worked before, so that it may be the device's limit or lock.
+        """
+        counts = self._both(feed)
+        worked = any(count.worked for count in counts)
+        for count in counts:
+            count.refuse(now)
+        return worked
+
+    def nonce(self, host: str, port: int, credential: Credential) -> tuple[Challenge, int] | None:
+        """Return a challenge to answer unasked and how often it was used, this use included."""
+        nonce = self._nonces.get((host, port, credential))
+        if nonce is None:
+            return None
+        nonce.used += 1
+        return nonce.challenge, nonce.used
+
+    def keep(self, host: str, port: int, credential: Credential, challenge: Challenge) -> None:
+        """Remember a challenge whose answer was just accepted for the first time."""
+        key = (host, port, credential)
+        if challenge.scheme == "digest" and key not in self._single_use:
+            self._nonces[key] = _Nonce(challenge, 1)
+
+    def drop(self, host: str, port: int, credential: Credential, *, stale: bool) -> None:
+        """Forget a nonce that was refused; unless it was stale, never reuse one there again."""
+        self._nonces.pop((host, port, credential), None)
+        if not stale:
+            self._single_use.add((host, port, credential))
+
+    def forget_except(self, feeds: Collection[Feed]) -> None:
+        """Drop all that belongs to no listed feed's present credential."""
+        accounts = {(feed.host, feed.credential) for feed in feeds}
+        self._counts = {k: v for k, v in self._counts.items() if (k[0], k[1]) in accounts}
+        self._nonces = {k: v for k, v in self._nonces.items() if (k[0], k[2]) in accounts}
+        self._single_use = {k for k in self._single_use if (k[0], k[2]) in accounts}
+
+    def _both(self, feed: Feed) -> tuple[_Count, ...]:
+        if feed.credential is None:
+            return ()
+        whole = (feed.host, feed.credential, "")
+        own = (feed.host, feed.credential, feed.id)
+        return (
+            self._counts.setdefault(whole, _Count()),
+            self._counts.setdefault(own, _Count()),
+        )

@@ -1,0 +1,43 @@
+"""How the patrol goes about its work; every number has a reason in docs/explanation/patrol.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PatrolSettings:
+    """Times in seconds, limits in checks under way at once.
+
+    Attributes:
+        sweep_s: Every feed is checked once in this time.
+        describe_s: How often a check asks for the stream's description as well, which needs the
+            login; in between OPTIONS is enough while its answer stays the same.
+        onvif_s: How often a device is asked over ONVIF and its picture graded.
+        connect_s: Longest wait for a connection.
+        answer_s: Longest wait for one whole answer.
+        snapshot_s: Longest wait for a whole snapshot.
+        in_flight: RTSP checks in all.
+        onvif_in_flight: ONVIF checks in all.
+        per_host: RTSP checks of one host; cameras take few connections.
+        per_group: RTSP checks of one group (NVR, switch).
+        per_neighbourhood: RTSP checks of one /24 or /64.
+        skew_limit_s: A device clock further off than this is a fault.
+        stale_sweeps: A verdict older than this many sweeps is stale.
+        roll_up_s: How often every feed is reported even without a change.
+    """
+
+    sweep_s: float = 60.0
+    describe_s: float = 300.0
+    onvif_s: float = 1200.0
+    connect_s: float = 3.0
+    answer_s: float = 3.0
+    snapshot_s: float = 8.0
+    in_flight: int = 256
+    onvif_in_flight: int = 16
+    per_host: int = 1
+    per_group: int = 4
+    per_neighbourhood: int = 64
+    skew_limit_s: float = 10.0
+    stale_sweeps: float = 3.0
+    roll_up_s: float = 3600.0
