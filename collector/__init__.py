@@ -1,1 +1,1 @@
-"""The central collector: receives from every edge, keeps the registry, answers questions."""
+"""The collector: receives from every edge, keeps the registry, writes time series, answers queries."""

@@ -1,0 +1,1 @@
+"""Where the collector's spool is forwarded to."""
