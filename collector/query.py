@@ -32,6 +32,7 @@ MAX_LIMIT = 1_000_000
 _ANY_KIND = frozenset({"count", "first", "last"})
 _FLOAT_RESULT = frozenset({"mean", "median"})
 _FIRST_TAGS = ("device", "feed", "system", "edge", "profile", "rule", "severity", "reason")
+_TAG: ColumnKind = "tag"
 _IN_A_THREAD = 20_000
 """Rows beyond which ordering them would hold up the event loop."""
 
@@ -174,7 +175,7 @@ class Plan:
 
 
 Fetch = Callable[[int, int, int | None], Awaitable[list[Row]]]
-"""(start_ns, stop_ns, limit) to rows (time, tags…, fields…), ascending in time, ties in any order."""
+"""(start_ns, stop_ns, limit) to rows (time, tags…, fields…), by time, ties in any order."""
 
 
 def order_tags(keys: Iterable[str]) -> tuple[str, ...]:
@@ -229,7 +230,7 @@ async def answer(plan: Plan, fetch: Fetch) -> Table:
     columns = ("time", *plan.measurement.tags, *plan.fields)
     kinds: tuple[ColumnKind, ...] = (
         "time",
-        *("tag" for _ in plan.measurement.tags),
+        *(_TAG for _ in plan.measurement.tags),
         *plan.fields.values(),
     )
     if plan.start_ns >= plan.stop_ns or not plan.fields:
@@ -250,7 +251,7 @@ async def answer(plan: Plan, fetch: Fetch) -> Table:
         _order(rows, tags)
     page = rows[plan.skip : wanted]
     cursor = None
-    if more:
+    if more and page:
         last = page[-1][0]
         held = sum(1 for _ in itertools.takewhile(lambda row: row[0] == last, reversed(page)))
         if held == len(page) and rows[0][0] == last:
@@ -260,7 +261,7 @@ async def answer(plan: Plan, fetch: Fetch) -> Table:
 
 
 def _fields(query: Query, measurement: Measurement, agg: Agg | None) -> dict[str, Kind]:
-    chosen = {}
+    chosen: dict[str, Kind] = {}
     for name in query.fields or measurement.fields:
         kind = measurement.fields.get(name)
         if kind is None:
