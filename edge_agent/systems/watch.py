@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 import aiohttp
+
 from edge_agent.systems.inventory import System
 from edge_agent.systems.probe import Outcome, new_session, probe
 from edge_agent.systems.verdict import Verdict
