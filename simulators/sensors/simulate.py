@@ -1,0 +1,230 @@
+"""Run a fleet of sensors at a declared rate, and write down all that was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+from zlib import crc32
+
+from gateway_core.clock import Clock, monotonic, wall_ns
+from gateway_core.errors import GatewayError, Unavailable
+from gateway_core.model import Value
+from gateway_core.supervise import Patience, supervise
+from simulators.sensors.coap import CoapSender
+from simulators.sensors.fleet import Fleet, Message
+from simulators.sensors.publisher import Publisher
+from simulators.sensors.truth import TruthFile
+
+_PATIENCE = Patience(first=0.2, longest=5.0)
+_COAP_AT_ONCE = 64
+
+
+class PayloadEncoder(Protocol):
+    """Turns values into what the device would send; `device_profiles.encode` makes them."""
+
+    def payload(
+        self, device: str, values: Mapping[str, Value], time_ns: int | None
+    ) -> tuple[str, bytes, int | None]:
+        """Return topic or path, payload, and CoAP Content-Format."""
+
+
+@dataclass(frozen=True, slots=True)
+class SensorOptions:
+    """What a run does.
+
+    Args:
+        mqtt: Broker's URL; None for CoAP alone.
+        coap: CoAP server's URL; None for MQTT alone.
+        coap_share: Which part of the messages goes over CoAP, 0 to 1, where both are given.
+        rate: Messages a second, over all devices.
+        count: Messages in all; None for no end but ``seconds``.
+        seconds: How long; None for no end but ``count``.
+        connections: MQTT connections that the devices share.
+        window: Most unacknowledged messages of each connection.
+        clockless: Send no time of the device's own.
+        truth: Where to write what was acknowledged; None to keep only the counts.
+    """
+
+    mqtt: str | None = None
+    coap: str | None = None
+    coap_share: float = 0.2
+    rate: float = 100.0
+    count: int | None = None
+    seconds: float | None = None
+    connections: int = 1
+    window: int = 200
+    clockless: bool = False
+    truth: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SensorReport:
+    """What a run did.
+
+    Args:
+        sent: Messages handed to a connection.
+        acknowledged: Messages whose PUBACK or 2.04 came.
+        refused: Messages that CoAP answered with an error, by code.
+        seconds: How long it took.
+    """
+
+    sent: int
+    acknowledged: int
+    refused: Mapping[str, int]
+    seconds: float
+
+
+class Simulation:
+    """One run; `sent` and `acknowledged` may be watched meanwhile."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        encoders: Mapping[str, PayloadEncoder],
+        options: SensorOptions,
+        clock: Clock = wall_ns,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            fleet: The devices.
+            encoders: ``mqtt`` and ``coap`` to what encodes for it.
+            options: What to do.
+            clock: The devices' clock.
+
+        Raises:
+            GatewayError: Neither a broker nor a CoAP server was given.
+        """
+        if options.mqtt is None and options.coap is None:
+            raise GatewayError("give a broker with --mqtt, a CoAP server with --coap, or both")
+        self._fleet = fleet
+        self._encoders = encoders
+        self._options = options
+        self._clock = clock
+        self._stop = asyncio.Event()
+        self.sent = 0
+        self.acknowledged = 0
+        self.refused: dict[str, int] = {}
+
+    def stop(self) -> None:
+        """End the run after what is under way was acknowledged."""
+        self._stop.set()
+
+    async def run(self) -> SensorReport:
+        """Send at the declared rate, wait for every acknowledgement, return the counts."""
+        o = self._options
+        began = monotonic()
+        truth = TruthFile(o.truth) if o.truth else None
+        if truth is not None:
+            truth.__enter__()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._send(tasks, truth)
+        except* _Done:
+            pass
+        finally:
+            if truth is not None:
+                truth.__exit__(None, None, None)
+        return SensorReport(self.sent, self.acknowledged, dict(self.refused), monotonic() - began)
+
+    async def _send(self, tasks: asyncio.TaskGroup, truth: TruthFile | None) -> None:
+        o = self._options
+        publishers: list[Publisher] = []
+        if o.mqtt is not None:
+            for n in range(o.connections):
+                publisher = Publisher(o.mqtt, f"sim-sensors-{os.getpid()}-{n}", window=o.window)
+                publishers.append(publisher)
+                tasks.create_task(supervise(f"publisher-{n}", publisher.run, _PATIENCE))
+        async with _Coap(o.coap) as coap, asyncio.TaskGroup() as requests:
+            began = monotonic()
+            room = asyncio.Semaphore(_COAP_AT_ONCE)
+            for index, message in enumerate(islice(self._fleet.messages(), o.count)):
+                if not await self._paced(began, index):
+                    break
+                over_coap = coap is not None and (not publishers or self._goes_coap(message))
+                note = self._note(truth, message)
+                if over_coap and coap is not None:
+                    await room.acquire()
+                    requests.create_task(self._put(coap, message, note, room))
+                else:
+                    publisher = publishers[crc32(message.device.encode()) % len(publishers)]
+                    topic, payload, _ = self._encode("mqtt", message)
+                    await publisher.publish(topic, payload, note)
+                self.sent += 1
+        for publisher in publishers:
+            await publisher.drained()
+        raise _Done
+
+    async def _paced(self, began: float, index: int) -> bool:
+        """Wait until it is message ``index``'s turn; False when the run is over."""
+        o = self._options
+        elapsed = monotonic() - began
+        if self._stop.is_set() or (o.seconds is not None and elapsed >= o.seconds):
+            return False
+        early = index / o.rate - elapsed
+        if early > 0.002:  # below that, sleeping costs more than it gives
+            try:
+                async with asyncio.timeout(early):
+                    await self._stop.wait()
+            except TimeoutError:
+                return True
+            return False
+        return True
+
+    def _goes_coap(self, message: Message) -> bool:
+        """Decide by device, so that one device always speaks one protocol."""
+        return int(message.device[-5:]) * 0.618034 % 1 < self._options.coap_share
+
+    def _encode(self, via: str, message: Message) -> tuple[str, bytes, int | None]:
+        time = None if self._options.clockless else self._clock()
+        return self._encoders[via].payload(message.device, message.values, time)
+
+    def _note(self, truth: TruthFile | None, message: Message) -> Callable[[], None]:
+        sent = self._clock()
+
+        def acknowledged() -> None:
+            self.acknowledged += 1
+            if truth is not None:
+                truth.acknowledged(message.device, message.seq, sent, self._clock())
+
+        return acknowledged
+
+    async def _put(
+        self, coap: CoapSender, message: Message, note: Callable[[], None], room: asyncio.Semaphore
+    ) -> None:
+        path, payload, content_format = self._encode("coap", message)
+        try:
+            code = await coap.put(path, payload, content_format)
+        except Unavailable:
+            code = "no answer"
+        finally:
+            room.release()
+        if code.startswith("2."):
+            note()
+        else:
+            self.refused[code] = self.refused.get(code, 0) + 1
+
+
+class _Done(Exception):  # not an error: it ends the connections' TaskGroup
+    """Everything was sent and acknowledged."""
+
+
+class _Coap:
+    """A `CoapSender`, or None where no CoAP server was given."""
+
+    def __init__(self, url: str | None) -> None:
+        self._sender = CoapSender(url) if url else None
+
+    async def __aenter__(self) -> CoapSender | None:
+        if self._sender is not None:
+            await self._sender.__aenter__()
+        return self._sender
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._sender is not None:
+            await self._sender.__aexit__(None, None, None)
