@@ -1,11 +1,13 @@
 """Codecs: from the bytes of one message to named values, compiled once from a profile's ``decode``.
 
 ``compile_decode(steps, split=...)`` gives the decoder, ``unwrap(via, payload)`` opens a network
-server's envelope, ``parse_json`` and ``parse_cbor`` read whole objects. See docs/reference/codecs.md.
+server's envelope, ``parse_json`` and ``parse_cbor`` read whole objects. How specifications are
+written: docs/reference/codecs.md.
 """
 
 from __future__ import annotations
 
+from device_profiles.codecs.cbor import parse_cbor
 from device_profiles.codecs.contract import (
     Context,
     Decode,
@@ -14,5 +16,19 @@ from device_profiles.codecs.contract import (
     SpecError,
     Values,
 )
+from device_profiles.codecs.envelope import unwrap
+from device_profiles.codecs.jsontext import parse_json
+from device_profiles.codecs.steps import compile_decode
 
-__all__ = ["Context", "Decode", "Envelope", "Packet", "SpecError", "Values"]
+__all__ = [
+    "Context",
+    "Decode",
+    "Envelope",
+    "Packet",
+    "SpecError",
+    "Values",
+    "compile_decode",
+    "parse_cbor",
+    "parse_json",
+    "unwrap",
+]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Values = dict[str, Any]
-"""Decoded values by name. A value is a number, bool, string, nested ``Values`` or a list of them."""
+"""Decoded values by name: number, bool, text, nested ``Values``, or a list of those."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,127 @@
+"""Envelopes: what network servers put around a device's own payload."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+from device_profiles.codecs.contract import Envelope
+from device_profiles.codecs.jsontext import parse_json
+from gateway_core.errors import PayloadError
+
+
+def unwrap(via: str, payload: bytes) -> Envelope:
+    """Open the message of a network server.
+
+    Args:
+        via: ``chirpstack-v4``, ``ttn-v3`` or ``zigbee2mqtt``.
+        payload: The MQTT payload.
+
+    Raises:
+        PayloadError: ``not_json``, or ``bad_envelope`` when something that must be there is not.
+        KeyError: `via` is none of the three.
+    """
+    opener = OPENERS[via]
+    message = parse_json(payload)
+    if not isinstance(message, dict):
+        raise PayloadError("bad_envelope", "expected a JSON object")
+    return opener(message)
+
+
+def _chirpstack(message: dict[str, Any]) -> Envelope:
+    """Open an ``event/up`` message of ChirpStack 4 (documentation: Integrations, Event types)."""
+    info = _object(message.get("deviceInfo"), "deviceInfo")
+    device = _text(info.get("devEui"), "deviceInfo.devEui")
+    decoded = message.get("object")
+    return Envelope(
+        _payload(message.get("data"), decoded, "data", "object"),
+        device.lower(),
+        _optional_text(message.get("time")),
+        _port(message.get("fPort"), "fPort"),
+        _captures(app=info.get("applicationId"), device_name=info.get("deviceName")),
+        decoded,
+    )
+
+
+def _things_stack(message: dict[str, Any]) -> Envelope:
+    """Open an uplink message of The Things Stack 3 (documentation: Data formats)."""
+    ids = _object(message.get("end_device_ids"), "end_device_ids")
+    uplink = _object(message.get("uplink_message"), "uplink_message")
+    device = _text(ids.get("dev_eui"), "end_device_ids.dev_eui")
+    application = ids.get("application_ids")
+    decoded = uplink.get("decoded_payload")
+    return Envelope(
+        _payload(uplink.get("frm_payload"), decoded, "frm_payload", "decoded_payload"),
+        device.lower(),
+        _optional_text(uplink.get("received_at")) or _optional_text(message.get("received_at")),
+        _port(uplink.get("f_port"), "f_port"),
+        _captures(
+            app=application.get("application_id") if isinstance(application, dict) else None,
+            device_name=ids.get("device_id"),
+        ),
+        decoded,
+    )
+
+
+def _zigbee2mqtt(message: dict[str, Any]) -> Envelope:
+    """Open a state message of Zigbee2MQTT: flat JSON; the topic, perhaps ``device``, says whose."""
+    device = message.get("device")
+    address = device.get("ieeeAddr") if isinstance(device, dict) else None
+    name = device.get("friendlyName") if isinstance(device, dict) else None
+    return Envelope(
+        message,
+        address.lower() if isinstance(address, str) else None,
+        _optional_text(message.get("last_seen")),
+        captures=_captures(device_name=name),
+        decoded=message,
+    )
+
+
+OPENERS: dict[str, Callable[[dict[str, Any]], Envelope]] = {
+    "chirpstack-v4": _chirpstack,
+    "ttn-v3": _things_stack,
+    "zigbee2mqtt": _zigbee2mqtt,
+}
+"""What each ``via`` is opened with."""
+
+
+def _payload(data: object, decoded: object, data_key: str, decoded_key: str) -> object:
+    """Return the device's bytes, else the server's decoding."""
+    if data is None:
+        if not isinstance(decoded, dict):
+            raise PayloadError("bad_envelope", f"neither {data_key} nor {decoded_key}")
+        return decoded
+    try:
+        return base64.b64decode(_text(data, data_key, empty=True), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise PayloadError("bad_envelope", f"{data_key} is not base64") from exc
+
+
+def _object(found: object, key: str) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise PayloadError("bad_envelope", f"{key} is missing or not an object")
+    return found
+
+
+def _text(found: object, key: str, *, empty: bool = False) -> str:
+    if not isinstance(found, str) or not (found or empty):
+        raise PayloadError("bad_envelope", f"{key} is missing or not text")
+    return found
+
+
+def _optional_text(found: object) -> str | None:
+    return found if isinstance(found, str) and found else None
+
+
+def _port(found: object, key: str) -> int | None:
+    if found is None:
+        return None
+    if type(found) is not int or not 0 <= found <= 255:
+        raise PayloadError("bad_envelope", f"{key} is not a port")
+    return found
+
+
+def _captures(**found: object) -> dict[str, str]:
+    return {name: value for name, value in found.items() if isinstance(value, str) and value}

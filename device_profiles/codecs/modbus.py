@@ -1,0 +1,39 @@
+"""Modbus RTU answers (Modbus over Serial Line 1.02, section 2.5; Application Protocol 1.1b3)."""
+
+from __future__ import annotations
+
+from device_profiles.codecs.checksum import crc16_modbus
+from device_profiles.codecs.contract import Values
+from device_profiles.codecs.layout import truncated
+from gateway_core.errors import PayloadError
+
+NAMES = ("addr", "fc", "count")
+"""What the frame gives: slave address, function code, bytes of data."""
+
+_READS = (1, 2, 3, 4)
+
+
+def open_modbus(frame: bytes) -> tuple[bytes, Values]:
+    """Return the data of an answer and ``addr``, ``fc``, ``count``.
+
+    Answers to reads (functions 1 to 4) give the bytes after the byte count; others give what
+    stands between function code and CRC.
+
+    Raises:
+        PayloadError: ``truncated``, ``bad_crc``, ``modbus_exception`` or ``bad_length``.
+    """
+    if len(frame) < 5:
+        raise truncated(5, len(frame))
+    if crc16_modbus(frame[:-2]) != int.from_bytes(frame[-2:], "little"):
+        raise PayloadError("bad_crc", "the CRC-16 at the end does not fit")
+    addr, function = frame[0], frame[1]
+    if function & 0x80:
+        raise PayloadError("modbus_exception", f"function {function & 0x7F} code {frame[2]}")
+    if function in _READS:
+        count, data = frame[2], frame[3:-2]
+        if count != len(data):
+            raise PayloadError("bad_length", f"byte count {count}, {len(data)} bytes of data")
+    else:
+        data = frame[2:-2]
+        count = len(data)
+    return data, {"addr": addr, "fc": function, "count": count}

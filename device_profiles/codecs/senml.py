@@ -1,0 +1,292 @@
+"""SenML packs (RFC 8428), as JSON and as CBOR: resolved records, grouped into packets.
+
+`resolve` applies the base fields (section 4.6); `compile_senml` gives the decoder that groups what
+belongs to one device and one instant. XML, EXI and SensML streams are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from device_profiles.codecs.cbor import decode_cbor
+from device_profiles.codecs.contract import Context, Packet
+from device_profiles.codecs.grammar import Path, mapping, text
+from device_profiles.codecs.jsontext import parse_json
+from device_profiles.codecs.numbers import as_ns, is_number
+from gateway_core.errors import PayloadError
+
+VERSION = 10
+"""The version of SenML that RFC 8428 defines; a higher ``bver`` is refused."""
+
+SUM = "#sum"
+"""Follows the name of a record's sum; "#" cannot be in a SenML name."""
+
+UNNAMED = "value"
+"""Own name of a record whose name is all device."""
+
+MAX_RECORDS = 10_000
+"""Most records that one pack may hold."""
+
+_RELATIVE = 1 << 28  # section 4.5.3: times below it are relative to now
+_LABELS = {
+    -1: "bver",
+    -2: "bn",
+    -3: "bt",
+    -4: "bu",
+    -5: "bv",
+    -6: "bs",
+    0: "n",
+    1: "u",
+    2: "v",
+    3: "vs",
+    4: "vb",
+    5: "s",
+    6: "t",
+    7: "ut",
+    8: "vd",
+}
+_NUMBERS = ("bt", "bv", "bs", "v", "s", "t", "ut")
+_TEXTS = ("bn", "bu", "n", "u", "vs")
+_VALUES = ("v", "vs", "vb", "vd")
+_SAYING = (*_VALUES, "s")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]*")
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
+_SENML_CBOR = 112
+_OTHER_FORMS = (111, 113, 310, 311)  # SensML JSON and CBOR, SenML XML and SensML XML
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A record with its base fields applied.
+
+    Attributes:
+        prefix: The base name that was in force; the name starts with it.
+        name: Full name.
+        unit: As sent, or None.
+        time_ns: Nanoseconds since 1970, or None for "now".
+        value: Number, text, bool, or base64url text of data; None where there is only a sum.
+        sum: Integral of the value over time, or None.
+    """
+
+    prefix: str
+    name: str
+    unit: str | None
+    time_ns: int | None
+    value: float | str | bool | None
+    sum: float | None
+
+
+def compile_senml(
+    spec: object, path: Path, split: str | None = None
+) -> Callable[[object, Context], list[Packet]]:
+    """Compile ``senml: {}``.
+
+    Args:
+        spec: ``{}`` or ``{split: ":"}``: the text between device and own name. Without it, the
+            base name is the device and the name the own name.
+        path: Where it stands, for errors.
+        split: Default of ``split``, from the profile's ``device``.
+    """
+    found = mapping(spec if spec is not None else {}, path, ("split",))
+    mark = text(found["split"], (*path, "split")) if "split" in found else split
+
+    def decode(payload: object, context: Context) -> list[Packet]:
+        return _packets(resolve(_read(payload, context), context.received), context.received, mark)
+
+    return decode
+
+
+def resolve(pack: object, now_ns: int) -> list[Resolved]:
+    """Apply base fields and relative times, in the order of the pack.
+
+    Args:
+        pack: A list of records with JSON labels.
+        now_ns: What relative times count from.
+
+    Raises:
+        PayloadError: ``not_senml``, ``senml_name``, ``senml_version`` or
+            ``senml_must_understand``.
+    """
+    if not isinstance(pack, list) or not pack:
+        raise PayloadError("not_senml", "expected a list of records")
+    if len(pack) > MAX_RECORDS:
+        raise PayloadError("not_senml", f"more than {MAX_RECORDS} records")
+    base = _Base()
+    resolved = []
+    for record in pack:
+        _check(record)
+        base.take(record)
+        if base.has_value(record):
+            resolved.append(base.apply(record, now_ns))
+    return resolved
+
+
+class _Base:
+    """The base fields in force; each stays until another record sets it anew."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.time: float = 0
+        self.unit: str | None = None
+        self.value: float | None = None
+        self.sum: float | None = None
+        self.version: int | None = None
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        """Take over the base fields that the record sets."""
+        self.name = record.get("bn", self.name)
+        self.time = record.get("bt", self.time)
+        self.unit = record.get("bu", self.unit)
+        self.value = record.get("bv", self.value)
+        self.sum = record.get("bs", self.sum)
+        version = record.get("bver", self.version)
+        if version is not None and version > VERSION:
+            raise PayloadError("senml_version", f"version {version}, this reads up to {VERSION}")
+        if self.version is not None and version != self.version:
+            raise PayloadError("senml_version", "the version changes within the pack")
+        self.version = version
+
+    def has_value(self, record: Mapping[str, Any]) -> bool:
+        """Return whether the record says something, and does not only set base fields."""
+        if any(label in record for label in _SAYING):
+            return True
+        return (self.value is not None or self.sum is not None) and ("n" in record or "t" in record)
+
+    def apply(self, record: Mapping[str, Any], now_ns: int) -> Resolved:
+        """Return the record with the base fields applied."""
+        name = self.name + record.get("n", "")
+        if not _NAME.fullmatch(name):
+            raise PayloadError("senml_name", "a name is empty or has a character it may not have")
+        total = record.get("s")
+        if total is not None or self.sum is not None:
+            total = (total or 0) + (self.sum or 0)
+        return Resolved(
+            self.name,
+            name,
+            record.get("u", self.unit),
+            _time(self.time + record.get("t", 0), now_ns),
+            self._value(record, total),
+            total,
+        )
+
+    def _value(self, record: Mapping[str, Any], total: float | None) -> Any:
+        for label in ("vs", "vb", "vd"):
+            if label in record:
+                value = record[label]
+                return value.rstrip("=") if label == "vd" else value
+        if "v" not in record and self.value is None:
+            assert total is not None  # has_value saw to it
+            return None
+        return record.get("v", 0) + (self.value or 0)
+
+
+def _time(seconds: float, now_ns: int) -> int | None:
+    if seconds == 0:
+        return None
+    at = as_ns(seconds)
+    return at if seconds >= _RELATIVE else now_ns + at
+
+
+def _check(record: object) -> None:
+    """Raise unless the record's labels and types are what section 4 allows."""
+    if not isinstance(record, dict):
+        raise PayloadError("not_senml", "a record is not a map")
+    for label, value in record.items():
+        if not isinstance(label, str):
+            raise PayloadError("not_senml", "a label is neither text nor a known number")
+        if label in _NUMBERS:
+            good = is_number(value)
+        elif label in _TEXTS:
+            good = isinstance(value, str)
+        elif label == "vb":
+            good = isinstance(value, bool)
+        elif label == "vd":
+            good = isinstance(value, str) and bool(_BASE64URL.fullmatch(value)) and _whole(value)
+        elif label == "bver":
+            good = type(value) is int and value > 0
+        elif label.endswith("_"):
+            raise PayloadError("senml_must_understand", "a label ending in _ is not known here")
+        else:
+            continue
+        if not good:
+            raise PayloadError("not_senml", f"{label} has the wrong type or form")
+    if sum(label in record for label in _VALUES) > 1:
+        raise PayloadError("not_senml", "a record has more than one value")
+
+
+def _whole(value: str) -> bool:
+    """Return whether base64url text has a length that some bytes give."""
+    return len(value.rstrip("=")) % 4 != 1
+
+
+def _read(payload: object, context: Context) -> object:
+    """Return the pack with JSON labels, from JSON bytes, CBOR bytes or parsed JSON."""
+    if context.content_format in _OTHER_FORMS:
+        raise PayloadError("not_senml", f"content format {context.content_format} is not read here")
+    if not isinstance(payload, bytes):
+        return payload
+    is_cbor = context.content_format == _SENML_CBOR or (
+        context.content_format is None and payload[:1] >= b"\x80"
+    )
+    if not is_cbor:
+        return parse_json(payload)
+    pack = decode_cbor(payload)
+    if not isinstance(pack, list):
+        return pack
+    return [_relabelled(record) for record in pack]
+
+
+def _relabelled(record: object) -> object:
+    """Return a CBOR record with JSON labels; data as base64url text, as JSON has it."""
+    if not isinstance(record, dict):
+        return record
+    found = {_LABELS.get(k, k) if type(k) is int else k: v for k, v in record.items()}
+    if len(found) != len(record):
+        raise PayloadError("not_senml", "a record has the same label twice")
+    if isinstance(found.get("vd"), str):
+        raise PayloadError("not_senml", "vd is text where CBOR has bytes")
+    if isinstance(found.get("vd"), bytes):
+        found["vd"] = base64url(found["vd"])
+    return found
+
+
+def base64url(raw: bytes) -> str:
+    """Return `raw` as SenML's data text: URL-safe alphabet, no padding."""
+    return urlsafe_b64encode(raw).decode("ascii").rstrip("=")
+
+
+def _packets(records: list[Resolved], now_ns: int, mark: str | None) -> list[Packet]:
+    """Group records by instant, in order of time; a name that occurs again opens a new packet."""
+    devices = set()
+    packets: dict[tuple[int | None, int], Packet] = {}
+    for record in records:
+        device, name = _named(record, mark)
+        devices.add(device)
+        if len(devices) > 1:
+            raise PayloadError("mixed_devices", "the pack tells of more than one device")
+        turn = 0
+        while (packet := packets.get((record.time_ns, turn))) and name in packet.values:
+            turn += 1
+        if packet is None:
+            packet = packets[record.time_ns, turn] = Packet(device, record.time_ns, {}, {})
+        if record.value is not None:
+            packet.values[name] = record.value
+        if record.unit is not None:
+            packet.units[name] = record.unit
+        if record.sum is not None:
+            packet.values[name + SUM] = record.sum
+    return sorted(packets.values(), key=lambda p: now_ns if p.time_ns is None else p.time_ns)
+
+
+def _named(record: Resolved, mark: str | None) -> tuple[str | None, str]:
+    """Return device and own name."""
+    if mark:
+        device, found, own = record.name.rpartition(mark)
+        return (device or None, own or UNNAMED) if found else (None, own)
+    if not record.prefix:
+        return None, record.name
+    return record.prefix.rstrip(":/._-"), record.name[len(record.prefix) :] or UNNAMED

@@ -1,0 +1,248 @@
+"""The ``decode`` list of a profile, compiled into one function."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from device_profiles.codecs.cayenne import compile_cayenne
+from device_profiles.codecs.cbor import parse_cbor
+from device_profiles.codecs.condition import Condition, compile_condition
+from device_profiles.codecs.contract import Context, Decode, Packet, SpecError, Values
+from device_profiles.codecs.fields import compile_fields
+from device_profiles.codecs.frame import Frame, compile_frame
+from device_profiles.codecs.grammar import (
+    Path,
+    choice,
+    kind,
+    mapping,
+    order_of,
+    sequence,
+    text,
+)
+from device_profiles.codecs.jsontext import parse_json
+from device_profiles.codecs.layout import check_rest, whole_decoder
+from device_profiles.codecs.nested import nest
+from device_profiles.codecs.senml import compile_senml
+from device_profiles.codecs.tlv import compile_tlv
+from gateway_core.errors import PayloadError
+
+MESSAGE_NAMES = ("fport", "size", "content_format")
+"""What a step's ``when`` may ask beside the frame's values: port, bytes of payload, CoAP format."""
+
+STEPS = ("json", "cbor", "frame", "struct", "tlv", "senml", "cayenne-lpp")
+"""The codecs of this package; JavaScript codecs (``js``) are run elsewhere."""
+
+_CBOR_FORMATS = (60, 112)
+
+Body = Callable[[bytes], Values]
+"""Decodes the bytes of one message."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """One of several layouts of a message, and when it is the right one."""
+
+    when: Condition | None
+    decode: Body
+
+
+def compile_decode(steps: Sequence[dict[str, Any]], *, split: str | None = None) -> Decode:
+    """Compile the ``decode`` list of a profile.
+
+    Args:
+        steps: Any number of ``frame`` (and one ``json``/``cbor`` that carries bytes) steps, then
+            either one ``json``, ``cbor`` or ``senml`` step, or one or more ``struct``, ``tlv`` and
+            ``cayenne-lpp`` steps, of which the first whose ``when`` holds decodes the message.
+        split: The profile's ``device.split``, for SenML.
+
+    Returns:
+        The decoder. It takes bytes (``json``, ``cbor`` and ``senml`` also objects already
+        parsed) and gives values, or for SenML packets; it raises `PayloadError` and nothing else.
+
+    Raises:
+        SpecError: A step is wrong.
+    """
+    opened = [_opened(step, (index,)) for index, step in enumerate(sequence(list(steps), ()))]
+    lead = 0
+    while lead < len(opened) and _leads(*opened[lead][:2]):
+        lead += 1
+    frames = [_lead(name, spec, path) for name, spec, path in opened[:lead]]
+    body = opened[lead:]
+    if not body:
+        raise SpecError((len(opened) - 1,), "a frame needs a step that decodes what it holds")
+    names = {name for frame in frames for name in frame.names}
+    if body[0][0] in ("json", "cbor", "senml"):
+        if len(body) > 1:
+            raise SpecError((lead + 1,), f"nothing can follow {body[0][0]}")
+        return _whole_message(frames, *body[0], split)
+    return _binary(
+        frames, [_branch(step, names, len(body) == i + 1) for i, step in enumerate(body)]
+    )
+
+
+Step = tuple[str, Any, Path]
+
+
+def _opened(step: object, path: Path) -> Step:
+    """Return name, specification and path of a step."""
+    if not isinstance(step, dict) or len(step) != 1:
+        raise SpecError(path, f"expected one step such as 'json: {{}}', found {kind(step)}")
+    name, spec = next(iter(step.items()))
+    if name == "js":
+        raise SpecError((*path, "js"), "JavaScript codecs are not run by this version; use tlv")
+    return choice(name, path, STEPS), spec, (*path, name)
+
+
+def _leads(name: str, spec: object) -> bool:
+    """Return whether a step opens something that a later step decodes."""
+    return name == "frame" or (
+        name in ("json", "cbor") and isinstance(spec, dict) and "payload" in spec
+    )
+
+
+def _lead(name: str, spec: Any, path: Path) -> Frame:
+    if name == "frame":
+        return compile_frame(spec, path)
+    found = mapping(spec, path, ("payload", "encoding"), "payload")
+    key = text(found["payload"], (*path, "payload")).split(".")
+    encoding = choice(found.get("encoding", "base64"), (*path, "encoding"), ("base64", "hex"))
+    parse = parse_json if name == "json" else parse_cbor
+
+    def open_carrier(payload: bytes) -> tuple[bytes, Values]:
+        outer = parse(payload)
+        inner = outer
+        for part in key:
+            inner = inner.get(part) if isinstance(inner, dict) else None
+        if not isinstance(inner, str):
+            raise PayloadError("bad_envelope", f"{'.'.join(key)} is missing or not text")
+        return _bytes_of(inner, encoding), outer
+
+    return Frame(open_carrier, ())
+
+
+def _bytes_of(inner: str, encoding: str) -> bytes:
+    try:
+        if encoding == "hex":
+            return bytes.fromhex(inner)
+        return base64.b64decode(inner, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise PayloadError("bad_envelope", f"the payload is not {encoding}") from exc
+
+
+def _whole_message(
+    frames: list[Frame], name: str, spec: Any, path: Path, split: str | None
+) -> Decode:
+    """Return the decoder of a message that is one JSON, CBOR or SenML value."""
+    if frames:
+        raise SpecError(path, f"{name} cannot stand after a frame")
+    if name == "senml":
+        return compile_senml(spec, path, split)
+    mapping(spec if spec is not None else {}, path, ())
+    always_cbor = name == "cbor"
+
+    def decode(payload: object, context: Context) -> Values | list[Packet]:
+        if isinstance(payload, bytes):
+            is_cbor = always_cbor or context.content_format in _CBOR_FORMATS
+            payload = parse_cbor(payload) if is_cbor else parse_json(payload)
+        if isinstance(payload, dict):
+            return payload
+        if isinstance(payload, list):
+            return {"items": payload}
+        raise PayloadError(
+            "not_cbor" if always_cbor else "not_json", "expected an object or a list"
+        )
+
+    return decode
+
+
+def _binary(frames: list[Frame], branches: list[_Branch]) -> Decode:
+    """Return the decoder of bytes: frames opened from the outside, then the branch that fits."""
+    if not frames and len(branches) == 1 and branches[0].when is None:
+        only = branches[0].decode
+
+        def decode_plain(payload: object, _context: Context) -> Values:
+            return only(_raw(payload))
+
+        return decode_plain
+
+    def decode(payload: object, context: Context) -> Values:
+        data = _raw(payload)
+        values: Values = {}
+        for frame in frames:
+            data, found = frame.open(data)
+            values.update(found)
+        for branch in branches:
+            if branch.when is None or branch.when(_scope(values, data, context)):
+                values.update(branch.decode(data))
+                return values
+        raise PayloadError("not_applicable", "no layout of this profile is for this message")
+
+    return decode
+
+
+def _scope(values: Values, data: bytes, context: Context) -> Values:
+    """Return what a step's condition may ask."""
+    scope = {
+        **values,
+        "fport": context.fport,
+        "size": len(data),
+        "content_format": context.content_format,
+    }
+    scope.update({f"captures.{name}": text for name, text in context.captures.items()})
+    return scope
+
+
+def _raw(payload: object) -> bytes:
+    if isinstance(payload, bytes):
+        return payload
+    if isinstance(payload, bytearray | memoryview):
+        return bytes(payload)
+    raise PayloadError("not_bytes", "the message holds no bytes, only what its server made of them")
+
+
+def _branch(step: Step, names: set[str], last: bool) -> _Branch:  # noqa: FBT001
+    """Compile a ``struct``, ``tlv`` or ``cayenne-lpp`` step."""
+    name, spec, path = step
+    if name not in ("struct", "tlv", "cayenne-lpp"):
+        raise SpecError(path, f"{name} cannot stand here")
+    when = None
+    if isinstance(spec, dict) and "when" in spec:
+        when = compile_condition(spec["when"], {*names, *MESSAGE_NAMES}, (*path, "when"))
+    elif not last:
+        raise SpecError(path, "needs 'when', because another layout follows")
+    if name == "cayenne-lpp":
+        return _Branch(when, compile_cayenne(spec, path))
+    return _Branch(when, _struct(spec, path, names) if name == "struct" else _tlv(spec, path))
+
+
+def _struct(spec: Any, path: Path, names: set[str]) -> Body:
+    found = mapping(spec, path, ("order", "when", "fields", "rest"), "fields")
+    rest = choice(found.get("rest", "error"), (*path, "rest"), ("error", "ignore"))
+    order = order_of(found, path, "big")
+    layout = compile_fields(found["fields"], order, (*path, "fields"), nest)
+    del names
+    exact = rest == "error"
+    if layout.run is not None:
+        return whole_decoder(layout.run, exact=exact)
+
+    def decode(data: bytes) -> Values:
+        out: Values = {}
+        check_rest(layout.read(data, 0, len(data), out), len(data), exact=exact)
+        return out
+
+    return decode
+
+
+def _tlv(spec: Any, path: Path) -> Body:
+    read = compile_tlv(spec, "big", path, nest)
+
+    def decode(data: bytes) -> Values:
+        out: Values = {}
+        read(data, 0, 0, len(data), out)
+        return out
+
+    return decode
