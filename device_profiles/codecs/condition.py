@@ -1,8 +1,8 @@
 """Conditions (``when``): a small part of CEL, compiled once into closures.
 
 Integers (decimal and 0x), quoted text, true and false, names, ``== != < <= > >=``, ``in [...]``,
-``/`` and ``%`` on integers, ``&& || !`` and parentheses. A name without a value, or a comparison
-that makes no sense for the types found, makes the condition false.
+``/`` and ``%`` on integers, ``&& || !`` and parentheses; ``a.b`` is b of a group of bits. A name
+without a value, or a comparison that makes no sense for the types found, makes the condition false.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def compile_condition(source: object, names: Collection[str], path: Path) -> Con
     def holds(scope: Scope) -> bool:
         try:
             return term(scope) is True
-        except (TypeError, ZeroDivisionError):
+        except (TypeError, AttributeError, ZeroDivisionError):
             return False
 
     return holds
@@ -164,14 +164,18 @@ class _Parser:
         if sign == 1 and word in ("true", "false"):
             return lambda _scope: word == "true"
         if sign == 1 and group == "name":
-            self._check(word)
-            return lambda scope: scope.get(word)
+            return self._named(word)
         raise SpecError(self._path, f"did not expect {word!r} here")
 
-    def _check(self, name: str) -> None:
-        if name not in self._names and not name.startswith("captures."):
+    def _named(self, name: str) -> Term:
+        """Return the value of a name; ``a.b`` is b of the group of bits a."""
+        first, *rest = name.split(".")
+        if name.startswith("captures.") or (first in self._names and not rest):
+            return lambda scope: scope.get(name)
+        if first not in self._names or len(rest) > 1:
             hint = nearest(name, self._names)
             raise SpecError(self._path, f"{name!r} is not known here{hint}")
+        return lambda scope: (scope.get(first) or {}).get(rest[0])
 
     def _deeper(self) -> None:
         self._depth += 1

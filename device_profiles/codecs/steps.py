@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,11 +32,15 @@ from device_profiles.codecs.tlv import compile_tlv
 from gateway_core.errors import PayloadError
 
 MESSAGE_NAMES = ("fport", "size", "content_format")
-"""What a step's ``when`` may ask beside the frame's values: port, bytes of payload, CoAP format."""
+"""What a step's ``when`` may ask beside the frame's values: port, bytes of payload, CoAP format.
+
+``byte<n>`` is the payload's byte at n, counted from 0.
+"""
 
 STEPS = ("json", "cbor", "frame", "struct", "tlv", "senml", "cayenne-lpp")
 """The codecs of this package; JavaScript codecs (``js``) are run elsewhere."""
 
+_BYTE = re.compile(r"\bbyte(0|[1-9]\d{0,3})\b")
 _CBOR_FORMATS = (60, 112)
 
 Body = Callable[[bytes], Values]
@@ -44,10 +49,14 @@ Body = Callable[[bytes], Values]
 
 @dataclass(frozen=True, slots=True)
 class _Branch:
-    """One of several layouts of a message, and when it is the right one."""
+    """One of several layouts of a message, and when it is the right one.
+
+    ``peeks`` are the positions of the payload's bytes that ``when`` asks for.
+    """
 
     when: Condition | None
     decode: Body
+    peeks: tuple[int, ...] = ()
 
 
 def compile_decode(steps: Sequence[dict[str, Any]], *, split: str | None = None) -> Decode:
@@ -176,7 +185,7 @@ def _binary(frames: list[Frame], branches: list[_Branch]) -> Decode:
             data, found = frame.open(data)
             values.update(found)
         for branch in branches:
-            if branch.when is None or branch.when(_scope(values, data, context)):
+            if branch.when is None or branch.when(_scope(values, data, context, branch.peeks)):
                 values.update(branch.decode(data))
                 return values
         raise PayloadError("not_applicable", "no layout of this profile is for this message")
@@ -184,7 +193,7 @@ def _binary(frames: list[Frame], branches: list[_Branch]) -> Decode:
     return decode
 
 
-def _scope(values: Values, data: bytes, context: Context) -> Values:
+def _scope(values: Values, data: bytes, context: Context, peeks: tuple[int, ...]) -> Values:
     """Return what a step's condition may ask."""
     scope = {
         **values,
@@ -192,6 +201,7 @@ def _scope(values: Values, data: bytes, context: Context) -> Values:
         "size": len(data),
         "content_format": context.content_format,
     }
+    scope.update({f"byte{at}": data[at] for at in peeks if at < len(data)})
     scope.update({f"captures.{name}": text for name, text in context.captures.items()})
     return scope
 
@@ -209,22 +219,22 @@ def _branch(step: Step, names: set[str], last: bool) -> _Branch:  # noqa: FBT001
     name, spec, path = step
     if name not in ("struct", "tlv", "cayenne-lpp"):
         raise SpecError(path, f"{name} cannot stand here")
-    when = None
+    when, peeks = None, set[str]()
     if isinstance(spec, dict) and "when" in spec:
-        when = compile_condition(spec["when"], {*names, *MESSAGE_NAMES}, (*path, "when"))
+        peeks = set(_BYTE.findall(str(spec["when"])))
+        known = {*names, *MESSAGE_NAMES, *(f"byte{at}" for at in peeks)}
+        when = compile_condition(spec["when"], known, (*path, "when"))
     elif not last:
         raise SpecError(path, "needs 'when', because another layout follows")
-    if name == "cayenne-lpp":
-        return _Branch(when, compile_cayenne(spec, path))
-    return _Branch(when, _struct(spec, path, names) if name == "struct" else _tlv(spec, path))
+    body = {"cayenne-lpp": compile_cayenne, "struct": _struct, "tlv": _tlv}[name](spec, path)
+    return _Branch(when, body, tuple(int(at) for at in sorted(peeks)))
 
 
-def _struct(spec: Any, path: Path, names: set[str]) -> Body:
+def _struct(spec: Any, path: Path) -> Body:
     found = mapping(spec, path, ("order", "when", "fields", "rest"), "fields")
     rest = choice(found.get("rest", "error"), (*path, "rest"), ("error", "ignore"))
     order = order_of(found, path, "big")
     layout = compile_fields(found["fields"], order, (*path, "fields"), nest)
-    del names
     exact = rest == "error"
     if layout.run is not None:
         return whole_decoder(layout.run, exact=exact)
