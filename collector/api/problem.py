@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from collector.query import QueryError
 from gateway_core.errors import PayloadError, Unavailable
 
 
@@ -22,11 +23,13 @@ def answer_with_problems(app: FastAPI) -> None:
     """Turn every error of ``app`` into a problem document."""
 
     async def refused(_request: Request, exc: Exception) -> JSONResponse:
-        assert isinstance(exc, PayloadError)
+        assert isinstance(exc, PayloadError | QueryError)
         return problem(400, exc.code, exc.detail)
 
     async def away(_request: Request, exc: Exception) -> JSONResponse:
-        return problem(503, "unavailable", f"{exc}; try again in some seconds", **{"Retry-After": "5"})
+        return problem(
+            503, "unavailable", f"{exc}; try again in some seconds", **{"Retry-After": "5"}
+        )
 
     async def invalid(_request: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, RequestValidationError)
@@ -39,6 +42,7 @@ def answer_with_problems(app: FastAPI) -> None:
         return problem(exc.status_code, "http_error", detail)
 
     app.add_exception_handler(PayloadError, refused)
+    app.add_exception_handler(QueryError, refused)
     app.add_exception_handler(Unavailable, away)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
@@ -48,7 +49,7 @@ class IngestRate:
         times: list[float] = []
         rates: list[float] = []
         samples = list(self._samples)
-        for (before, less), (at, more) in zip(samples, samples[1:], strict=False):
+        for (before, less), (at, more) in itertools.pairwise(samples):
             if at > before:  # a clock that was set back gives no rate, rather than a wrong one
                 times.append(at / NS)
                 rates.append((more - less) * NS / (at - before))
