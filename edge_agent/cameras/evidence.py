@@ -37,7 +37,6 @@ DeviceFault = Literal[
     "onvif_malformed",
     "onvif_fault",
     "clock_skew",
-    "device_changed",
 ]
 
 
@@ -49,6 +48,7 @@ class DeviceCheck:
         faults: Empty when all is well.
         skew_s: The device's clock minus ours in seconds, or None when it could not be learned.
         identity: Manufacturer, model, firmware and serial number in one line; empty when unknown.
+        changed: Whether the identity is another than at the last check.
         snapshot_url: Where a still picture can be fetched; empty when the device offers none.
         detail: For people.
     """
@@ -56,6 +56,7 @@ class DeviceCheck:
     faults: tuple[DeviceFault, ...] = ()
     skew_s: float | None = None
     identity: str = ""
+    changed: bool = False
     snapshot_url: str = ""
     detail: str = ""
 

@@ -1,0 +1,161 @@
+"""XML as cameras really send it: repaired where that is safe, and honest about what was lost.
+
+Nothing is ever expanded or fetched: a document type or an entity declaration is refused, every
+entity reference beyond the five of XML 1.0 becomes plain text, and lxml gets no network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lxml import etree
+
+from gateway_core.errors import PayloadError
+
+MAX_BYTES = 1024 * 1024
+"""The largest answer seen from a 64-channel NVR is about a third of it."""
+
+_ENVELOPE_END = re.compile(r"</(?:[\w.-]+:)?Envelope\s*>")
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_BARE_AMPERSAND = re.compile(
+    r"(<!\[CDATA\[.*?\]\]>)|&(?!(?:amp|lt|gt|quot|apos);|#(?:[1-9][0-9]{0,6}|x[0-9a-fA-F]{1,6});)",
+    re.DOTALL,
+)
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_DOCTYPE = re.compile(r"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+
+
+class Element:
+    """One element; names are matched without namespace or prefix, as cameras mix them up."""
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: etree._Element) -> None:
+        self._node = node
+
+    @property
+    def name(self) -> str:
+        """The local name."""
+        return _local(self._node.tag)
+
+    @property
+    def text(self) -> str:
+        """The stripped text before the first child; empty when there is none."""
+        return (self._node.text or "").strip()
+
+    def children(self) -> Iterator[Element]:
+        """Yield the child elements."""
+        return (Element(node) for node in self._node.iterchildren("*"))
+
+    def every(self, name: str) -> Iterator[Element]:
+        """Yield all descendants of a local name, in document order."""
+        for node in self._node.iterdescendants("*"):
+            if _local(node.tag) == name:
+                yield Element(node)
+
+    def find(self, *path: str) -> Element | None:
+        """Return the first descendant down a path of local names; steps may skip levels."""
+        here: Element | None = self
+        for name in path:
+            here = next(here.every(name), None) if here is not None else None
+        return here
+
+    def value(self, *path: str) -> str:
+        """Return the text at a path; empty when there is no such element."""
+        found = self.find(*path)
+        return found.text if found is not None else ""
+
+    def attribute(self, name: str) -> str:
+        """Return an attribute by its local name; empty when it is missing."""
+        for key, value in self._node.attrib.items():
+            if _local(key) == name:
+                return str(value).strip()
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed answer.
+
+    Attributes:
+        root: The document element.
+        complete: False when something of it was lost: cut short, tags crossed, bytes unreadable.
+    """
+
+    root: Element
+    complete: bool
+
+
+def read_document(data: bytes) -> Document:
+    """Read one SOAP envelope.
+
+    Args:
+        data: As it came; UTF-8, UTF-16 with a byte order mark, or GB 18030, whatever is declared.
+
+    Raises:
+        PayloadError: ``xml_too_large``, ``xml_doctype``, ``xml_too_deep`` or ``not_xml``.
+    """
+    if len(data) > MAX_BYTES:
+        raise PayloadError("xml_too_large", f"{len(data)} bytes; at most {MAX_BYTES}")
+    text, complete = _decode(data)
+    text = _FORBIDDEN.sub("", text)
+    if _DOCTYPE.search(text):
+        raise PayloadError("xml_doctype", "document types and entities are not read")
+    start = text.find("<")
+    if start < 0:
+        raise PayloadError("not_xml", "there is no element in the answer")
+    text = _DECLARATION.sub("", text[start:], count=1)
+    end = _ENVELOPE_END.search(text)
+    if end is not None:
+        text = text[: end.end()]  # a second document glued on, NULs, stray line ends
+    text = _BARE_AMPERSAND.sub(lambda match: match[1] or "&amp;", text)
+    root, clean = _parse(text)
+    if _local(root.tag) != "Envelope":
+        raise PayloadError("not_xml", f"expected a SOAP envelope, found <{_local(root.tag)[:40]}>")
+    return Document(Element(root), complete and clean and end is not None)
+
+
+def _decode(data: bytes) -> tuple[str, bool]:
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    # The declared charset is wrong so often that only the bytes are believed.
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "gb18030"):
+        try:
+            return data.decode(encoding), True
+        except UnicodeDecodeError:
+            continue
+    return data.decode("utf-8", "replace"), False
+
+
+def _parse(text: str) -> tuple[etree._Element, bool]:
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        recover=True,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(text.encode(), parser)
+    except (etree.XMLSyntaxError, ValueError) as exc:
+        raise PayloadError("not_xml", str(exc)[:120]) from exc
+    if root is None:
+        raise PayloadError("not_xml", "nothing in the answer can be read as XML")
+    lost = [
+        entry
+        for entry in parser.error_log
+        # A prefix that nobody declared loses nothing: names are matched without it.
+        if entry.domain != etree.ErrorDomains.NAMESPACE
+    ]
+    if any("depth" in entry.message.lower() for entry in lost):
+        raise PayloadError("xml_too_deep", "elements nested more than 256 deep")
+    return root, not lost
+
+
+def _local(tag: object) -> str:
+    name = str(tag)
+    return name.rpartition("}")[2].rpartition(":")[2]
