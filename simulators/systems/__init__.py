@@ -1,0 +1,1 @@
+"""Simulated IT systems that answer over TCP and HTTP, go down and come back."""
