@@ -30,6 +30,7 @@ class Gate:
         tags: Tags that leave.
         derived: Measurement of an aggregate to the fields that it may carry, each with the
             decimals that it leaves with.
+        windows: Length of a window in nanoseconds to the fields that leave as its aggregates.
         alarms: What leaves of an alarm.
         hidden: Nothing of this device leaves.
     """
@@ -42,13 +43,10 @@ class Gate:
     whole: frozenset[str]
     tags: frozenset[str]
     derived: Mapping[str, Mapping[str, int | None]]
+    windows: Mapping[int, tuple[str, ...]]
     alarms: AlarmText
     hidden: bool = False
     _reasons: dict[tuple[str, ...], str] = field(default_factory=dict)
-
-    def aggregates(self) -> dict[str, Grant]:
-        """Return the fields that leave only as aggregates."""
-        return {name: grant for name, grant in self.grants.items() if grant.rank == 1}
 
     def reading(self, reading: Reading) -> Reading | str:
         """Return what may leave of a reading, or the rule that withholds it."""
@@ -112,8 +110,10 @@ def build_gate(declared: Declared, site: SiteEgress, *, device: str | None) -> G
                 grants[name], rules[name] = tighter, rule
     released = {name: grant.decimals for name, grant in grants.items() if grant.raw}
     derived: dict[str, dict[str, int | None]] = {}
+    windows: dict[int, tuple[str, ...]] = {}
     for name, grant in grants.items():
         if grant.rank == 1:
+            windows[grant.every_ns] = (*windows.get(grant.every_ns, ()), name)
             measurement = f"{declared.measurement}_{every_label(grant.every_ns)}"
             names = aggregate_names(name, grant.fns)
             derived.setdefault(measurement, {}).update(dict.fromkeys(names, grant.decimals))
@@ -131,6 +131,7 @@ def build_gate(declared: Declared, site: SiteEgress, *, device: str | None) -> G
             tag for tag in declared.tags if tag not in local and not site.is_local_tag(tag)
         ),
         derived=derived,
+        windows=windows,
         alarms=site.alarm_text(declared.alarms),
         hidden=hidden,
     )
