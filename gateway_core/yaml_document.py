@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import yaml12
 
@@ -58,7 +59,7 @@ def read_yaml(source: Path | str, name: str | Path = "<text>") -> YamlDocument:
         except OSError as exc:
             raise ConfigError(Fault(source, 0, 0, "", str(exc))) from exc
     try:
-        data: Tree = yaml12.parse_yaml(text)
+        data = cast("Tree", yaml12.parse_yaml(text))
     except ValueError as exc:
         raise ConfigError(Fault(file, 0, 0, "", str(exc))) from exc
     return YamlDocument(file, text, data)

@@ -13,6 +13,7 @@ The file is described to the byte in docs/reference/formats/spool.md.
 
 from __future__ import annotations
 
+from gateway_core.spool.reader import SpoolReader, open_reader
 from gateway_core.spool.shapes import Books, ConsumerBooks, Quarantined, Span, SpoolOptions
 from gateway_core.spool.spool import Spool, open_spool
 
@@ -23,5 +24,7 @@ __all__ = [
     "Span",
     "Spool",
     "SpoolOptions",
+    "SpoolReader",
+    "open_reader",
     "open_spool",
 ]

@@ -1,18 +1,35 @@
-"""The spool: a durable, append-only log in one SQLite file, with named consumers."""
+"""The spool itself: what the rest of the program sees of it, on the event loop."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar, cast
+
+import apsw
 
 from gateway_core.clock import Clock, wall_ns
+from gateway_core.errors import Unavailable
 from gateway_core.model import Batch, Loss, Receipt, Record, Refusal
+from gateway_core.spool import accounts, jobs, opening, room, rows, schema
+from gateway_core.spool.position import Position
+from gateway_core.spool.reader import cut
+from gateway_core.spool.recent import Recent
+from gateway_core.spool.segment import Chunk, chunk
 from gateway_core.spool.shapes import Books, Quarantined, Span, SpoolOptions
+from gateway_core.spool.transaction import OWN_SOURCE, Transaction
+from gateway_core.spool.writer import Job, Outcome, Writer
+
+T = TypeVar("T")
+
+_ROW = 64  # bytes that a queued job costs beside its payload
 
 
 class Spool:
-    """A durable log with named consumers; made by `open_spool`.
+    """A durable log with named consumers; made by `open_spool`. Belongs to one event loop.
 
     Attributes:
         path: The SQLite file.
@@ -20,14 +37,34 @@ class Spool:
         epoch: Random id made when the file was created.
     """
 
-    path: Path
-    owner: str
-    epoch: str
+    def __init__(
+        self,
+        path: Path,
+        owner: str,
+        options: SpoolOptions,
+        db: apsw.Connection,
+        clock: Clock,
+    ) -> None:
+        self.path, self.owner, self.epoch = path, owner, schema.about(db, "epoch")
+        self._options = options
+        self._head = rows.head_of(db)
+        found = {name: rows.load_position(db, name) for name in rows.consumers(db)}
+        self._positions = {name: each for name, each in found.items() if each}
+        self._recent = Recent(options.cache_records)
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[Job, asyncio.Future[None]] = {}
+        self._pending = 0
+        self._gate = asyncio.Lock()
+        self._eased, self._grew = asyncio.Event(), asyncio.Event()
+        self._writer = Writer(db, path, owner, options, clock, self._report)
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="spool-reader")
+        self._reader = schema.open_reader(path)
+        self._writer.start()
 
     @property
     def head(self) -> int:
         """Last committed sequence number; 0 when nothing was ever appended."""
-        raise RuntimeError
+        return self._head
 
     async def append(
         self,
@@ -40,10 +77,11 @@ class Spool:
     ) -> Span | None:
         """Commit ``records``, ``refused`` and ``state`` together; return the records' numbers.
 
-        When this returns, all survive a power cut; only then may their sender be thanked.
+        When this returns, all survive a power cut; only then may their sender be thanked. Waits
+        while too much waits for its commit already.
 
         Args:
-            records: In order; an empty sequence is fine.
+            records: In order; an empty sequence is fine. Must not be altered afterwards.
             refused: Payloads that could not be read.
             source: Whose ``accepted`` counter grows, for example ``mqtt:site``.
             state: Keys to set (or, with None, to delete) in the same transaction.
@@ -57,26 +95,62 @@ class Spool:
             Unavailable: The disk failed; nothing of this append was stored.
             PayloadError: ``unstorable``: a record cannot be written (an integer beyond 64 bits).
         """
-        raise RuntimeError
+        chunks = self._chunks(records)
+        size = sum(len(each.body) for each in chunks) + sum(len(r.payload) + _ROW for r in refused)
+        gone = tuple(replayed)
+        async with self._gate:  # first come, first served
+            while self._pending > self._options.pending_bytes:
+                self._eased.clear()
+                await self._eased.wait()
+            work = jobs.appending(chunks, refused, source, state or {}, gone)
+            job = Job(work, len(records) or len(refused), size + _ROW)
+            done = self._enqueue(job)
+        await done
+        return cast("Span | None", job.result)
 
     async def register(self, consumer: str) -> None:
         """Create the consumer's cursor before the oldest record held; nothing if it exists."""
-        raise RuntimeError
+        if consumer not in self._positions:
+            await self._do(jobs.registering(consumer))
 
     async def forget(self, consumer: str) -> None:
         """Delete a consumer that no longer exists, so that it holds nothing back."""
-        raise RuntimeError
+        await self._do(jobs.forgetting(consumer))
 
     async def read(self, consumer: str, limit: int, *, linger_s: float = 0.0) -> Batch:
         """Return 1 to ``limit`` consecutive unsettled records, oldest first.
 
         Waits for the first one; then up to ``linger_s`` for ``limit`` of them. Never spans a hole.
+
+        Raises:
+            Unavailable: The consumer is not registered, or the disk failed.
         """
-        raise RuntimeError
+        while True:
+            run = self._position(consumer).next_run(self._head)
+            if run is None:
+                await self.grown(self._head)
+                continue
+            first, last = run
+            if linger_s > 0 and last == self._head and last - first + 1 < limit:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(linger_s):
+                        await self.grown(first + limit - 2)
+                last = (self._position(consumer).next_run(self._head) or run)[1]
+            found = await self._fetch(first, last, limit)
+            if isinstance(found, Batch):
+                return found
+            await self._do(jobs.condemning(found))
 
     async def read_after(self, seq: int, limit: int) -> Batch | None:
         """Return the oldest records with numbers above ``seq``, or None when there is none yet."""
-        raise RuntimeError
+        at: int | None = seq + 1
+        while at is not None and at <= self._head:
+            found = await self._fetch(at, self._head, limit)
+            if isinstance(found, Batch):
+                return found
+            await self._do(jobs.condemning(found))
+            at = await self._next_held(found.last + 1)
+        return None
 
     async def settle(
         self,
@@ -91,50 +165,156 @@ class Spool:
         Settling what is settled changes nothing.
 
         Raises:
+            ValueError: The receipt speaks of more records than the range has.
             SpoolFull: ``receipt.append`` does not fit; nothing was settled.
-            Unavailable: The disk failed; nothing was settled.
+            Unavailable: The disk failed, or no such consumer; nothing was settled.
         """
-        raise RuntimeError
+        if not 1 <= first <= last <= self._head:
+            raise ValueError(f"{first} to {last} is not a range of records up to {self._head}")
+        spoken = len(receipt.rejected) + sum(receipt.dropped.values())
+        inside = all(first <= each.seq <= last for each in receipt.rejected)
+        if spoken > last - first + 1 or not inside:
+            raise ValueError(f"the receipt for {first} to {last} speaks of other records")
+        chunks = self._chunks(receipt.append)
+        await self._do(jobs.settling(consumer, first, last, receipt, chunks))
 
     async def grown(self, seq: int) -> None:
         """Wait until `head` is above ``seq``."""
-        raise RuntimeError
+        while self._head <= seq:
+            await self._grew.wait()
 
     def settled(self, consumer: str) -> int:
         """Return the consumer's cursor: everything up to it is settled."""
-        raise RuntimeError
+        return self._position(consumer).settled
 
     async def books(self) -> Books:
         """Count everything; see `Books`."""
-        raise RuntimeError
+        return await self._ask(lambda db: accounts.load_books(db, self._options.max_bytes))
 
     async def state(self, prefix: str = "") -> dict[str, bytes]:
         """Return the keys that start with ``prefix``."""
-        raise RuntimeError
+        return await self._ask(lambda db: rows.load_state(db, prefix))
 
     async def refusals(
         self, limit: int, after_id: int = 0, reason: str | None = None
     ) -> list[tuple[int, Refusal]]:
         """Return up to ``limit`` refused payloads with ids above ``after_id``, oldest first."""
-        raise RuntimeError
+        return await self._ask(lambda db: rows.load_refusals(db, limit, after_id, reason))
 
     async def discard_refusals(self, ids: Iterable[int]) -> int:
         """Delete refused payloads; return how many there were."""
-        raise RuntimeError
+        return await self._do(jobs.discarding(tuple(ids)))
 
     async def quarantined(
         self, limit: int, after_id: int = 0, consumer: str | None = None
     ) -> list[Quarantined]:
         """Return up to ``limit`` quarantined records with ids above ``after_id``, oldest first."""
-        raise RuntimeError
+        return await self._ask(lambda db: rows.load_quarantined(db, limit, after_id, consumer))
 
     async def verify(self) -> list[Loss]:
-        """Check every segment; return the losses that this found (and recorded)."""
-        raise RuntimeError
+        """Check every segment in the file; return the losses that this found (and recorded)."""
+        losses: list[Loss] = []
+        seq, until = 1, self._head
+        while (at := await self._next_held(seq)) is not None and at <= until:
+            found = await self._load(at, until, 1)
+            if found.broken:
+                losses += await self._do(jobs.condemning(found.broken))
+                seq = found.broken.last + 1
+            else:
+                seq = found.segments[-1][0] + len(found.segments[-1][1])
+        return losses
 
     async def tidy(self) -> int:
         """Apply retention now; return how many segments went. Runs by itself now and then."""
-        raise RuntimeError
+        return await self._do(room.expire)
+
+    async def close(self) -> None:
+        """Commit what is queued and close the file; `open_spool` calls it."""
+        await asyncio.to_thread(self._writer.close)
+        self._reading.shutdown()
+        self._reader.close()
+
+    def _chunks(self, records: Sequence[Record]) -> list[Chunk]:
+        most = self._options.group_records
+        return [chunk(records[at : at + most]) for at in range(0, len(records), most)]
+
+    def _position(self, consumer: str) -> Position:
+        found = self._positions.get(consumer)
+        if found is None:
+            raise Unavailable(f"no consumer {consumer} is registered")
+        return found
+
+    async def _fetch(self, first: int, last: int, limit: int) -> Batch | rows.Broken:
+        limit = min(limit, last - first + 1)
+        if records := self._recent.take(first, limit):
+            return Batch(first, records)
+        found = await self._load(first, last, limit)
+        if found.broken:
+            return found.broken
+        for start, records in found.segments:
+            self._recent.add(start, records)
+        return cut(found.segments, first, limit)
+
+    async def _load(self, first: int, last: int, limit: int) -> rows.Fetched:
+        return await self._ask(
+            lambda db: rows.fetch(db, first, last, limit, self.owner, self.epoch)
+        )
+
+    async def _next_held(self, seq: int) -> int | None:
+        return await self._ask(lambda db: rows.next_first(db, seq))
+
+    async def _ask(self, question: Callable[[apsw.Connection], T]) -> T:
+        """Answer a question from the file, on the reading thread."""
+
+        def answer() -> T:
+            with schema.snapshot(self._reader):
+                return question(self._reader)
+
+        try:
+            return await self._loop.run_in_executor(self._reading, answer)
+        except schema.FileDamaged as exc:
+            schema.suspect(self.path, str(exc))
+            raise Unavailable(str(exc)) from exc
+
+    def _enqueue(self, job: Job) -> asyncio.Future[None]:
+        self._writer.submit(job)
+        self._pending += job.size
+        self._waiting[job] = done = self._loop.create_future()
+        return done
+
+    async def _do(self, work: Callable[[Transaction], T]) -> T:
+        """Have the writer do ``work``; return once it is committed."""
+        job = Job(work)
+        await self._enqueue(job)
+        return cast("T", job.result)
+
+    def _report(self, outcome: Outcome) -> None:
+        """Take the writer's report to the event loop; called on the writer's thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is gone, and so is everyone who waits
+            self._loop.call_soon_threadsafe(self._publish, outcome)
+
+    def _publish(self, outcome: Outcome) -> None:
+        for name, position in outcome.positions.items():
+            if position is None:
+                self._positions.pop(name, None)
+            else:
+                self._positions[name] = position
+        for first, records in outcome.segments:
+            self._recent.add(first, records)
+        for job in outcome.jobs:
+            self._pending -= job.size
+            done = self._waiting.pop(job, None)
+            if done is None or done.done():  # its caller was cancelled
+                continue
+            if job.error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(job.error)
+        if outcome.head > self._head:
+            self._head = outcome.head
+            self._grew.set()
+            self._grew = asyncio.Event()
+        self._eased.set()
 
 
 @contextlib.asynccontextmanager
@@ -146,9 +326,22 @@ async def open_spool(
 ) -> AsyncIterator[Spool]:
     """Open the spool at ``path``, creating it (and its folder) if need be.
 
+    A file that SQLite cannot read is set aside as ``<name>.damaged-<n>``; the new one, with a new
+    epoch, begins with a `Loss` that says so.
+
     Raises:
         ConfigError: SQLite is older than 3.51.3, or another process has the spool open.
         Unavailable: The disk does not allow it.
     """
-    del path, owner, options, clock
-    yield Spool()
+    with opening.locked(path):
+        db, wreck = await asyncio.to_thread(opening.connect, path, options)
+        spool = Spool(path, owner, options, db, clock)
+        try:
+            if wreck is not None:
+                why = f"{path.name} was damaged ({wreck.why}) and is now {wreck.moved_to.name}"
+                last = max(wreck.last, 1)
+                lost = Loss(owner, clock(), wreck.epoch, 1, last, "damaged", why)
+                await spool.append([lost], source=OWN_SOURCE)
+            yield spool
+        finally:
+            await spool.close()

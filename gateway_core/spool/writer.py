@@ -1,0 +1,188 @@
+"""The one thread that writes: collects jobs into group commits and reports what became of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apsw
+import structlog
+
+from gateway_core.clock import Clock, monotonic
+from gateway_core.errors import GatewayError, Unavailable
+from gateway_core.model import Loss, Record
+from gateway_core.spool import room, rows, schema
+from gateway_core.spool.position import Position
+from gateway_core.spool.shapes import SpoolOptions
+from gateway_core.spool.transaction import Transaction
+
+log = structlog.get_logger()
+
+_TIDY_S = 30.0
+_PAGES_A_COMMIT = 4  # index, counters and cursors beside the payload
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """Something to do inside a transaction.
+
+    Attributes:
+        work: Does it; may be called again in a transaction of its own when a group failed.
+        records: How many records it appends; a job that appends none does not wait for company.
+        size: Bytes that it holds until it is committed.
+        result: What ``work`` returned, once committed.
+        error: Why nothing of it was committed.
+    """
+
+    work: Callable[[Transaction], object]
+    records: int = 0
+    size: int = 0
+    result: object = None
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one commit changed.
+
+    Attributes:
+        jobs: Finished, each with ``result`` or ``error``.
+        head: Last committed sequence number.
+        positions: Consumers that moved; None for one that was forgotten.
+        segments: New ones: first sequence number and records.
+        losses: What the spool lost in it.
+    """
+
+    jobs: list[Job]
+    head: int
+    positions: dict[str, Position | None] = field(default_factory=dict)
+    segments: list[tuple[int, list[Record]]] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+
+
+class Writer:
+    """Owns the writing connection; every write goes through `submit`."""
+
+    def __init__(
+        self,
+        db: apsw.Connection,
+        path: Path,
+        owner: str,
+        options: SpoolOptions,
+        clock: Clock,
+        report: Callable[[Outcome], None],
+    ) -> None:
+        self._db, self._path, self._owner = db, path, owner
+        self._options, self._clock = options, clock
+        self._report = report
+        self._epoch = schema.about(db, "epoch")
+        self._head = rows.head_of(db)
+        self._ready = threading.Condition()
+        self._jobs: deque[Job] = deque()
+        self._waiting = 0
+        self._closing = False
+        self._tidied = monotonic()
+        self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; the report that names it comes from the writer's thread."""
+        with self._ready:
+            if self._closing:
+                raise Unavailable("the spool is closed")
+            self._jobs.append(job)
+            self._waiting += job.records
+            if len(self._jobs) == 1 or self._waiting >= self._options.group_records:
+                self._ready.notify()
+
+    def close(self) -> None:
+        """Commit what is queued, then close the connection; blocks."""
+        with self._ready:
+            self._closing = True
+            self._ready.notify()
+        self._thread.join()
+        self._db.close()
+
+    def _run(self) -> None:
+        while (jobs := self._take()) is not None:
+            if monotonic() - self._tidied > _TIDY_S:
+                self._tidied = monotonic()
+                jobs.append(Job(room.expire))
+            if jobs:
+                self._commit(jobs)
+
+    def _take(self) -> list[Job] | None:
+        """Wait for jobs, and for company if they append; None means that it is over."""
+        with self._ready:
+            while not self._jobs and not self._closing:
+                if not self._ready.wait(_TIDY_S):
+                    break
+            if self._waiting:
+                self._linger()
+            taken: list[Job] = []
+            records = 0
+            while self._jobs and (not taken or records < self._options.group_records):
+                job = self._jobs.popleft()
+                taken.append(job)
+                records += job.records
+            self._waiting -= records
+            return None if self._closing and not taken else taken
+
+    def _linger(self) -> None:
+        """Wait while others join: longer for a small group, never beyond ``group_commit_s``."""
+        longest, most = self._options.group_commit_s, self._options.group_records
+        deadline = monotonic() + longest
+        while not self._closing and self._waiting < most:
+            before = self._waiting
+            quiet = longest / 20 if before * 10 >= most else longest / 4
+            left = deadline - monotonic()
+            if left <= 0 or (not self._ready.wait(min(quiet, left)) and self._waiting == before):
+                break
+
+    def _commit(self, jobs: list[Job]) -> None:
+        """Commit a group; when it fails, each of its jobs alone."""
+        try:
+            outcome = self._transact(jobs)
+        except Exception as exc:  # whatever it is, the callers must hear of it
+            if len(jobs) > 1:
+                for job in jobs:
+                    self._commit([job])
+                return
+            jobs[0].error = exc
+            if isinstance(exc, schema.FileDamaged):
+                schema.suspect(self._path, str(exc))
+                jobs[0].error = Unavailable(str(exc))
+            elif not isinstance(exc, GatewayError):
+                log.exception("spool_job_failed")
+            outcome = Outcome(jobs, self._head)
+        self._report(outcome)
+
+    def _transact(self, jobs: list[Job]) -> Outcome:
+        db = self._db
+        with schema.translated("the spool"):
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                tx = Transaction(
+                    db, self._options, self._owner, self._epoch, self._clock(), self._head
+                )
+                for job in jobs:
+                    job.result = job.work(tx)
+                size = tx.close_segments()
+                if tx.segments or tx.strict:
+                    pages = _PAGES_A_COMMIT + 2 * len(tx.segments)
+                    room.make_room(tx, size + pages * schema.PAGE)
+                tx.finish()
+                db.execute("COMMIT")
+            except BaseException:
+                if not db.get_autocommit():
+                    db.execute("ROLLBACK")
+                raise
+        self._head = tx.head
+        segments = [(segment.first, records) for segment, records in tx.segments]
+        return Outcome(jobs, tx.head, tx.positions, segments, tx.losses)
