@@ -1,0 +1,130 @@
+"""Measurements: from the decoded values of one message to fields and quality flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from device_profiles.cel import Absent, Expression, Uncomputable
+from device_profiles.paths import Getter
+from device_profiles.quality import INT_MAX, INT_MIN, Finish, Flagged
+from device_profiles.senml_units import agrees
+from gateway_core.model import Value
+
+_TOO_BIG = "out of range"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measurement, compiled.
+
+    Attributes:
+        name: The field's name.
+        source: ``from`` as written, else the name: the key in a SenML pack.
+        get: Walks the path; unused where there is an ``expr``.
+        expr: Computes the value from ``d``, or None.
+        when: Whether there is a value at all, or None for always.
+        finish: Everything after.
+        unit: What a SenML pack's unit must agree with; empty where there is none.
+        flag: The flag of a value of the wrong type.
+    """
+
+    name: str
+    source: str
+    get: Getter
+    expr: Expression | None
+    when: Expression | None
+    finish: Finish
+    unit: str
+    flag: str
+
+    def take(self, values: Any, *, flat: bool) -> Any:
+        """Return the decoded value, or None when this message has none.
+
+        Args:
+            values: Decoded values.
+            flat: Whether ``values`` are a pack's, whose names are not paths.
+
+        Raises:
+            Flagged: The expression has no result for these values.
+        """
+        if self.when is not None and not _holds(self.when, values):
+            return None
+        if self.expr is not None:
+            return _computed(self.expr, values, self.flag)
+        return values.get(self.source) if flat else self.get(values)
+
+
+def _holds(when: Expression, values: Any) -> bool:
+    try:
+        return when({"d": values}) is True
+    except Absent:
+        return False
+    except Uncomputable as exc:
+        if _TOO_BIG not in str(exc):
+            return False
+    try:
+        return when({"d": _without_big(values)}) is True
+    except (Absent, Uncomputable):
+        return False
+
+
+def _computed(expr: Expression, values: Any, flag: str) -> Any:
+    try:
+        return expr({"d": values})
+    except Absent:
+        return None
+    except Uncomputable as exc:
+        if _TOO_BIG not in str(exc):
+            raise Flagged(flag) from exc
+    try:  # an integer beyond 64 bits anywhere stops CEL: leave those out, they may not matter
+        return expr({"d": _without_big(values)})
+    except (Absent, Uncomputable) as exc:
+        raise Flagged("range") from exc
+
+
+def _without_big(values: Any) -> Any:
+    if isinstance(values, dict):
+        kept = {key: _without_big(value) for key, value in values.items()}
+        return {key: value for key, value in kept.items() if value is not None}
+    if isinstance(values, list):
+        return [_without_big(value) for value in values]
+    if type(values) is int and not INT_MIN <= values <= INT_MAX:
+        return None
+    return values
+
+
+def read_fields(
+    measures: Sequence[Measure], values: Any, units: Mapping[str, str] | None = None
+) -> tuple[dict[str, Value], list[str]]:
+    """Return the fields that ``values`` hold, and a flag ``<field>:<code>`` for each bad one.
+
+    Args:
+        measures: The profile's measurements.
+        values: Decoded values of one message, record or pack.
+        units: For a SenML pack: name to unit as sent.
+    """
+    fields: dict[str, Value] = {}
+    flags: list[str] = []
+    flat = units is not None
+    for measure in measures:
+        try:
+            raw = measure.take(values, flat=flat)
+            if raw is None:
+                continue
+            if units:
+                _check_unit(measure, units)
+            value = measure.finish(raw)
+        except Flagged as exc:
+            flags.append(f"{measure.name}:{exc.code}")
+            continue
+        if value is not None:
+            fields[measure.name] = value
+    return fields, flags
+
+
+def _check_unit(measure: Measure, units: Mapping[str, str]) -> None:
+    sent = units.get(measure.source) if measure.expr is None else None
+    if sent is not None and measure.unit and not agrees(sent, measure.unit):
+        raise Flagged("unit")

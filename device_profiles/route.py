@@ -1,0 +1,201 @@
+"""Routes: how one topic or path is read by one profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from device_profiles.cel import Absent, Expression, Uncomputable
+from device_profiles.codecs import Context, Decode, unwrap
+from device_profiles.decoded import Decoded, Point
+from device_profiles.fastjson import FastJson
+from device_profiles.identity import Identity
+from device_profiles.online import parse_online
+from device_profiles.reader import Reader
+from device_profiles.topics import Template
+from gateway_core.errors import PayloadError
+
+if TYPE_CHECKING:
+    from device_profiles.profile import Profile
+
+Role = Literal["data", "availability", "ack"]
+Via = Literal["mqtt", "coap", "chirpstack-v4", "ttn-v3", "zigbee2mqtt"]
+
+_FAST_FORMATS = (None, 50)  # application/json
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A message without its envelope.
+
+    Attributes:
+        body: Bytes, or an object already parsed.
+        captures: From the topic and the envelope.
+        fport: LoRaWAN port, or None.
+    """
+
+    body: object
+    captures: Mapping[str, str]
+    fport: int | None = None
+
+
+Open = Callable[[bytes, Mapping[str, str], "int | None"], Opened]
+
+
+def plain_open(read: Callable[[bytes, int | None], object]) -> Open:
+    """Return the opener of messages without an envelope."""
+
+    def opens(payload: bytes, captures: Mapping[str, str], content_format: int | None) -> Opened:
+        return Opened(read(payload, content_format), captures)
+
+    return opens
+
+
+def envelope_open(via: str) -> Open:
+    """Return the opener of a network server's messages."""
+    topic_names_device = via == "zigbee2mqtt"
+
+    def opens(payload: bytes, captures: Mapping[str, str], _format: int | None) -> Opened:
+        envelope = unwrap(via, payload)
+        known = {**captures, **envelope.captures}
+        if envelope.device is not None and not (topic_names_device and "device" in known):
+            known["device"] = envelope.device
+        if envelope.time is not None:
+            known["time"] = envelope.time
+        return Opened(envelope.payload, known, envelope.fport)
+
+    return opens
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One element of ``match``, compiled.
+
+    Attributes:
+        via: What carries the messages.
+        role: What they are.
+        template: Of the topic or path.
+        formats: Content-Formats that it takes, or None for any.
+        open: Opens the envelope, if there is one.
+        decode: The codec.
+        where: Whether the message is for this profile at all, or None.
+        reader: Makes points.
+        fast: The short way, or None.
+        extra: Names of the values that the short way returns beside the fields.
+        time_at: Which of them is the time; None where there is none.
+    """
+
+    via: Via
+    role: Role
+    template: Template
+    formats: frozenset[int] | None
+    open: Open
+    decode: Decode
+    where: Expression | None
+    reader: Reader
+    fast: FastJson | None = None
+    extra: tuple[str, ...] = ()
+    time_at: int | None = None
+
+
+@dataclass(slots=True)
+class Route:
+    """A profile that reads one topic or path.
+
+    Attributes:
+        profile: The profile.
+        captures: What the template's ``{names}`` stood for.
+        entry: The matching element of its ``match``.
+    """
+
+    profile: Profile
+    captures: dict[str, str]
+    entry: Entry
+    _device: str | None = field(default=None, repr=False)
+    _tags: dict[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def role(self) -> Role:
+        """What messages on it are."""
+        return self.entry.role
+
+    @property
+    def device(self) -> str | None:
+        """The device's id where topic or path alone name it; None where the payload does.
+
+        Raises:
+            PayloadError: ``bad_device_id``.
+        """
+        if self._device is None:
+            identity = self.entry.reader.identity
+            if all(name in self.captures for name in identity.names):
+                self._device = identity.make(self.captures, None)
+        return self._device
+
+    def decode(self, payload: bytes, received: int, content_format: int | None = None) -> Decoded:
+        """Return what the message says.
+
+        Args:
+            payload: As it came.
+            received: When the edge took it in, nanoseconds since 1970; 0 means "not known": then
+                any device time counts.
+            content_format: CoAP Content-Format, or None.
+
+        Raises:
+            PayloadError: The message cannot be read; ``code`` says why.
+        """
+        entry = self.entry
+        if entry.fast is not None and content_format in _FAST_FORMATS:
+            found = entry.fast(payload)
+            if found is not None:
+                return self._short(entry, found, received)
+        return self._long(entry, payload, received, content_format)
+
+    def _short(
+        self, entry: Entry, found: tuple[dict[str, Any], tuple[Any, ...]], received: int
+    ) -> Decoded:
+        fields, extra = found
+        reader = entry.reader
+        device = self._device or self.device or self._named(reader.identity, extra)
+        if not fields:
+            return Decoded(device, [])
+        time = received
+        if entry.time_at is not None:
+            clock = reader.clock
+            raw = extra[entry.time_at]
+            if raw is None:
+                raw = self.captures.get(clock.source)
+            if raw is not None:
+                time = clock.believed(clock.read(raw), received)
+        if self._tags is None:
+            self._tags = reader.tagged(self.captures)
+        return Decoded(device, [Point(time, fields, self._tags)])
+
+    def _named(self, identity: Identity, extra: tuple[Any, ...]) -> str:
+        found = dict(zip(self.entry.extra, extra, strict=True))
+        return identity.join({n: self.captures.get(n, found.get(n)) for n in identity.names})
+
+    def _long(
+        self, entry: Entry, payload: bytes, received: int, content_format: int | None
+    ) -> Decoded:
+        if entry.role != "data":
+            device = entry.reader.identity.make(self.captures, None)
+            online = parse_online(payload) if entry.role == "availability" else None
+            return Decoded(device, [], online)
+        opened = entry.open(payload, self.captures, content_format)
+        if entry.where is not None:
+            _check_where(entry.where, opened)
+        context = Context(opened.captures, received, content_format, opened.fport)
+        return entry.reader.read(entry.decode(opened.body, context), opened.captures, received)
+
+
+def _check_where(where: Expression, opened: Opened) -> None:
+    body = opened.body if isinstance(opened.body, dict) else {}
+    names: dict[str, object] = {"d": body, "c": dict(opened.captures), "fport": opened.fport}
+    try:
+        if where(names) is True:
+            return
+    except (Absent, Uncomputable):
+        pass
+    raise PayloadError("not_applicable", "the profile's 'where' does not hold for this message")

@@ -1,0 +1,145 @@
+"""Topic and path templates with ``{named}`` captures, and a tree that finds those that match.
+
+A capture is part of one level: ``{name}`` never spans a slash, and ``shelly-{mac}/events`` is fine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+LONGEST_TOPIC = 1_024
+"""Characters; longer topics match nothing."""
+
+_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
+_CAPTURE = r"(.{1,256}?)"
+_MOST_PER_LEVEL = 3
+
+T = TypeVar("T")
+
+
+class TemplateFault(Exception):
+    """The text is not a template of a topic or path."""
+
+
+def names_in(template: str) -> list[str]:
+    """Return the names in braces, in order; a name may be a dotted path."""
+    return _NAME.findall(template)
+
+
+def fill(template: str, values: dict[str, str]) -> str:
+    """Return ``template`` with every ``{name}`` replaced; `KeyError` when one has no value."""
+    return _NAME.sub(lambda found: values[found[1]], template)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of a template: literal text, or a pattern with its captured names."""
+
+    literal: str
+    pattern: re.Pattern[str] | None
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A topic or path template.
+
+    Attributes:
+        text: As written, without a leading slash for paths.
+        levels: What stands between the slashes.
+    """
+
+    text: str
+    levels: tuple[Level, ...]
+
+    @property
+    def filter(self) -> str:
+        """The MQTT subscription filter that covers it."""
+        return "/".join("+" if level.pattern else level.literal for level in self.levels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All captured names."""
+        return tuple(name for level in self.levels for name in level.names)
+
+
+def parse_template(text: str) -> Template:
+    """Read a template.
+
+    Raises:
+        TemplateFault: Wildcards, ``$`` in front, stray braces, a name twice, captures side by side.
+    """
+    if any(mark in text for mark in "+#\0") or text.startswith("$"):
+        raise TemplateFault("no wildcards and no leading $: write {name} for the part that varies")
+    template = Template(text, tuple(_level(level) for level in text.split("/")))
+    names = template.names
+    if len(set(names)) != len(names):
+        raise TemplateFault(f"a name is captured twice in {text!r}")
+    return template
+
+
+def _level(text: str) -> Level:
+    pieces = _NAME.split(text)
+    literals, names = pieces[::2], pieces[1::2]
+    if any("{" in piece or "}" in piece for piece in literals) or any("." in n for n in names):
+        raise TemplateFault(f"expected {{name}} of letters, digits and _ in {text!r}")
+    if not names:
+        return Level(text, None, ())
+    if len(names) > _MOST_PER_LEVEL:
+        raise TemplateFault(f"at most {_MOST_PER_LEVEL} names between two slashes: {text!r}")
+    if any(not piece for piece in literals[1:-1]):
+        raise TemplateFault(f"{text!r} is ambiguous: put something between the names")
+    pattern = _CAPTURE.join(re.escape(piece) for piece in literals)
+    return Level("", re.compile(pattern, re.DOTALL), tuple(names))
+
+
+@dataclass(slots=True)
+class _Node(Generic[T]):
+    literals: dict[str, _Node[T]] = field(default_factory=dict)
+    patterns: dict[tuple[str, tuple[str, ...]], tuple[Level, _Node[T]]] = field(
+        default_factory=dict
+    )
+    found: list[T] = field(default_factory=list)
+
+
+class Tree(Generic[T]):
+    """Templates by level, so that a topic is compared with few of them."""
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+
+    def add(self, template: Template, item: T) -> None:
+        """Enter ``item`` under ``template``."""
+        node = self._root
+        for level in template.levels:
+            if level.pattern is None:
+                node = node.literals.setdefault(level.literal, _Node())
+            else:
+                key = (level.pattern.pattern, level.names)
+                node = node.patterns.setdefault(key, (level, _Node()))[1]
+        node.found.append(item)
+
+    def find(self, topic: str) -> Iterator[tuple[T, dict[str, str]]]:
+        """Yield each item whose template matches, literal levels first, with what was captured."""
+        if len(topic) <= LONGEST_TOPIC:
+            yield from self._walk(self._root, topic.split("/"), 0, {})
+
+    def _walk(
+        self, node: _Node[T], levels: list[str], at: int, captures: dict[str, str]
+    ) -> Iterator[tuple[T, dict[str, str]]]:
+        if at == len(levels):
+            for item in node.found:
+                yield item, captures
+            return
+        child = node.literals.get(levels[at])
+        if child is not None:
+            yield from self._walk(child, levels, at + 1, captures)
+        for level, child in node.patterns.values():
+            assert level.pattern is not None
+            found = level.pattern.fullmatch(levels[at])
+            if found is not None:
+                more = captures | dict(zip(level.names, found.groups(), strict=True))
+                yield from self._walk(child, levels, at + 1, more)
