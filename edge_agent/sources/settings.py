@@ -82,7 +82,7 @@ class MqttSettings(BaseModel):
             raise ValueError("password_file needs a username")
         if not self.tls and (self.ca_file or self.cert_file):
             raise ValueError("certificates need an mqtts:// url")
-        if self.version == "3.1.1" and self.qos == 2:  # noqa: PLR2004
+        if self.version == "3.1.1" and self.qos == 2:
             raise ValueError(
                 "qos 2 needs version 5: the 3.1.1 client would acknowledge before the commit"
             )

@@ -1,0 +1,194 @@
+"""Commits what was received, in order, several commits at a time; acknowledges after each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from edge_agent.arrival import Arrival, Ingest
+from edge_agent.sources.redelivery import Redelivery
+from gateway_core.errors import Unavailable
+from gateway_core.meter import Meter
+
+log = structlog.get_logger()
+
+COMMITS_AT_ONCE = 8
+FIRST_WAIT_S = 0.25
+LONGEST_WAIT_S = 5.0
+
+
+@dataclass(slots=True)
+class Load:
+    """What one commit stores and what is acknowledged after it.
+
+    Attributes:
+        arrivals: New messages in the order of receipt.
+        words: Acknowledgements to send, as the link understands them; redelivered messages
+            have one without an arrival.
+        marks: What to remember of the arrivals that have a packet id.
+        size: Bytes as received.
+        done: Whether it was committed.
+    """
+
+    arrivals: list[Arrival] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)
+    size: int = 0
+    done: bool = False
+
+
+class CommitLine:
+    """Between a link to a broker and the pipeline.
+
+    The link fills `open` and calls `go`. Acknowledgements leave in the order of receipt (MQTT
+    5.0 section 4.6), so a load that commits early waits for those before it. When more than
+    ``most_messages`` or ``most_bytes`` are uncommitted, `on_pressure` is called with True, and
+    with False when half of it is gone.
+
+    Args:
+        source: For metrics and logs.
+        ingest: Returns after the commit. `Unavailable` (a full spool) is tried again, the
+            same load, until it fits; meanwhile nothing is acknowledged and no load begins.
+        redelivery: Gives the state to store with each load.
+        meter: Counts what came and what came again.
+        most_messages: Uncommitted messages at which reading stops.
+        most_bytes: Uncommitted bytes at which reading stops.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        ingest: Ingest,
+        redelivery: Redelivery,
+        meter: Meter,
+        *,
+        most_messages: int,
+        most_bytes: int,
+    ) -> None:
+        self.open = Load()
+        self.on_acknowledged: Callable[[list[int]], None] = lambda _words: None
+        self.on_pressure: Callable[[bool], None] = lambda _pressed: None
+        self._source = source
+        self._ingest = ingest
+        self._redelivery = redelivery
+        self._meter = meter
+        self._most_messages = most_messages
+        self._most_bytes = most_bytes
+        self._tasks: asyncio.TaskGroup | None = None
+        self._flying: deque[Load] = deque()
+        self._messages = 0
+        self._bytes = 0
+        self._pressed = False
+        self._held = 0
+        self._turn = asyncio.Lock()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Run commits as tasks of ``tasks`` from now on."""
+        self._tasks = tasks
+
+    def go(self) -> None:
+        """Begin to commit what is open, if it is time; slow down the link if it is too much."""
+        while (
+            (self.open.words or self.open.arrivals)
+            and len(self._flying) < COMMITS_AT_ONCE
+            and not self._held
+            and self._tasks is not None
+        ):
+            load, self.open = self.open, Load()
+            state = self._redelivery.enter(load.marks, settled=not self._flying)
+            self._flying.append(load)
+            self._messages += len(load.arrivals)
+            self._bytes += load.size
+            self._idle.clear()
+            self._count(load)
+            self._tasks.create_task(self._commit(load, state))
+        self._judge_pressure()
+
+    async def store(self, state: Mapping[str, bytes | None]) -> None:
+        """Store state alone; returns after the commit."""
+        await self._stored((), state)
+
+    async def drained(self) -> None:
+        """Return when nothing received is left to commit.
+
+        A load that does not fit is not given up here either: the broker would send the QoS 1
+        messages again, but those of QoS 0 exist nowhere else.
+        """
+        self.go()
+        await self._idle.wait()
+
+    async def _commit(self, load: Load, state: Mapping[str, bytes | None]) -> None:
+        try:
+            if load.arrivals:
+                await self._stored(load.arrivals, state)
+            load.done = True
+        finally:
+            # An error that is not Unavailable ends the program; nobody may wait for this load.
+            if not load.done:
+                self._idle.set()
+        words: list[int] = []
+        while self._flying and self._flying[0].done:
+            first = self._flying.popleft()
+            words += first.words
+            self._messages -= len(first.arrivals)
+            self._bytes -= first.size
+        if words:
+            self.on_acknowledged(words)
+        self.go()
+        if not self._flying and not self.open.words and not self.open.arrivals:
+            self._idle.set()
+
+    async def _stored(
+        self, arrivals: list[Arrival] | tuple[()], state: Mapping[str, bytes | None]
+    ) -> None:
+        try:
+            await self._ingest(arrivals, state)
+        except Unavailable as why:
+            self._held += 1
+            if self._held == 1:
+                log.warning("ingest_held", source=self._source, why=str(why))
+            try:
+                await self._stored_in_turn(arrivals, state)
+            finally:
+                self._held -= 1
+            if not self._held:
+                log.info("ingest_resumed", source=self._source)
+
+    async def _stored_in_turn(
+        self, arrivals: list[Arrival] | tuple[()], state: Mapping[str, bytes | None]
+    ) -> None:
+        wait = FIRST_WAIT_S
+        async with self._turn:
+            while True:
+                self._meter.count("tidegate_ingest_held", source=self._source)
+                await asyncio.sleep(wait)
+                try:
+                    await self._ingest(arrivals, state)
+                except Unavailable:
+                    wait = min(2 * wait, LONGEST_WAIT_S)
+                else:
+                    return
+
+    def _count(self, load: Load) -> None:
+        came, again = len(load.arrivals), len(load.words) - len(load.marks)
+        if came:
+            self._meter.count("tidegate_mqtt_received", came, source=self._source)
+        if again:
+            self._meter.count("tidegate_mqtt_redelivered", again, source=self._source)
+
+    def _judge_pressure(self) -> None:
+        messages = self._messages + len(self.open.arrivals)
+        size = self._bytes + self.open.size
+        if not self._pressed:
+            if messages >= self._most_messages or size >= self._most_bytes:
+                self._pressed = True
+                self.on_pressure(True)  # noqa: FBT003  # a callback's only argument
+        elif 2 * messages <= self._most_messages and 2 * size <= self._most_bytes:
+            self._pressed = False
+            self.on_pressure(False)  # noqa: FBT003

@@ -1,0 +1,208 @@
+"""Takes in what a broker has for this edge; the broker hears of it only after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, Protocol
+
+import msgspec
+import structlog
+
+from edge_agent.arrival import Ingest
+from edge_agent.sources.commit_line import CommitLine
+from edge_agent.sources.mqtt5_link import Link5
+from edge_agent.sources.mqtt311_link import Link311
+from edge_agent.sources.redelivery import Redelivery
+from edge_agent.sources.settings import MqttSettings
+from edge_agent.sources.terms import Refused, Terms, subscribe_refused
+from gateway_core.clock import Clock
+from gateway_core.errors import Unavailable
+from gateway_core.meter import Meter
+
+log = structlog.get_logger()
+
+FINISH_S = 5.0
+UNCOMMITTED_BYTES = 32 * 2**20
+
+
+class Link(Protocol):
+    """One connection to a broker, of either version."""
+
+    async def connect(self) -> Terms: ...  # noqa: D102  # as Link5
+
+    async def subscribe(self, filters: Sequence[str]) -> list[int]: ...  # noqa: D102
+
+    async def unsubscribe(self, filters: Sequence[str]) -> None: ...  # noqa: D102
+
+    async def lost(self) -> Unavailable: ...  # noqa: D102
+
+    def halt(self) -> None: ...  # noqa: D102
+
+    async def close(self) -> None: ...  # noqa: D102
+
+
+class MqttSource:
+    """One broker's messages.
+
+    Args:
+        settings: Of the broker.
+        edge: The edge's id, part of the client id.
+        topics: Filters to subscribe to where the settings name none.
+        ingest: Returns after the commit.
+        clock: For the time of receipt.
+        meter: Counts messages and connections.
+        saved_state: The spool's state under ``mqtt/<name>/``, as the last run left it.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        *,
+        edge: str,
+        topics: Sequence[str],
+        ingest: Ingest,
+        clock: Clock,
+        meter: Meter,
+        saved_state: Mapping[str, bytes],
+    ) -> None:
+        self.name = settings.source
+        self.terms: Terms | None = None
+        self._settings = settings
+        self._client_id = settings.client_id(edge)
+        self._filters = settings.filters(list(topics))
+        self._ingest = ingest
+        self._clock = clock
+        self._meter = meter
+        self._prefix = state_prefix(settings)
+        self._redelivery = Redelivery(self._prefix, 4 * settings.receive_maximum, saved_state)
+        saved = saved_state.get(self._filters_key)
+        self._subscribed: list[str] = msgspec.json.decode(saved, type=list[str]) if saved else []
+        self._complaint = ""
+
+    async def run(self) -> NoReturn:
+        """Serve one connection until it ends, then see every commit through.
+
+        Cancelled, it stops reading, waits up to five seconds for the commits under way,
+        acknowledges them and says goodbye. Use a new source after that.
+
+        Raises:
+            Unavailable: The connection ended, or could not be made.
+        """
+        line = CommitLine(
+            self.name,
+            self._ingest,
+            self._redelivery,
+            self._meter,
+            most_messages=max(2 * self._settings.receive_maximum, 8192),
+            most_bytes=max(UNCOMMITTED_BYTES, 4 * self._settings.max_packet),
+        )
+        link = self._link(line)
+        trouble = Unavailable("the connection ended")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                line.start(tasks)
+                try:
+                    trouble = await self._serve(link, line)
+                except Unavailable as why:
+                    trouble = why
+                except asyncio.CancelledError:
+                    await self._finish(link, line)
+                    raise
+                self._meter.set("tidegate_mqtt_connected", 0, source=self.name)
+                await line.drained()
+        finally:
+            await link.close()
+        self._complain(trouble)
+        raise trouble
+
+    async def _serve(self, link: Link, line: CommitLine) -> Unavailable:
+        if not self._filters:
+            raise Refused(
+                "nothing to subscribe to: no profile names a topic and subscribe is empty"
+            )
+        self.terms = terms = await link.connect()
+        self._meter.count("tidegate_mqtt_connects", source=self.name)
+        await self._renew(terms, link, line)
+        await self._subscribe(terms, link)
+        self._complaint = ""
+        self._meter.set("tidegate_mqtt_connected", 1, source=self.name)
+        log.info(
+            "broker_connected",
+            source=self.name,
+            session_present=terms.session_present,
+            filters=len(self._filters),
+            remembered=len(self._redelivery),
+        )
+        return await link.lost()
+
+    async def _renew(self, terms: Terms, link: Link, line: CommitLine) -> None:
+        """Bring what is remembered in line with what the broker has, before anything depends on it.
+
+        A memory of an earlier session would take new messages for known ones; a subscription of
+        an earlier configuration would go on delivering.
+        """
+        state: dict[str, bytes | None] = {}
+        if not terms.session_present:
+            if len(self._redelivery):
+                log.warning("session_lost", source=self.name, forgotten=len(self._redelivery))
+            state = self._redelivery.forget()
+            self._subscribed = []
+        surplus = [each for each in self._subscribed if each not in self._filters]
+        if surplus:
+            await link.unsubscribe(surplus)
+            log.info("topics_unsubscribed", source=self.name, filters=surplus)
+        if self._subscribed != self._filters:
+            state[self._filters_key] = msgspec.json.encode(self._filters)
+        if state:
+            await line.store(state)
+        self._subscribed = self._filters
+
+    async def _subscribe(self, terms: Terms, link: Link) -> None:
+        if not terms.shared and any(each.startswith("$share/") for each in self._filters):
+            raise Refused("the broker has no shared subscriptions: leave shared_group out")
+        if not terms.wildcards and any("+" in each or "#" in each for each in self._filters):
+            raise Refused("the broker allows no wildcards: list whole topics under subscribe")
+        codes = await link.subscribe(self._filters)
+        refused = 0
+        for each, code in zip(self._filters, codes, strict=True):
+            if code >= 0x80:
+                refused += 1
+                log.error(
+                    "subscription_refused",
+                    source=self.name,
+                    filter=each,
+                    why=subscribe_refused(code),
+                )
+            elif code < self._settings.qos:
+                log.warning("subscription_weakened", source=self.name, filter=each, qos=code)
+        self._meter.set("tidegate_mqtt_filters_refused", refused, source=self.name)
+        if refused == len(codes):
+            raise Refused(f"the broker refuses every topic: {subscribe_refused(codes[0])}")
+
+    async def _finish(self, link: Link, line: CommitLine) -> None:
+        link.halt()
+        try:
+            async with asyncio.timeout(FINISH_S):
+                await line.drained()
+        except TimeoutError:
+            log.warning("commits_abandoned", source=self.name, after_s=FINISH_S)
+
+    def _complain(self, trouble: Unavailable) -> None:
+        """Say once, loudly, what only a person can mend; it is tried again ever more slowly."""
+        if isinstance(trouble, Refused) and str(trouble) != self._complaint:
+            self._complaint = str(trouble)
+            log.error("broker_refused", source=self.name, why=self._complaint)
+
+    def _link(self, line: CommitLine) -> Link:
+        kind = Link5 if self._settings.version == "5" else Link311
+        return kind(self._settings, self._client_id, line, self._redelivery, self._clock)
+
+    @property
+    def _filters_key(self) -> str:
+        return f"{self._prefix}filters"
+
+
+def state_prefix(settings: MqttSettings) -> str:
+    """Return the prefix of this broker's keys in the spool's state."""
+    return f"mqtt/{settings.name}/"
