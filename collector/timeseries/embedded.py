@@ -208,9 +208,7 @@ class Embedded:
         arrays += [pa.array([tags.get(key) for _, tags in fresh], pa.string()) for key in keys]
         names = "".join(f", {shelf.tags[key]}" for key in keys)
         with self._incoming(pa.table(arrays, names=["id", *(f"c{n}" for n in range(len(keys)))])):
-            self._connection.execute(
-                f"INSERT INTO series.{shelf.tab} (id{names}) FROM incoming"
-            )
+            self._connection.execute(f"INSERT INTO series.{shelf.tab} (id{names}) FROM incoming")
 
     @contextlib.contextmanager
     def _incoming(self, table: Any) -> Iterator[None]:

@@ -1,0 +1,101 @@
+"""HTTP to a time-series server: one session, one place where aiohttp's errors are translated."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from typing import NamedTuple
+
+import aiohttp
+
+from gateway_core.errors import Unavailable
+
+_GZIP_WBITS = 31
+
+
+class Answer(NamedTuple):
+    """What the server said.
+
+    Attributes:
+        status: HTTP status.
+        body: Everything it sent.
+    """
+
+    status: int
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text, cut to what fits into a log line."""
+        return self.body[:2000].decode(errors="replace").strip()
+
+
+class Web:
+    """A server under one base URL; made by `open_web`."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, timeout_s: float) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+        self._timeout_s = timeout_s
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        kind: str = "text/plain; charset=utf-8",
+    ) -> Answer:
+        """Send one request.
+
+        Args:
+            method: HTTP method.
+            path: Below the base URL, with its leading slash.
+            params: Query string.
+            form: Sent as a form instead of `body`.
+            body: Sent gzipped.
+            kind: Content-Type of `body`.
+
+        Raises:
+            Unavailable: No answer, or one in the 500s, or 408 or 429: try again later.
+        """
+        headers = {}
+        data: bytes | dict[str, str] | None = dict(form) if form is not None else None
+        if body is not None:
+            squeeze = zlib.compressobj(1, wbits=_GZIP_WBITS)
+            data = squeeze.compress(body) + squeeze.flush()
+            headers = {"Content-Encoding": "gzip", "Content-Type": kind}
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._session.request(
+                    method, self._url + path, params=params, data=data, headers=headers
+                ) as response,
+            ):
+                answer = Answer(response.status, await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            why = str(exc) or type(exc).__name__
+            raise Unavailable(f"{method} {self._url}{path}: {why}") from exc
+        if answer.status >= 500 or answer.status in {408, 429}:
+            raise Unavailable(f"{method} {self._url}{path}: {answer.status} {answer.text[:300]}")
+        return answer
+
+
+@contextlib.asynccontextmanager
+async def open_web(
+    url: str, authorization: str | None = None, timeout_s: float = 60.0
+) -> AsyncIterator[Web]:
+    """Open a session.
+
+    Args:
+        url: Base URL, without credentials.
+        authorization: The header of that name, for example ``Token …``.
+        timeout_s: For a whole request, answer included.
+    """
+    headers = {"Authorization": authorization} if authorization else {}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        yield Web(session, url, timeout_s)
