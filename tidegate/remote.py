@@ -1,0 +1,62 @@
+"""Ask a running edge agent or collector over HTTP: what the commands speak through."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+
+from gateway_core.errors import GatewayError, Unavailable
+
+_ANSWER_S = 60.0
+
+
+async def ask(
+    method: str, url: str, *, body: Any = None, accept: str = "application/json"
+) -> bytes:
+    """Return the body of the answer.
+
+    Raises:
+        Unavailable: Nobody answers at ``url``.
+        GatewayError: The answer was an error; its own words say what to do.
+    """
+    async with _session() as session:
+        try:
+            async with session.request(
+                method, url, json=body, headers={"Accept": accept}
+            ) as answer:
+                data = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+            raise Unavailable(f"{url} does not answer ({exc!r}); is it running?") from exc
+    if answer.status >= 400:
+        raise GatewayError(
+            f"{url} answered {answer.status}: {data[:2000].decode(errors='replace')}"
+        )
+    return data
+
+
+@contextlib.asynccontextmanager
+async def _session() -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=_ANSWER_S, connect=5)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        yield session
+
+
+async def stream(url: str) -> AsyncIterator[bytes]:
+    """Yield the lines of an endless answer.
+
+    Raises:
+        Unavailable: Nobody answers at ``url``, or the other side stopped.
+    """
+    timeout = aiohttp.ClientTimeout(total=None, connect=5)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        try:
+            async with session.get(url) as answer:
+                if answer.status >= 400:
+                    raise GatewayError(f"{url} answered {answer.status}: {await answer.text()}")
+                async for line in answer.content:
+                    yield line
+        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+            raise Unavailable(f"{url} does not answer ({exc!r}); is it running?") from exc
