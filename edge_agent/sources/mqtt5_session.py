@@ -155,15 +155,15 @@ class Session5:
         if isinstance(packet, mqtt5.PubRelPacket):
             self.replies.append(_WORD.pack(_PUBCOMP | packet.packet_id))
         elif isinstance(packet, mqtt5.ConnAckPacket):
-            if packet.reason_code >= 0x80:
-                raise connect_refused(packet.reason_code, packet.reason_str)
+            if int(packet.reason_code) >= 0x80:  # the codec's codes are no IntEnum, whatever it says
+                raise connect_refused(int(packet.reason_code), packet.reason_str)
             self.answers.append(_terms(packet))
         elif isinstance(packet, mqtt5.SubAckPacket):
             self.answers.append(Granted(tuple(int(code) for code in packet.reason_codes)))
         elif isinstance(packet, mqtt5.UnsubAckPacket):
             self.answers.append(Withdrawn())
         elif isinstance(packet, mqtt5.DisconnectPacket):
-            raise said_goodbye(packet.reason_code, packet.reason_str)
+            raise said_goodbye(int(packet.reason_code), packet.reason_str)
         elif not isinstance(packet, mqtt5.PingRespPacket):
             raise self._broken(f"a {type(packet).__name__}, which is none of its business", 0x82)
 
