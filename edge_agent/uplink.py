@@ -1,0 +1,268 @@
+"""The uplink sink: what the policy releases goes to the collector, entered in the ledger first.
+
+Invariants (tests/edge_agent/egress/test_egress_uplink.py):
+
+* no byte of a record reaches the link that `Policy.release` did not return;
+* a batch leaves only after its ledger entry is on disk;
+* a batch is settled only after the collector's receipt; what it will never accept is found by
+  halving the batch and goes to quarantine, and only when the collector accepts other records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import pairwise
+
+import msgspec
+import structlog
+
+from edge_agent.covered import MOST_RANGES, Covered, Untold, added
+from edge_agent.ledger import Departure, Ledger
+from edge_agent.link import Answer, Link
+from edge_agent.policy import Policy
+from gateway_core.clock import NS, Clock, wall_ns
+from gateway_core.errors import PayloadError, Unavailable
+from gateway_core.model import Batch, Receipt, Rejection
+from gateway_core.spool import Spool
+from gateway_core.wire import Upload, decode_receipt, encode_upload
+
+log = structlog.get_logger()
+
+STATE_COVERED = "uplink/covered"
+"""Spool state: ranges that the collector has not heard of yet."""
+STATE_LEDGER = "uplink/ledger"
+"""Spool state: the ledger's end at the last settled batch; what `edge_agent.audit` anchors to."""
+
+_TELL_NS = 10 * NS
+_OF_A_RECORD = {400, 413, 422}
+_MOST_SUSPECTS = 64
+_MOST_REFUSALS = 200
+
+
+@dataclass(slots=True)
+class _Sending:
+    """One call of `Uplink.send`: what was accepted and refused on the way."""
+
+    accepted: int = 0
+    refusals: int = 0
+    rejected: list[Rejection] = field(default_factory=list)
+    suspects: list[tuple[Upload, str]] = field(default_factory=list)
+
+
+class Uplink:
+    """Sink ``uplink``.
+
+    Args:
+        edge: This edge's id.
+        spool: Whose records go; its epoch names them.
+        policy: The rules of now; `adopt` puts others in their place.
+        ledger: Where everything that leaves is entered.
+        link: To the collector.
+        clock: The edge's clock.
+        state: What the spool holds under `STATE_COVERED`; empty for nothing.
+    """
+
+    name = "uplink"
+
+    def __init__(
+        self,
+        edge: str,
+        spool: Spool,
+        policy: Policy,
+        ledger: Ledger,
+        link: Link,
+        clock: Clock = wall_ns,
+        state: bytes = b"",
+    ) -> None:
+        self._edge = edge
+        self._spool = spool
+        self._policy = policy
+        self._ledger = ledger
+        self._link = link
+        self._clock = clock
+        self._untold = Untold(state)
+        self._told_at = 0
+        self._suspected = -1  # in a row since the last record was accepted; -1: none ever was
+        self._complained = 0
+
+    def adopt(self, policy: Policy) -> None:
+        """Use other rules from the next batch on."""
+        self._policy = policy
+
+    async def send(self, batch: Batch) -> Receipt:
+        """Release, enter and send a batch.
+
+        Raises:
+            Unavailable: The collector did not take all of it; it comes again.
+        """
+        released = await asyncio.to_thread(self._policy.release, batch)
+        sending = _Sending()
+        if released.records:
+            lead = self._untold.before(released.first)
+            upload = Upload(
+                edge=self._edge,
+                epoch=self._spool.epoch,
+                first=lead.first if lead else released.first,
+                last=released.last,
+                seqs=released.seqs,
+                records=released.records,
+                withheld=added(lead.withheld if lead else {}, released.withheld),
+            )
+            await self._deliver(upload, sending, released.trimmed)
+            self._judge(sending, lead)
+        else:
+            self._untold.add(released.first, released.last, released.withheld)
+        await self._tell(sending)
+        policy_count = released.withheld_count
+        return Receipt(
+            rejected=tuple(sending.rejected),
+            dropped={"policy": policy_count} if policy_count else {},
+            state={
+                STATE_COVERED: self._untold.encode(),
+                STATE_LEDGER: str(self._ledger.durable).encode(),
+            },
+        )
+
+    async def lag_s(self) -> float:
+        """Return the age in seconds of the oldest record that is not settled; 0 without one."""
+        oldest = await self._spool.read_after(self._spool.settled(self.name), 1)
+        if oldest is None:
+            return 0.0
+        record = oldest.records[0]
+        taken_in = getattr(record, "received", record.time)
+        return max(0.0, (self._clock() - taken_in) / NS)
+
+    async def _tell(self, sending: _Sending) -> None:
+        """Tell the collector what stays on site, when it is time or too much to remember."""
+        waited = self._clock() - self._told_at
+        if not len(self._untold) or (0 <= waited < _TELL_NS and len(self._untold) < MOST_RANGES):
+            return
+        for one in self._untold.all():
+            upload = Upload(
+                self._edge, self._spool.epoch, one.first, one.last, [], [], one.withheld
+            )
+            await self._deliver(upload, sending, 0)
+            self._untold.drop([one])
+        self._told_at = self._clock()
+
+    async def _deliver(self, upload: Upload, sending: _Sending, trimmed: int) -> None:
+        """Send an upload, in halves if it must be; what came of it is in ``sending``."""
+        try:
+            body = await asyncio.to_thread(encode_upload, upload)
+        except PayloadError as exc:
+            await self._halve(upload, sending, exc.code)
+            return
+        answer = await self._post(upload, body, trimmed)
+        if answer.status in {200, 202}:
+            self._accepted(upload, answer, sending)
+            return
+        if answer.status not in _OF_A_RECORD:
+            raise Unavailable(self._complaint(answer))
+        sending.refusals += 1
+        if sending.refusals > _MOST_REFUSALS and not sending.accepted:
+            raise Unavailable(self._complaint(answer))
+        await self._halve(upload, sending, _reason(answer))
+
+    async def _post(self, upload: Upload, body: bytes, trimmed: int) -> Answer:
+        """Enter an upload in the ledger, send it, and enter what came of it."""
+        kinds = Counter(type(record).__name__ for record in upload.records)
+        number = await self._ledger.enter(
+            Departure(
+                to=self._link.url,
+                epoch=upload.epoch,
+                first=upload.first,
+                last=upload.last,
+                bytes=len(body),
+                sha256=sha256(body).hexdigest(),
+                records=dict(kinds),
+                withheld=upload.withheld,
+                trimmed=trimmed,
+            )
+        )
+        try:
+            answer = await self._link.post(body)
+        except Unavailable as exc:
+            await self._ledger.mark(number, "unavailable", str(exc))
+            raise
+        accepted = answer.status in {200, 202}
+        await self._ledger.mark(number, "accepted" if accepted else "refused", str(answer.status))
+        return answer
+
+    def _accepted(self, upload: Upload, answer: Answer, sending: _Sending) -> None:
+        try:
+            receipt = decode_receipt(answer.body)
+        except PayloadError as exc:
+            raise Unavailable(f"collector {self._link.url}: not a receipt: {exc}") from exc
+        sent = set(upload.seqs)
+        refused = [(seq, why) for seq, why in receipt.refused if seq in sent]
+        sending.rejected.extend(
+            Rejection(seq, why, "refused by the collector") for seq, why in refused
+        )
+        if len(upload.records) > len(refused):
+            sending.accepted += 1
+            self._suspected = 0
+        self._complained = 0
+
+    async def _halve(self, upload: Upload, sending: _Sending, reason: str) -> None:
+        """Send both halves of an upload that was refused; suspect it when it is one record."""
+        if not upload.records:
+            raise Unavailable(f"collector {self._link.url} refused an upload without records")
+        if len(upload.records) == 1:
+            sending.suspects.append((upload, reason))
+            return
+        middle = len(upload.records) // 2
+        cuts = (upload.first, upload.seqs[middle], upload.last + 1)
+        parts = (slice(0, middle), slice(middle, None))
+        counts: tuple[dict[str, int], ...] = (upload.withheld, {})
+        for (first, end), part, withheld in zip(pairwise(cuts), parts, counts, strict=True):
+            half = msgspec.structs.replace(
+                upload,
+                first=first,
+                last=end - 1,
+                seqs=upload.seqs[part],
+                records=upload.records[part],
+                withheld=withheld,
+            )
+            await self._deliver(half, sending, 0)
+
+    def _judge(self, sending: _Sending, lead: Covered | None) -> None:
+        """Reject the suspects, unless the collector refuses everything."""
+        suspects = sending.suspects
+        if suspects and not sending.accepted:
+            if self._suspected < 0 or self._suspected + len(suspects) > _MOST_SUSPECTS:
+                raise Unavailable(f"collector {self._link.url} refuses every record")
+            self._suspected += len(suspects)
+        self._untold.drop([lead] if lead else [])
+        for upload, reason in suspects:
+            (seq,) = upload.seqs
+            sending.rejected.append(Rejection(seq, reason, "refused by the collector"))
+            self._untold.add(upload.first, upload.last, added(upload.withheld, {"rejected": 1}))
+            log.warning("record_rejected", seq=seq, reason=reason)
+
+    def _complaint(self, answer: Answer) -> str:
+        """Return what to say about an answer that is nobody's fault here; log it once."""
+        hint = {
+            401: "check uplink.token_file or cert_file",
+            403: "this edge is not enrolled there, or under another id",
+            404: "uplink.url is not a collector's intake",
+            409: "another edge sends under this id, or the spool was copied",
+        }.get(answer.status, "it is retried")
+        if answer.status != self._complained:
+            self._complained = answer.status
+            log.warning("upload_refused", status=answer.status, hint=hint)
+        return f"collector {self._link.url}: status {answer.status}; {hint}"
+
+
+def _reason(answer: Answer) -> str:
+    """Return a stable reason: the problem's own code where it has one (RFC 9457)."""
+    if answer.status == 413:
+        return "too_large"
+    try:
+        problem = msgspec.json.decode(answer.body, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        problem = {}
+    code = problem.get("code")
+    return code if isinstance(code, str) and code else f"http_{answer.status}"
