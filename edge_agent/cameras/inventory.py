@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cameras.address import RtspAddress, normal_host, parse_rtsp_url
+from edge_agent.cameras.address import RtspAddress, bracketed, normal_host, parse_rtsp_url
 from edge_agent.cameras.table import Cell, read_rows, read_text
 from gateway_core.errors import ConfigError, Fault
 
@@ -66,6 +66,11 @@ class Feed:
     lat: float | None = None
     lon: float | None = None
     group: str = ""
+
+    @property
+    def place(self) -> str:
+        """What counts as one device: host and RTSP port. Channels of an NVR share it."""
+        return f"{bracketed(self.host)}:{self.rtsp.port}"
 
 
 @dataclass(frozen=True, slots=True)

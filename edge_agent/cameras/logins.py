@@ -3,7 +3,7 @@
 Cameras lock an account for half an hour after a few wrong logins, and some answer 401 when they
 are merely busy. So: two refused logins in a row and the login is *stopped* until the credentials
 change. A login that did work before is *paused* instead, each pause four times the one before,
-and stopped after the last. One account of one host has one count, whatever channel asked; a
+and stopped after the last. One account of one device has one count, whatever channel asked; a
 channel that alone is refused has its own.
 """
 
@@ -50,7 +50,7 @@ class _Nonce:
 
 
 class Logins:
-    """What is known about each account of each host. Times are seconds of a monotonic clock."""
+    """What is known about each account of each device. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, Credential, str], _Count] = {}
@@ -103,16 +103,17 @@ class Logins:
 
     def forget_except(self, feeds: Collection[Feed]) -> None:
         """Drop all that belongs to no listed feed's present credential."""
-        accounts = {(feed.host, feed.credential) for feed in feeds}
+        accounts = {(feed.place, feed.credential) for feed in feeds}
         self._counts = {k: v for k, v in self._counts.items() if (k[0], k[1]) in accounts}
-        self._nonces = {k: v for k, v in self._nonces.items() if (k[0], k[2]) in accounts}
-        self._single_use = {k for k in self._single_use if (k[0], k[2]) in accounts}
+        hosts = {(feed.host, feed.credential) for feed in feeds}
+        self._nonces = {k: v for k, v in self._nonces.items() if (k[0], k[2]) in hosts}
+        self._single_use = {k for k in self._single_use if (k[0], k[2]) in hosts}
 
     def _both(self, feed: Feed) -> tuple[_Count, ...]:
         if feed.credential is None:
             return ()
-        whole = (feed.host, feed.credential, "")
-        own = (feed.host, feed.credential, feed.id)
+        whole = (feed.place, feed.credential, "")
+        own = (feed.place, feed.credential, feed.id)
         return (
             self._counts.setdefault(whole, _Count()),
             self._counts.setdefault(own, _Count()),

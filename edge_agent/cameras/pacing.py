@@ -1,0 +1,66 @@
+"""When each feed is due: every one once in a round, spread evenly, never in step. Pure."""
+
+from __future__ import annotations
+
+import heapq
+import random
+
+
+class Pace:
+    """A timetable. Times are seconds of a monotonic clock.
+
+    Args:
+        round_s: Every key is due once in this time.
+        chance: Where the order and the jitter are drawn from.
+    """
+
+    def __init__(self, round_s: float, chance: random.Random) -> None:
+        self._round_s = round_s
+        self._chance = chance
+        self._heap: list[tuple[float, str]] = []
+        self._due: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def spread(self, keys: list[str], now: float, within_s: float) -> None:
+        """Enter new keys in a random order, their first turns evenly within ``within_s``."""
+        order = self._chance.sample(keys, len(keys))
+        for index, key in enumerate(order):
+            self.set(key, now + within_s * index / len(order))
+
+    def set(self, key: str, due: float) -> None:
+        """Enter a key, or move its next turn."""
+        self._due[key] = due
+        heapq.heappush(self._heap, (due, key))
+        if len(self._heap) > 4 * len(self._due) + 64:
+            self._heap = [(at, each) for each, at in self._due.items()]
+            heapq.heapify(self._heap)
+
+    def discard(self, key: str) -> None:
+        """Take a key out; one that is not in there is no error."""
+        self._due.pop(key, None)
+
+    def wait(self, now: float) -> float | None:
+        """Return the seconds until the next turn, at least 0; None when there is no key."""
+        self._settle()
+        return max(0.0, self._heap[0][0] - now) if self._heap else None
+
+    def take(self, now: float) -> str | None:
+        """Return a key whose turn it is and enter its next turn; None when it is nobody's.
+
+        A turn that came late does not push the later ones back, unless it is a whole round late:
+        then the missed turns are left out.
+        """
+        self._settle()
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        due, key = heapq.heappop(self._heap)
+        slot = self._round_s / len(self._due)
+        following = due + self._round_s + self._chance.uniform(-slot, slot) / 2
+        self.set(key, following if following > now else now + self._round_s)
+        return key
+
+    def _settle(self) -> None:
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)

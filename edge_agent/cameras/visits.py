@@ -1,0 +1,179 @@
+"""The slower beat: each device asked over ONVIF, and one picture of each feed graded."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from edge_agent.cameras.board import Board, Entry
+from edge_agent.cameras.evidence import Evidence, PictureCheck
+from edge_agent.cameras.exchange import Exchange, OnvifError, open_session
+from edge_agent.cameras.gates import Gates
+from edge_agent.cameras.grader import Grader, grading_available
+from edge_agent.cameras.inventory import Changes, Credential, Feed
+from edge_agent.cameras.logins import Logins
+from edge_agent.cameras.onvif_client import Device, OnvifClient
+from edge_agent.cameras.outage import OutageWatch
+from edge_agent.cameras.pacing import Pace
+from edge_agent.cameras.picture import grade
+from edge_agent.cameras.settings import PatrolSettings
+from edge_agent.cameras.survey import survey
+from gateway_core.clock import Clock, monotonic
+from gateway_core.errors import PayloadError
+from gateway_core.meter import Meter
+
+log = structlog.get_logger()
+
+_DeviceKey = tuple[str, int | None, Credential | None]
+Take = Callable[[Entry, Evidence], Awaitable[None]]
+FIRST_ROUND_S = 0.02
+"""Seconds for each feed in the first round, so that a small site knows its pictures soon."""
+_STEP_S = 0.05
+
+
+class DeviceVisits:
+    """Visits the devices that have an ONVIF port; the rest is left to RTSP.
+
+    Args:
+        settings: Pace and limits.
+        gates: Shared with the RTSP checks.
+        logins: Shared with the RTSP checks.
+        take: Judges what a visit brought back.
+        clock: Wall clock.
+        meter: Gets ``tidegate_pictures``.
+    """
+
+    def __init__(
+        self,
+        settings: PatrolSettings,
+        gates: Gates,
+        logins: Logins,
+        take: Take,
+        clock: Clock,
+        meter: Meter,
+    ) -> None:
+        self._settings = settings
+        self._gates = gates
+        self._logins = logins
+        self._take = take
+        self._clock = clock
+        self._meter = meter
+        self._devices: dict[_DeviceKey, Device] = {}
+        self._pace: Pace | None = None
+        self._new: list[Feed] = []
+        self._gone: list[str] = []
+        self._grader: Grader | None = None
+        self._client: OnvifClient | None = None
+
+    def relist(self, changes: Changes) -> None:
+        """Take over a new listing."""
+        self._new += (feed for feed in (*changes.added, *changes.changed) if feed.onvif_port)
+        self._gone += (feed.id for feed in (*changes.removed, *changes.changed))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[DeviceVisits]:
+        """Hold the HTTP session and the picture worker."""
+        async with AsyncExitStack() as stack:
+            session = open_session(self._settings.onvif_in_flight)
+            exchange = Exchange(await stack.enter_async_context(session), self._logins)
+            self._client = OnvifClient(exchange, self._logins, self._clock, self._settings)
+            if grading_available():
+                self._grader = await stack.enter_async_context(Grader())
+            else:
+                log.warning(
+                    "picture_grading_skipped",
+                    why="OpenCV is not installed; pip install 'tidegate[camera]'",
+                )
+            yield self
+
+    async def run(self, board: Board, outage: OutageWatch, chance: random.Random) -> None:
+        """Visit until cancelled."""
+        self._pace = pace = Pace(self._settings.onvif_s, chance)
+        room = asyncio.Semaphore(self._settings.onvif_in_flight)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._update(pace, board)
+                wait = pace.wait(monotonic())
+                await asyncio.sleep(max(_STEP_S, min(1.0 if wait is None else wait, 1.0)))
+                while feed_id := pace.take(monotonic()):
+                    entry = board.get(feed_id)
+                    if entry is None or outage.down:
+                        continue
+                    if entry.memory.stream.state in {"unknown", "offline"}:
+                        self._again_soon(feed_id)
+                        continue
+                    await room.acquire()
+                    group.create_task(self._visit(entry, room))
+
+    def _update(self, pace: Pace, board: Board) -> None:
+        if self._gone:
+            for feed_id in self._gone:
+                pace.discard(feed_id)
+            self._gone.clear()
+            listed = {_device_key(feed) for feed in board.feeds().values()}
+            self._devices = {key: kept for key, kept in self._devices.items() if key in listed}
+        if self._new:
+            within = min(
+                self._settings.onvif_s,
+                max(self._settings.sweep_s, FIRST_ROUND_S * len(self._new)),
+            )
+            pace.spread([feed.id for feed in self._new], monotonic(), within)
+            self._new.clear()
+
+    def _again_soon(self, feed_id: str) -> None:
+        """Come back for a second opinion, which a verdict needs, before the round is over."""
+        if self._pace is not None:
+            soon = min(2 * self._settings.sweep_s, self._settings.onvif_s)
+            self._pace.set(feed_id, monotonic() + soon)
+
+    async def _visit(self, entry: Entry, room: asyncio.Semaphore) -> None:
+        assert self._client is not None
+        feed = entry.feed
+        device = self._devices.setdefault(_device_key(feed), Device())
+        try:
+            async with self._gates.hold(feed):
+                check = await survey(self._client, feed, device, self._settings.skew_limit_s)
+                jpeg = await self._fetch(feed, device, check.snapshot_url)
+            if check.changed:
+                log.info("device_replaced", feed=feed.id, identity=check.identity)
+            await self._take(entry, check)
+            faults = await self._grade(entry, jpeg) if jpeg else None
+            if faults is not None:
+                await self._take(entry, PictureCheck(faults))
+            seen = {*check.faults, *(faults or ())}
+            if entry.memory.stream.state == "online" and seen != set(entry.memory.verdict.faults):
+                self._again_soon(feed.id)
+        finally:
+            room.release()
+
+    async def _fetch(self, feed: Feed, device: Device, url: str) -> bytes:
+        assert self._client is not None
+        if not url or self._grader is None:
+            return b""
+        try:
+            return await self._client.snapshot(feed, device, url)
+        except OnvifError as exc:
+            self._meter.count("tidegate_pictures", result=exc.fault)
+            return b""
+
+    async def _grade(self, entry: Entry, jpeg: bytes) -> tuple[str, ...] | None:
+        """Return the picture's faults, or None when it says nothing."""
+        assert self._grader is not None
+        try:
+            measures = await self._grader.measure(jpeg)
+        except PayloadError as exc:
+            self._meter.count("tidegate_pictures", result=exc.code)
+            return None
+        faults = grade(measures, entry.picture_key)
+        entry.picture_key = measures.key
+        for result in faults or ("picture_good",):
+            self._meter.count("tidegate_pictures", result=result)
+        return faults
+
+
+def _device_key(feed: Feed) -> _DeviceKey:
+    return feed.host, feed.onvif_port, feed.credential
