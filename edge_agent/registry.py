@@ -149,7 +149,7 @@ class Registry:
             device.online,
         )
 
-    def set_online(self, device: Device, online: bool) -> bool:  # noqa: FBT001 - it is the datum
+    def set_online(self, device: Device, online: bool) -> bool:  # noqa: FBT001 - the datum
         """Note what an availability message said; True when that is news."""
         if device.online is online:
             return False
