@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import translate
 from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edge_agent.grant import FUNCTIONS, NONE, Function, Grant
+from edge_agent.grant import FUNCTIONS, NONE, RAW, Coarseness, Function, Grant
 from gateway_core.config import Duration
 
 DataClass = Literal["public", "operational", "personal", "restricted"]
@@ -52,20 +52,22 @@ class Coarsen(BaseModel):
 
     Attributes:
         decimals: Digits after the point; negative for tens, hundreds and so on.
+        step: Only multiples of this leave.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    decimals: int = Field(ge=-9, le=9)
+    decimals: int | None = Field(default=None, ge=-9, le=9)
+    step: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class Limit(BaseModel):
-    """At most this leaves: aggregates, rounded values, or rounded aggregates.
+    """At most this leaves: aggregates, coarser values, or coarser aggregates.
 
     Attributes:
         every: Only aggregates leave, of windows of at least this length.
         fns: Only these functions of the window; left out: those that the profile names.
-        coarsen: Rounded at least so far; left out: as the profile says.
+        coarsen: At least so coarse; left out: as the profile says.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,14 +86,19 @@ class Limit(BaseModel):
 
     def grant(self, limit: Grant) -> Grant:
         """Return this as a grant; what it leaves out is as ``limit``, the profile's, says."""
-        decimals = limit.decimals if self.coarsen is None else self.coarsen.decimals
-        if self.every is None and limit.rank == 1:
-            return Grant(every_ns=limit.every_ns, fns=limit.fns, decimals=decimals)
+        coarsen = limit.coarsen
+        if self.coarsen is not None:
+            step = coarsen.step if self.coarsen.step is None else self.coarsen.step
+            told = coarsen.decimals if self.coarsen.decimals is None else self.coarsen.decimals
+            coarsen = Coarseness(told, step)
         if self.every is None:
-            return Grant(raw=True, decimals=decimals)
-        told = limit.fns if limit.rank == 1 else frozenset(FUNCTIONS)
-        fns = told if self.fns is None else frozenset(self.fns)
-        return Grant(every_ns=round(self.every * 1e9), fns=fns, decimals=decimals)
+            return replace(limit if limit.rank == 1 else RAW, coarsen=coarsen)
+        fns = limit.fns if limit.rank == 1 else frozenset(FUNCTIONS)
+        return Grant(
+            every_ns=round(self.every * 1e9),
+            fns=fns if self.fns is None else frozenset(self.fns),
+            coarsen=coarsen,
+        )
 
 
 class FieldRule(BaseModel):
@@ -124,7 +131,7 @@ class FieldRule(BaseModel):
         """Return the entry's limit, for a field whose profile says ``limit``."""
         if isinstance(self.egress, Limit):
             return self.egress.grant(limit)
-        return Grant(raw=True, decimals=limit.decimals) if self.egress == "raw" else NONE
+        return replace(RAW, coarsen=limit.coarsen) if self.egress == "raw" else NONE
 
     def covers_profile(self, declared: Declared) -> bool:
         """Tell whether profile and measurement match."""

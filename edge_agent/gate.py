@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from msgspec import structs
 
 from edge_agent.egress import AlarmText, Declared, SiteEgress
-from edge_agent.grant import Grant, aggregate_names, every_label, tightest
-from gateway_core.model import Reading, Value
+from edge_agent.grant import EXACT, Coarseness, Grant, aggregate_names, tightest
+from gateway_core.model import Reading
 
 _CACHED_SHAPES = 4096
-_NOTHING: Mapping[str, int | None] = {}
+_NOTHING: Mapping[str, Coarseness] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Gate:
         grants: Every declared field and what may leave of it.
         rules: Every declared field and the rule that decided: ``profile``, ``class`` or
             ``site:<n>``, the n-th entry of the site's file.
-        released: Fields whose values leave, each with the decimals that it leaves with.
+        released: Fields whose values leave, each with how exact it leaves.
         whole: Those of them that leave as they came.
         tags: Tags that leave.
-        derived: Measurement of an aggregate to the fields that it may carry, each with the
-            decimals that it leaves with.
+        derived: Measurement of an aggregate to the fields that it may carry, each with how
+            exact it leaves.
         windows: Length of a window in nanoseconds to the fields that leave as its aggregates.
         alarms: What leaves of an alarm.
         hidden: Nothing of this device leaves.
@@ -39,10 +39,10 @@ class Gate:
     measurement: str
     grants: Mapping[str, Grant]
     rules: Mapping[str, str]
-    released: Mapping[str, int | None]
+    released: Mapping[str, Coarseness]
     whole: frozenset[str]
     tags: frozenset[str]
-    derived: Mapping[str, Mapping[str, int | None]]
+    derived: Mapping[str, Mapping[str, Coarseness]]
     windows: Mapping[int, tuple[str, ...]]
     alarms: AlarmText
     hidden: bool = False
@@ -59,9 +59,7 @@ class Gate:
         else:
             return "unknown_measurement"
         fields = {
-            name: coarsened(value, allowed[name])
-            for name, value in reading.fields.items()
-            if name in allowed
+            name: allowed[name](value) for name, value in reading.fields.items() if name in allowed
         }
         if not fields:
             return self._reason(reading)
@@ -108,17 +106,20 @@ def build_gate(declared: Declared, site: SiteEgress, *, device: str | None) -> G
             tighter = tightest(grants[name], wish)
             if tighter != grants[name]:
                 grants[name], rules[name] = tighter, rule
-    released = {name: grant.decimals for name, grant in grants.items() if grant.raw}
-    derived: dict[str, dict[str, int | None]] = {}
+    released = {name: grant.coarsen for name, grant in grants.items() if grant.raw}
+    derived: dict[str, dict[str, Coarseness]] = {}
     windows: dict[int, tuple[str, ...]] = {}
+    labels: dict[int, str] = {}
     for name, grant in grants.items():
-        if grant.rank == 1:
+        if grant.rank == 1:  # fields of one window leave under one name, whoever wrote 60m or 1h
+            label = labels.setdefault(grant.every_ns, grant.label)
+            grants[name] = replace(grant, every=label)
             windows[grant.every_ns] = (*windows.get(grant.every_ns, ()), name)
-            measurement = f"{declared.measurement}_{every_label(grant.every_ns)}"
+            measurement = f"{declared.measurement}_{label}"
             names = aggregate_names(name, grant.fns)
-            derived.setdefault(measurement, {}).update(dict.fromkeys(names, grant.decimals))
+            derived.setdefault(measurement, {}).update(dict.fromkeys(names, grant.coarsen))
             if "count" in grant.fns:
-                derived[measurement][f"{name}_count"] = None
+                derived[measurement][f"{name}_count"] = EXACT
     local = grants.keys() - released.keys()
     return Gate(
         profile=declared.profile,
@@ -126,7 +127,7 @@ def build_gate(declared: Declared, site: SiteEgress, *, device: str | None) -> G
         grants=grants,
         rules=rules,
         released=released,
-        whole=frozenset(name for name, decimals in released.items() if decimals is None),
+        whole=frozenset(name for name, coarsen in released.items() if coarsen == EXACT),
         tags=frozenset(
             tag for tag in declared.tags if tag not in local and not site.is_local_tag(tag)
         ),
@@ -135,13 +136,6 @@ def build_gate(declared: Declared, site: SiteEgress, *, device: str | None) -> G
         alarms=site.alarm_text(declared.alarms),
         hidden=hidden,
     )
-
-
-def coarsened(value: Value, decimals: int | None) -> Value:
-    """Return a number rounded to so many decimals (negative: tens, hundreds); others as is."""
-    if decimals is None or isinstance(value, bool | str):
-        return value
-    return round(value, decimals)
 
 
 def _nearness(rule: str) -> int:

@@ -11,7 +11,6 @@ from typing import Literal
 
 import msgspec
 
-from edge_agent.gate import coarsened
 from edge_agent.grant import FUNCTIONS, Function, Grant, every_label
 from gateway_core.model import Reading, Value
 
@@ -181,11 +180,13 @@ class Window(msgspec.Struct, array_like=True):
     def tell(self, grants: Mapping[str, Grant], now: int) -> Reading | None:
         """Return the aggregate that may leave under ``grants``; None when nothing may."""
         fields: dict[str, Value] = {}
+        label = every_label(self.every_ns)
         flags: list[str] = []
         for field, tally in self.tallies.items():
             grant = grants.get(field)
             if grant is None or grant.every_ns != self.every_ns:
                 continue
+            label = grant.label
             for name in FUNCTIONS:
                 if name not in grant.fns:
                     continue
@@ -193,15 +194,15 @@ class Window(msgspec.Struct, array_like=True):
                 if value is None:
                     flags.append(f"{field}_{name}:undefined")
                 else:
-                    exact = name == "count"
-                    fields[f"{field}_{name}"] = value if exact else coarsened(value, grant.decimals)
+                    told = value if name == "count" else grant.coarsen(value)
+                    fields[f"{field}_{name}"] = told
         if not fields:
             return None
         return Reading(
             edge=self.edge,
             device=self.device,
             profile=self.profile,
-            measurement=f"{self.measurement}_{every_label(self.every_ns)}",
+            measurement=f"{self.measurement}_{label}",
             time=self.start,
             received=now,
             fields=fields,

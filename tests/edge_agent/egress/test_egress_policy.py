@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.egress import Declared, SiteEgress
-from edge_agent.grant import NONE, RAW, Grant, is_looser, tightest
+from edge_agent.grant import NONE, RAW, Coarseness, Grant, is_looser, tightest
 from edge_agent.policy import Policy, Released
 from edge_agent.tighten import load_site_egress
 from gateway_core.errors import ConfigError
@@ -35,7 +35,7 @@ METER = Declared(
     grants={
         "power": RAW,
         "voltage": MEAN_5M,
-        "lat": Grant(raw=True, decimals=2),
+        "lat": Grant(raw=True, coarsen=Coarseness(2)),
         "owner_phone": NONE,
     },
 )
@@ -194,11 +194,11 @@ def test_a_class_can_be_kept_on_site_as_a_whole() -> None:
 
 
 def test_grants_only_ever_combine_towards_less() -> None:
-    ten = Grant(every_ns=10 * MINUTE, fns=frozenset({"mean", "max"}), decimals=1)
+    ten = Grant(every_ns=10 * MINUTE, fns=frozenset({"mean", "max"}), coarsen=Coarseness(1))
     assert tightest(RAW, NONE) == NONE
     assert tightest(RAW, ten) == ten
     assert tightest(MEAN_5M, ten) == Grant(
-        every_ns=10 * MINUTE, fns=frozenset({"mean"}), decimals=1
+        every_ns=10 * MINUTE, fns=frozenset({"mean"}), coarsen=Coarseness(1)
     )
     assert tightest(Grant(every_ns=MINUTE, fns=frozenset({"max"})), MEAN_5M) == NONE
     assert is_looser(RAW, ten)
@@ -244,7 +244,7 @@ def test_an_aggregate_cannot_be_loosened(tmp_path: Path, egress: str) -> None:
         ("{every: 5m, fns: [mean]}", Grant(every_ns=5 * MINUTE, fns=frozenset({"mean"}))),
         (
             "{coarsen: {decimals: 0}}",
-            Grant(every_ns=5 * MINUTE, fns=frozenset({"mean", "count"}), decimals=0),
+            Grant(every_ns=5 * MINUTE, fns=frozenset({"mean", "count"}), coarsen=Coarseness(0)),
         ),
     ],
 )
