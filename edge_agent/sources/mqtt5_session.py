@@ -155,7 +155,9 @@ class Session5:
         if isinstance(packet, mqtt5.PubRelPacket):
             self.replies.append(_WORD.pack(_PUBCOMP | packet.packet_id))
         elif isinstance(packet, mqtt5.ConnAckPacket):
-            if int(packet.reason_code) >= 0x80:  # the codec's codes are no IntEnum, whatever it says
+            if (
+                int(packet.reason_code) >= 0x80
+            ):  # the codec's codes are no IntEnum, whatever it says
                 raise connect_refused(int(packet.reason_code), packet.reason_str)
             self.answers.append(_terms(packet))
         elif isinstance(packet, mqtt5.SubAckPacket):

@@ -1,0 +1,136 @@
+"""Answers to CoAP requests: piggybacked, separate, repeated until they are acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge_agent.sources import coap_message as coap
+from edge_agent.sources.coap_message import Message, encode
+from edge_agent.sources.coap_request import Verdict
+from edge_agent.sources.udp_socket import Local, Peer
+
+ACK_TIMEOUT_S, ACK_RANDOM_FACTOR, MAX_RETRANSMIT = 2.0, 1.5, 4
+SEPARATE_AT_ONCE = 1024
+AMPLIFICATION = 3
+"""An answer is at most so many times as long as its request, whose sender may be forged."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request that has no answer yet.
+
+    Attributes:
+        message: The request.
+        peer: Who asked.
+        local: Which of our addresses was asked.
+        key: Under which its answer is remembered.
+        size: Of the request's datagram in bytes.
+        silence: Classes of answers not wanted (RFC 7967).
+        options: For a good answer: the Block1 option that is to be echoed.
+        promised: Whether an empty ACK went out and the answer follows on its own.
+    """
+
+    message: Message
+    peer: Peer
+    local: Local
+    key: int
+    size: int
+    silence: int = 0
+    options: tuple[tuple[int, bytes], ...] = ()
+    promised: bool = False
+
+
+Send = Callable[[bytes, Peer, Local], None]
+
+
+class Replies:
+    """Builds and sends answers.
+
+    Args:
+        send: Sends one datagram.
+        chance: For message ids and the spread of retransmissions.
+    """
+
+    def __init__(self, send: Send, chance: random.Random) -> None:
+        self._send = send
+        self._chance = chance
+        self._next_id = chance.randrange(0x10000)
+        self._unconfirmed: dict[tuple[Peer, int], asyncio.TimerHandle] = {}
+
+    def answer(self, asked: Asked, verdict: Verdict) -> bytes:
+        """Send the answer; return the datagram to send again if the request comes again."""
+        message = asked.message
+        confirmable = message.kind == coap.CON
+        if not confirmable and asked.silence & (1 << (verdict.code >> 5) - 1):
+            return b""
+        if asked.promised:
+            return self._separate(asked, verdict)
+        kind, message_id = (coap.ACK, message.message_id) if confirmable else (coap.NON, self._id())
+        data = _fitting(kind, message_id, asked, verdict)
+        self._send(data, asked.peer, asked.local)
+        return data if confirmable else b""
+
+    def promise(self, asked: Asked) -> bytes:
+        """Acknowledge a confirmable request now; its answer comes when there is one."""
+        asked.promised = True
+        data = encode(Message(coap.ACK, coap.EMPTY, asked.message.message_id))
+        self._send(data, asked.peer, asked.local)
+        return data
+
+    def reset(self, message_id: int, peer: Peer, local: Local) -> None:
+        """Reject a message."""
+        self._send(encode(Message(coap.RST, coap.EMPTY, message_id)), peer, local)
+
+    def confirmed(self, peer: Peer, message_id: int) -> None:
+        """Stop repeating a separate answer: its ACK or RST came."""
+        timer = self._unconfirmed.pop((peer, message_id), None)
+        if timer is not None:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Repeat nothing any more."""
+        for timer in self._unconfirmed.values():
+            timer.cancel()
+        self._unconfirmed.clear()
+
+    def _separate(self, asked: Asked, verdict: Verdict) -> bytes:
+        message_id = self._id()
+        crowded = len(self._unconfirmed) >= SEPARATE_AT_ONCE
+        data = _fitting(coap.NON if crowded else coap.CON, message_id, asked, verdict)
+        if crowded:
+            self._send(data, asked.peer, asked.local)
+        else:
+            wait = ACK_TIMEOUT_S * self._chance.uniform(1.0, ACK_RANDOM_FACTOR)
+            self._repeat(data, asked, message_id, wait, MAX_RETRANSMIT)
+        return encode(Message(coap.ACK, coap.EMPTY, asked.message.message_id))
+
+    def _repeat(self, data: bytes, asked: Asked, message_id: int, wait: float, left: int) -> None:
+        key = (asked.peer, message_id)
+        self._send(data, asked.peer, asked.local)
+        if not left:
+            self._unconfirmed.pop(key, None)
+            return
+        loop = asyncio.get_running_loop()
+        self._unconfirmed[key] = loop.call_later(
+            wait, self._repeat, data, asked, message_id, 2 * wait, left - 1
+        )
+
+    def _id(self) -> int:
+        self._next_id = (self._next_id + 1) & 0xFFFF
+        return self._next_id
+
+
+def _fitting(kind: int, message_id: int, asked: Asked, verdict: Verdict) -> bytes:
+    """Return the answer, without its diagnostic (and options) where it would be too long."""
+    token, room = asked.message.token, AMPLIFICATION * asked.size
+    for options, payload in (
+        (verdict.options, verdict.diagnostic.encode()),
+        (verdict.options, b""),
+    ):
+        data = encode(Message(kind, verdict.code, message_id, token, options, payload))
+        if len(data) <= room:
+            return data
+    return encode(Message(kind, verdict.code, message_id, token))
