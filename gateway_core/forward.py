@@ -64,24 +64,47 @@ async def forward(
         Unavailable: The sink or the spool's disk did not answer; the batch was not settled.
     """
     await spool.register(sink.name)
-    live = 0
-    sent_live, sent_late = 0, 0
+    turns = _Turns(lanes) if lanes else None
     while True:
-        settled = spool.settled(sink.name)
-        if lanes and settled >= live - 1 and spool.head - settled > lanes.behind:
-            live, sent_live, sent_late = spool.head + 1, 0, 0
-        batch: Batch | None = None
-        if lanes and settled < live - 1:
-            waiting = spool.head >= live
-            owed = sent_late < lanes.share * (sent_live + sent_late)
-            if waiting and not owed:
-                batch = await spool.read_after(live - 1, limit)
-            elif not waiting:
-                sent_live, sent_late = 0, 0
-        if batch is not None:
-            live, sent_live = batch.last + 1, sent_live + len(batch.records)
-        else:
+        after = turns.live_after(spool.head, spool.settled(sink.name)) if turns else None
+        batch = await spool.read_after(after, limit) if after is not None else None
+        live = batch is not None
+        if batch is None:
             batch = await spool.read(sink.name, limit, linger_s=linger_s)
-            sent_late += len(batch.records)
         receipt = await sink.send(batch)
         await spool.settle(sink.name, batch.first, batch.last, receipt)
+        if turns:
+            turns.sent(batch, live=live)
+
+
+class _Turns:
+    """Whose turn it is while there is a backlog.
+
+    Everything that was appended after the backlog was noticed is live. The live lane settles
+    beyond the cursor; when the backlog has caught up, the cursor jumps over what was settled.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._live_to = 0  # everything from the start of the live lane to here is settled
+        self._live = self._late = 0  # records sent while both waited
+
+    def live_after(self, head: int, settled: int) -> int | None:
+        """Return after which record to read live data; None: it is the backlog's turn."""
+        if settled >= self._live_to:  # one lane
+            if head - settled <= self._lanes.behind:
+                return None
+            self._live_to = head
+        if head == self._live_to:  # no live data waits: all the capacity is the backlog's
+            self._live = self._late = 0
+            return None
+        owed = self._lanes.share * (self._live + self._late)
+        return None if self._late < owed else self._live_to
+
+    def sent(self, batch: Batch, *, live: bool) -> None:
+        """Enter a batch that was settled."""
+        if live:
+            self._live_to = batch.last
+            self._live += len(batch.records)
+        else:
+            self._late += len(batch.records)

@@ -46,40 +46,52 @@ async def supervise(
     called again after ``patience.first``.
 
     Args:
-        name: Of the part, for the log: one line when it fails, one when it runs again.
+        name: Of the part, for the log: one line when it fails, one when it has run for
+            ``patience.longest`` again.
         run: The part.
         patience: The waits.
         chance: Where the waits are drawn from.
     """
     dice = chance or random.Random()  # noqa: S311  # jitter, not a secret
-    ceiling, failures, down_at = patience.first, 0, 0.0
+    outage = _Outage(name)
+    ceiling = patience.first
     while True:
         began = monotonic()
+        steady = asyncio.get_running_loop().call_later(patience.longest, outage.end)
         try:
-            async with asyncio.TaskGroup() as group:
-                watch = group.create_task(_recovered(name, patience, failures, down_at))
-                await run()
-                watch.cancel()
-        except* Unavailable as caught:
-            why = str(caught.exceptions[0])
+            await run()
+            wait = patience.first
+        except Unavailable as exc:
+            if monotonic() - began > patience.longest:
+                ceiling = patience.first
+            outage.enter(str(exc))
+            wait = dice.uniform(0.0, ceiling)
+            ceiling = min(2 * ceiling, patience.longest)
+        finally:
+            steady.cancel()
+        await asyncio.sleep(wait)
+
+
+class _Outage:
+    """One line when a part fails, one when it has run for long again; in between it is silent."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tries = 0
+        self._since = 0.0
+
+    def enter(self, why: str) -> None:
+        """The part failed."""
+        self._tries += 1
+        if self._tries == 1:
+            self._since = monotonic()
+            log.warning("part_interrupted", part=self._name, why=why)
         else:
-            why = ""
-        lasted = monotonic() - began
-        if lasted > patience.longest or not why:
-            ceiling, failures = patience.first, 0
-        if why:
-            failures += 1
-            if failures == 1:
-                down_at = monotonic()
-                log.warning("part_interrupted", part=name, why=why)
-            else:
-                log.debug("part_retried", part=name, tries=failures, why=why)
-        await asyncio.sleep(dice.uniform(0.0, ceiling) if why else patience.first)
-        ceiling = min(2 * ceiling, patience.longest)
+            log.debug("part_retried", part=self._name, tries=self._tries, why=why)
 
-
-async def _recovered(name: str, patience: Patience, failures: int, down_at: float) -> None:
-    """Say once that a part which had failed has been running for as long as its last ceiling."""
-    if failures:
-        await asyncio.sleep(patience.first)
-        log.info("part_recovered", part=name, down_s=round(monotonic() - down_at, 3))
+    def end(self) -> None:
+        """The part has run for as long as the longest wait."""
+        if self._tries:
+            down_s = round(monotonic() - self._since, 3)
+            log.info("part_recovered", part=self._name, tries=self._tries, after_s=down_s)
+            self._tries = 0
