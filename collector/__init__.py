@@ -1,1 +1,1 @@
-"""The collector: receives from every edge, keeps the registry, writes time series, answers queries."""
+"""The collector: receives from every edge, keeps registry and time series, answers queries."""

@@ -1,0 +1,182 @@
+"""The collector's configuration file, section by section (docs/reference/collector-config.md).
+
+Relative paths are relative to the folder of the file that names them. Secrets are paths to files,
+never values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from gateway_core.config import Duration, Listen, Size, load_config
+from gateway_core.units import Address
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+EDGE_ID = r"[a-z0-9][a-z0-9._-]{0,63}"
+
+EdgeId = Annotated[str, Field(pattern=f"^{EDGE_ID}$")]
+
+
+def _plain_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected http://host:port or https://host:port")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL must not hold credentials; use username and password_file")
+    return text
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CollectorSection(_Section):
+    """Where the collector keeps its data: spool, registry, embedded time series."""
+
+    data_dir: Path
+
+
+class IntakeSection(_Section):
+    """The listener for edges.
+
+    Attributes:
+        listen: Addresses.
+        cert_file: This collector's certificate chain; TLS is on when it is given.
+        key_file: Its private key.
+        client_ca_file: Edges must show a certificate that this CA issued to their id.
+        tokens_file: YAML, edge id to token: edges must send theirs as a bearer token.
+        edges: Which edges may upload, or ``any``.
+        max_body: Most bytes of one upload, compressed.
+        max_decompressed: Most bytes of one upload, decompressed.
+        header_timeout: For the handshake and the first request's headers.
+        body_timeout: For the whole of an upload to arrive.
+        idle_timeout: For the next request on a connection.
+        connections_per_address: Open at once from one IPv4 address or IPv6 /64.
+        connections: Open at once.
+        max_edges: Most edges that this collector keeps books for.
+    """
+
+    listen: Listen = (Address("::", 8090),)
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+    tokens_file: Path | None = None
+    edges: tuple[EdgeId, ...] | Literal["any"] = "any"
+    max_body: Annotated[Size, Field(ge=64 * KIB, le=256 * MIB)] = 16 * MIB
+    max_decompressed: Annotated[Size, Field(ge=64 * KIB, le=256 * MIB)] = 64 * MIB
+    header_timeout: Annotated[Duration, Field(gt=0)] = 5.0
+    body_timeout: Annotated[Duration, Field(gt=0)] = 60.0
+    idle_timeout: Annotated[Duration, Field(gt=0)] = 75.0
+    connections_per_address: Annotated[int, Field(ge=1)] = 64
+    connections: Annotated[int, Field(ge=1)] = 4096
+    max_edges: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> IntakeSection:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
+        if self.client_ca_file is not None and self.cert_file is None:
+            raise ValueError("client_ca_file needs cert_file and key_file")
+        return self
+
+
+class ApiSection(_Section):
+    """The listener for people: API, console, metrics."""
+
+    listen: Listen = (Address("::", 8080),)
+
+
+class TimeseriesSection(_Section):
+    """Where time series are kept; docs/reference/stores.md says which were run against what.
+
+    Attributes:
+        kind: The product.
+        url: Of the server; not for ``embedded``.
+        database: Of InfluxDB 1 and 3.
+        org: Of InfluxDB 2.
+        bucket: Of InfluxDB 2.
+        token_file: For InfluxDB 2 and 3.
+        username: For InfluxDB 1.
+        password_file: For InfluxDB 1.
+        memory: Most bytes that the embedded store holds in memory.
+    """
+
+    kind: Literal["embedded", "influxdb1", "influxdb2", "influxdb3"] = "embedded"
+    url: Annotated[str, AfterValidator(_plain_url)] = "http://127.0.0.1:8086"
+    database: Annotated[str, Field(min_length=1, max_length=64)] = "tidegate"
+    org: str = "city"
+    bucket: Annotated[str, Field(min_length=1, max_length=64)] = "tidegate"
+    token_file: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    memory: Annotated[Size, Field(ge=64 * MIB)] = 512 * MIB
+
+
+class RegistrySection(_Section):
+    """Where devices, feeds, systems and edges are kept.
+
+    Attributes:
+        url: SQLAlchemy's; left out: ``registry.db`` in the data folder.
+    """
+
+    url: str | None = None
+
+
+class SpoolSection(_Section):
+    """The disk buffer between intake and sinks.
+
+    Attributes:
+        kind: ``embedded``: one SQLite file.
+        max_bytes: Budget; at the limit edges are told to keep their data.
+        group_commit: Longest wait for others to share a commit.
+        keep: How long what every sink has stays.
+    """
+
+    kind: Literal["embedded"] = "embedded"
+    max_bytes: Annotated[Size, Field(ge=1 * MIB)] = 20 * GIB
+    group_commit: Annotated[Duration, Field(le=5)] = 0.005
+    keep: Duration = 3600.0
+
+
+class CollectorConfig(_Section):
+    """The whole file."""
+
+    collector: CollectorSection
+    intake: IntakeSection = IntakeSection()
+    api: ApiSection = ApiSection()
+    timeseries: TimeseriesSection = TimeseriesSection()
+    registry: RegistrySection = RegistrySection()
+    spool: SpoolSection = SpoolSection()
+
+    @property
+    def registry_url(self) -> str:
+        """SQLAlchemy URL of the registry."""
+        return self.registry.url or f"sqlite:///{self.collector.data_dir / 'registry.db'}"
+
+
+def load_collector_config(path: Path) -> CollectorConfig:
+    """Read the configuration, the environment's ``TIDEGATE_<SECTION>__<KEY>`` included.
+
+    Raises:
+        ConfigError: Every mistake as ``file:line:col: path: message``.
+    """
+    config: CollectorConfig = _anchored(load_config(CollectorConfig, path), path.parent)
+    url = config.registry.url
+    if url and url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
+        url = f"sqlite:///{path.parent / url.removeprefix('sqlite:///')}"
+        config = config.model_copy(update={"registry": RegistrySection(url=url)})
+    return config
+
+
+def _anchored(value: Any, folder: Path) -> Any:
+    """Return a section with every relative path made relative to `folder`."""
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, BaseModel):
+        held = {name: getattr(value, name) for name in type(value).model_fields}
+        return value.model_copy(update={k: _anchored(v, folder) for k, v in held.items()})
+    return value

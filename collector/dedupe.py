@@ -1,0 +1,166 @@
+"""What has been received from one epoch of one edge, to the number. Pure.
+
+An upload accounts for every sequence number from ``first`` to ``last``: those with a record, and
+those that the site's policy withheld. The books of an epoch hold::
+
+    received numbers = stored + withheld + unexplained
+
+with ``unexplained`` 0 as long as the edge's own books balance.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from gateway_core.intervals import Intervals
+
+MAX_SPAN = 1_000_000
+"""Most sequence numbers that one upload may account for."""
+MAX_INTERVALS = 4096
+"""Most pieces that what was received may be in."""
+
+
+class _Stored(msgspec.Struct, forbid_unknown_fields=False):
+    received: list[tuple[int, int]]
+    lost: list[tuple[int, int]] = []
+    stored: int = 0
+    duplicates: int = 0
+    unexplained: int = 0
+    withheld: dict[str, int] = {}
+    began: int = 0
+    contact: int = 0
+
+
+_read = msgspec.json.Decoder(_Stored).decode
+
+
+@dataclass(frozen=True, slots=True)
+class EpochBook:
+    """The books of one epoch of one edge; `enter` returns the next page, this one stays as it is.
+
+    Attributes:
+        received: Sequence numbers that uploads accounted for.
+        lost: Sequence numbers that the edge says it lost; they may still come.
+        stored: Records stored here.
+        duplicates: Records that came again.
+        unexplained: Numbers accounted for that are neither stored nor withheld.
+        withheld: Reason to count of what stayed on site.
+        began: When the first upload came, nanoseconds since 1970.
+        contact: When the newest was committed.
+    """
+
+    received: Intervals = field(default_factory=Intervals)
+    lost: Intervals = field(default_factory=Intervals)
+    stored: int = 0
+    duplicates: int = 0
+    unexplained: int = 0
+    withheld: dict[str, int] = field(default_factory=dict)
+    began: int = 0
+    contact: int = 0
+
+    def fresh(self, first: int, last: int, seqs: Sequence[int]) -> list[int]:
+        """Return the places in `seqs` of the numbers that have not been received."""
+        overlap = self.received.overlap(first, last)
+        if not overlap:
+            return list(range(len(seqs)))
+        if overlap == last - first + 1:
+            return []
+        return [at for at, seq in enumerate(seqs) if seq not in self.received]
+
+    def enter(
+        self, first: int, last: int, seqs: Sequence[int], withheld: dict[str, int], now: int
+    ) -> EpochBook:
+        """Return the books after an upload that accounts for `first` to `last` is stored.
+
+        Args:
+            first: First number.
+            last: Last number, inclusive.
+            seqs: Numbers that came with a record.
+            withheld: Reason to count of the others, as the edge said.
+            now: Nanoseconds since 1970.
+        """
+        new = len(self.fresh(first, last, seqs))
+        received = Intervals(self.received)
+        added = received.add(first, last)
+        whole = added == last - first + 1
+        reasons, unexplained = _explain(withheld, added - new, whole=whole)
+        return replace(
+            self,
+            received=received,
+            stored=self.stored + new,
+            duplicates=self.duplicates + len(seqs) - new,
+            unexplained=self.unexplained + unexplained,
+            withheld=dict(Counter(self.withheld) + Counter(reasons)),
+            began=self.began or now,
+            contact=now,
+        )
+
+    def lose(self, spans: Iterable[tuple[int, int]]) -> EpochBook:
+        """Return the books after the edge said that it lost `spans`."""
+        return replace(self, lost=Intervals([*self.lost, *spans]))
+
+    @property
+    def high_water(self) -> int:
+        """Highest number received; 0 when none was."""
+        return max((last for _, last in self.received), default=0)
+
+    @property
+    def residual(self) -> int:
+        """Received minus stored, withheld and unexplained; anything but 0 is a bug of ours."""
+        explained = self.stored + sum(self.withheld.values()) + self.unexplained
+        return self.received.count() - explained
+
+    def missing(self) -> list[tuple[int, int]]:
+        """Return the gaps below the high-water mark that are not known to be lost."""
+        gaps = self.received.missing(1, self.high_water) if self.received else []
+        return [part for gap in gaps for part in self.lost.missing(*gap)]
+
+    def encode(self) -> bytes:
+        """Return the books as JSON."""
+        return msgspec.json.encode(
+            _Stored(
+                list(self.received),
+                list(self.lost),
+                self.stored,
+                self.duplicates,
+                self.unexplained,
+                self.withheld,
+                self.began,
+                self.contact,
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> EpochBook:
+        """Read what `encode` made."""
+        held = _read(data)
+        return cls(
+            Intervals(held.received),
+            Intervals(held.lost),
+            held.stored,
+            held.duplicates,
+            held.unexplained,
+            held.withheld,
+            held.began,
+            held.contact,
+        )
+
+
+def _explain(withheld: dict[str, int], silent: int, *, whole: bool) -> tuple[dict[str, int], int]:
+    """Match what the edge says it withheld with the numbers that came without a record.
+
+    Returns:
+        Reason to count, and how many numbers (or, below 0, reasons too many) nothing explains.
+    """
+    told = sum(withheld.values())
+    if whole:
+        reasons = {reason: count for reason, count in withheld.items() if count > 0}
+        return reasons, silent - told
+    if silent == 0:
+        return {}, 0
+    reason = next(iter(withheld)) if len(withheld) == 1 else "mixed"  # part of it came before
+    return {reason: silent}, 0

@@ -1,0 +1,255 @@
+"""The listener for edges: ``POST /v1/batches``. aiohttp lives here, because it shows certificates.
+
+The receipt leaves after the spool's fsynced commit. Everything a peer can send is bounded: headers
+and body in time, body in bytes before and after decompression, uploads at once, connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from collector.config import IntakeSection
+from collector.guard import Guards, Limits
+from collector.identity import Gatekeeper, open_gate, tls_context
+from collector.reception import Reception, Refused, Report
+from collector.sockets import listen, port_of
+from gateway_core.clock import monotonic
+from gateway_core.errors import PayloadError, SpoolFull, Unavailable
+from gateway_core.meter import Meter
+from gateway_core.units import Address
+from gateway_core.wire import VERSION, Upload, decode_upload, encode_receipt
+
+log = structlog.get_logger()
+
+Answerer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_DECODE_HERE = 64 << 10
+"""Bodies up to this many bytes are decoded on the event loop."""
+_DECODING = 4
+"""Uploads that may be held decompressed at once."""
+_HELD_BYTES = 256 << 20
+"""Compressed bytes of all uploads that are arriving or being stored."""
+_HEADER_BYTES = 8 << 10
+_TELL_AGAIN_S = 10.0
+_FULL_RETRY_S = 5
+_DOWN_RETRY_S = 2
+
+
+class Problem(NamedTuple):
+    """An error for a peer, as RFC 9457 says it."""
+
+    status: int
+    code: str
+    detail: str
+    retry_after_s: int | None = None
+
+
+class Intake:
+    """Answers edges; made by `open_intake`.
+
+    Attributes:
+        addresses: Where it listens, ports filled in.
+        url: One of them as a URL.
+    """
+
+    def __init__(
+        self, settings: IntakeSection, reception: Reception, gate: Gatekeeper, meter: Meter
+    ) -> None:
+        self.addresses: list[Address] = []
+        self._settings = settings
+        self._reception = reception
+        self._gate = gate
+        self._meter = meter
+        self._decoding = asyncio.Semaphore(_DECODING)
+        self._guards: Guards | None = None
+        self._held = 0
+        self._told: dict[str, float] = {}
+
+    @property
+    def url(self) -> str:
+        """A URL that reaches this listener from this machine."""
+        address = self.addresses[0]
+        host = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(address.host, address.host)  # noqa: S104
+        scheme = "https" if self._settings.cert_file else "http"
+        return f"{scheme}://{Address(host, address.port)}"
+
+    @contextlib.asynccontextmanager
+    async def serve(self, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+        """Answer on `sockets`, which are closed at the end, after the answers under way."""
+        settings = self._settings
+        app = web.Application(middlewares=[self._say_problems], client_max_size=settings.max_body)
+        app.router.add_post("/v1/batches", self._batch)
+        app.router.add_get("/healthz", self._healthz)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            keepalive_timeout=settings.idle_timeout,
+            max_line_size=_HEADER_BYTES,
+            max_field_size=_HEADER_BYTES,
+            shutdown_timeout=5.0,
+        )
+        await runner.setup()
+        assert runner.server is not None
+        limits = Limits(
+            settings.connections, settings.connections_per_address, settings.header_timeout
+        )
+        self._guards = Guards(runner.server, limits, self._meter)
+        tls = tls_context(settings)
+        servers = [await self._start(each, tls) for each in sockets]
+        self.addresses = [Address(each.getsockname()[0], port_of(each)) for each in sockets]
+        try:
+            yield
+        finally:
+            for server in servers:
+                server.close()
+            await runner.cleanup()
+
+    async def _start(self, opened: socket.socket, tls: ssl.SSLContext | None) -> asyncio.Server:
+        assert self._guards is not None
+        handshake = self._settings.header_timeout if tls else None
+        return await asyncio.get_running_loop().create_server(
+            self._guards, sock=opened, ssl=tls, ssl_handshake_timeout=handshake
+        )
+
+    async def _batch(self, request: web.Request) -> web.Response:
+        async with self._body(request) as body, self._decoding:
+            upload = await self._decode(body)
+            self._gate.admit(
+                upload.edge,
+                request.get_extra_info("peercert"),
+                request.headers.get("Authorization", ""),
+            )
+            receipt = await self._reception.receive(upload, _report(request.headers))
+        self._meter.count("tidegate_intake_uploads", result="taken")
+        self._meter.count("tidegate_intake_records", receipt.accepted, result="stored")
+        self._meter.count("tidegate_intake_records", receipt.duplicate, result="duplicate")
+        return web.Response(body=encode_receipt(receipt), content_type="application/json")
+
+    @contextlib.asynccontextmanager
+    async def _body(self, request: web.Request) -> AsyncIterator[bytes]:
+        """Hold the body, read whole and in time; bodies held together have a budget too.
+
+        Raises:
+            Refused: 408, 413, 415 or 503.
+        """
+        most = self._settings.max_body
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            raise Refused(415, "bad_encoding", "an upload is compressed inside, not by HTTP")
+        chunks: list[bytes] = []
+        held = 0
+        try:
+            try:
+                async with asyncio.timeout(self._settings.body_timeout):
+                    async for chunk in request.content.iter_any():
+                        held += len(chunk)
+                        self._held += len(chunk)
+                        if held > most or (request.content_length or 0) > most:
+                            detail = f"at most {most} bytes in one upload; send fewer records"
+                            raise Refused(413, "too_large", detail)
+                        if self._held > _HELD_BYTES and held < self._held:
+                            raise Refused(503, "busy", "too many uploads at once", _DOWN_RETRY_S)
+                        chunks.append(chunk)
+            except TimeoutError as exc:
+                raise Refused(408, "slow_body", "the upload did not arrive in time", 1) from exc
+            yield b"".join(chunks)
+        finally:
+            self._held -= held
+
+    async def _decode(self, body: bytes) -> Upload:
+        most = self._settings.max_decompressed
+        if len(body) <= _DECODE_HERE:
+            return decode_upload(body, most)
+        return await asyncio.to_thread(decode_upload, body, most)
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok", "wire_version": VERSION})
+
+    @web.middleware
+    async def _say_problems(self, request: web.Request, handler: Answerer) -> web.StreamResponse:
+        if self._guards is not None:
+            self._guards.headers_came(request.transport)
+        try:
+            return await handler(request)
+        except Refused as no:
+            problem = Problem(no.status, no.code, no.detail, no.retry_after_s)
+        except PayloadError as exc:
+            status = 413 if exc.code == "too_large" else 400
+            problem = Problem(status, exc.code, exc.detail)
+        except SpoolFull as exc:
+            problem = Problem(503, "spool_full", str(exc), _FULL_RETRY_S)
+        except Unavailable as exc:
+            problem = Problem(503, "unavailable", str(exc), _DOWN_RETRY_S)
+        except web.HTTPException as exc:
+            problem = Problem(
+                exc.status, (exc.reason or "").lower().replace(" ", "_"), exc.text or ""
+            )
+        self._meter.count("tidegate_intake_uploads", result=problem.code)
+        self._tell(problem, request.remote)
+        return _to_response(problem)
+
+    def _tell(self, problem: Problem, peer: str | None) -> None:
+        """Log the first refusal of a kind, then one in ten seconds; all of them are counted."""
+        now = monotonic()
+        if now - self._told.get(problem.code, -_TELL_AGAIN_S) >= _TELL_AGAIN_S:
+            self._told[problem.code] = now
+            log.warning("upload_refused", code=problem.code, why=problem.detail, peer=peer)
+
+
+def _to_response(problem: Problem) -> web.Response:
+    text: dict[str, Any] = {
+        "type": f"urn:tidegate:problem:{problem.code}",
+        "title": problem.code.replace("_", " "),
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    headers = {"Retry-After": str(problem.retry_after_s)} if problem.retry_after_s else {}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if problem.status in {408, 413}:
+        headers["Connection"] = "close"  # the rest of the body is not worth reading
+    return web.Response(
+        status=problem.status,
+        body=msgspec.json.encode(text),
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _report(headers: Mapping[str, str]) -> Report:
+    return Report(
+        backlog=_whole(headers.get("Tidegate-Backlog")),
+        oldest=_whole(headers.get("Tidegate-Oldest")),
+        residual=_whole(headers.get("Tidegate-Residual")),
+    )
+
+
+def _whole(text: str | None) -> int | None:
+    """Read a whole number; None when there is none or it is not one."""
+    if text is None or len(text) > 20 or not text.removeprefix("-").isdecimal():
+        return None
+    return int(text)
+
+
+@contextlib.asynccontextmanager
+async def open_intake(
+    settings: IntakeSection, reception: Reception, meter: Meter
+) -> AsyncIterator[Intake]:
+    """Listen for edges until the end of the block.
+
+    Raises:
+        ConfigError: A certificate, key or tokens file cannot be read.
+        Unavailable: An address is taken.
+    """
+    intake = Intake(settings, reception, open_gate(settings), meter)
+    async with intake.serve(listen(settings.listen)):
+        log.info("intake_opened", addresses=[str(each) for each in intake.addresses])
+        yield intake

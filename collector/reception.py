@@ -1,0 +1,218 @@
+"""Take an edge's upload into the spool, each record once, and keep the books of every edge.
+
+Knows nothing of HTTP. The books of an epoch and the records that change them are one transaction
+of the spool (state key ``intake/<edge>/<epoch>``), so a collector killed at any instant wakes up
+knowing exactly what it holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from collector.dedupe import MAX_INTERVALS, MAX_SPAN, EpochBook
+from gateway_core.clock import NS, Clock
+from gateway_core.errors import GatewayError
+from gateway_core.model import Loss, Record
+from gateway_core.spool import Spool
+from gateway_core.wire import Upload, UploadReceipt
+
+log = structlog.get_logger()
+
+STATE = "intake/"
+_EDGE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_EPOCH = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MAX_EPOCHS = 64
+"""Epochs of one edge whose books are kept; the ones longest without contact go first."""
+_MAX_WAITING = 8
+"""Uploads of one edge that may wait for each other."""
+_WARN_AGAIN_NS = 600 * NS
+
+
+class Refused(GatewayError):
+    """An upload that is not taken; nothing of it was stored.
+
+    Attributes:
+        status: HTTP status.
+        code: Stable, for example ``wrong_edge``.
+        detail: What was wrong and what to do next.
+        retry_after_s: When to try again; None: not before something is changed.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an edge says of itself beside an upload; None where it says nothing.
+
+    Attributes:
+        backlog: Records that it has still to send.
+        oldest: Receive time of the oldest of those, nanoseconds since 1970.
+        residual: What its own books cannot explain.
+    """
+
+    backlog: int | None = None
+    oldest: int | None = None
+    residual: int | None = None
+
+
+@dataclass(slots=True)
+class EdgeBook:
+    """Everything known about one edge's uploads.
+
+    Attributes:
+        epochs: Epoch to its books.
+        current: The epoch of the newest upload.
+        report: What the edge said last.
+        forked: When two epochs were last seen to alternate, nanoseconds since 1970; 0: never.
+    """
+
+    epochs: dict[str, EpochBook] = field(default_factory=dict)
+    current: str = ""
+    report: Report = Report()
+    forked: int = 0
+    warned: int = 0
+    waiting: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Reception:
+    """Takes uploads; made by `open_reception`.
+
+    Attributes:
+        edges: Edge id to its books.
+    """
+
+    def __init__(self, spool: Spool, clock: Clock, max_edges: int) -> None:
+        self.edges: dict[str, EdgeBook] = {}
+        self._spool = spool
+        self._clock = clock
+        self._max_edges = max_edges
+
+    async def load(self) -> None:
+        """Read the books that the spool holds."""
+        for key, data in (await self._spool.state(STATE)).items():
+            _, edge, epoch = key.split("/")
+            self.edges.setdefault(edge, EdgeBook()).epochs[epoch] = EpochBook.decode(data)
+        for book in self.edges.values():
+            book.current = max(book.epochs, key=lambda epoch: book.epochs[epoch].contact)
+
+    async def receive(self, upload: Upload, report: Report) -> UploadReceipt:
+        """Store what is new of `upload`; the receipt may leave when this returns.
+
+        Raises:
+            Refused: The upload is not taken.
+            SpoolFull: The disk budget is used up; nothing was stored.
+            Unavailable: The disk failed; nothing was stored.
+        """
+        self._judge(upload)
+        edge = self.edges.get(upload.edge)
+        if edge is None:
+            if len(self.edges) >= self._max_edges:
+                raise Refused(403, "too_many_edges", f"{self._max_edges} edges are known already")
+            edge = self.edges[upload.edge] = EdgeBook()
+        if edge.waiting >= _MAX_WAITING:
+            raise Refused(429, "too_many_uploads", "one upload at a time, please", 1)
+        edge.waiting += 1
+        try:
+            async with edge.lock:
+                return await self._enter(edge, upload, report)
+        finally:
+            edge.waiting -= 1
+            if not edge.epochs and not edge.waiting:
+                self.edges.pop(upload.edge, None)
+
+    async def _enter(self, edge: EdgeBook, upload: Upload, report: Report) -> UploadReceipt:
+        book = edge.epochs.get(upload.epoch, EpochBook())
+        fresh = book.fresh(upload.first, upload.last, upload.seqs)
+        page = book.enter(upload.first, upload.last, upload.seqs, upload.withheld, self._clock())
+        records = [upload.records[at] for at in fresh]
+        pages = _with_losses(edge, upload.epoch, page, records)
+        if any(len(each.received) > MAX_INTERVALS for each in pages.values()):
+            raise Refused(422, "too_many_gaps", "send older records first, to close gaps", 5)
+        dropped = self._crowded_out(edge, upload.epoch)
+        state: dict[str, bytes | None] = {
+            f"{STATE}{upload.edge}/{epoch}": each.encode() for epoch, each in pages.items()
+        }
+        state |= {f"{STATE}{upload.edge}/{epoch}": None for epoch in dropped}
+        await self._spool.append(records, source=f"edge:{upload.edge}", state=state)
+        # from here on it is on disk
+        self._notice(edge, upload)
+        edge.epochs.update(pages)
+        for epoch in dropped:
+            del edge.epochs[epoch]
+        edge.report = report
+        return UploadReceipt(len(records), len(upload.seqs) - len(records))
+
+    def _judge(self, upload: Upload) -> None:
+        if not _EDGE.fullmatch(upload.edge):
+            raise Refused(422, "bad_edge", "an edge id is [a-z0-9][a-z0-9._-]{0,63}")
+        if not _EPOCH.fullmatch(upload.epoch):
+            raise Refused(422, "bad_epoch", "an epoch is 1 to 64 of [A-Za-z0-9_-]")
+        if upload.last - upload.first >= MAX_SPAN or upload.last > 2**62:
+            raise Refused(422, "bad_range", f"at most {MAX_SPAN} numbers in one upload")
+        reasons = upload.withheld
+        if len(reasons) > 32 or any(
+            not 0 <= count <= MAX_SPAN or not 0 < len(reason) <= 64
+            for reason, count in reasons.items()
+        ):
+            raise Refused(422, "bad_withheld", "withheld is reason to count, at most 32 of them")
+        stranger = next((each for each in upload.records if each.edge != upload.edge), None)
+        if stranger is not None:
+            detail = f"a record of edge {stranger.edge[:64]!r} in an upload of {upload.edge}"
+            raise Refused(403, "wrong_edge", detail)
+
+    def _notice(self, edge: EdgeBook, upload: Upload) -> None:
+        """Log a new epoch; warn when an older one comes back beside a newer."""
+        if upload.epoch == edge.current:
+            return
+        known = edge.epochs.get(upload.epoch)
+        if known is None:
+            log.info("epoch_begun", edge=upload.edge, epoch=upload.epoch, before=edge.current)
+        else:
+            edge.forked = self._clock()
+            if edge.forked - edge.warned >= _WARN_AGAIN_NS:
+                edge.warned = edge.forked
+                log.warning(
+                    "edge_doubled",
+                    edge=upload.edge,
+                    epochs=[edge.current, upload.epoch],
+                    why="two epochs alternate: are there two agents with one identity?",
+                )
+        edge.current = upload.epoch
+
+    def _crowded_out(self, edge: EdgeBook, epoch: str) -> list[str]:
+        """Return epochs whose books go because this one is one too many."""
+        if epoch in edge.epochs or len(edge.epochs) < _MAX_EPOCHS:
+            return []
+        oldest = min(edge.epochs, key=lambda each: edge.epochs[each].contact)
+        log.warning("epoch_forgotten", epoch=oldest, contact=edge.epochs[oldest].contact)
+        return [oldest]
+
+
+def _with_losses(
+    edge: EdgeBook, epoch: str, page: EpochBook, records: list[Record]
+) -> Mapping[str, EpochBook]:
+    """Return the books that this upload changes: its own epoch's, and those with known losses."""
+    pages = {epoch: page}
+    for record in records:
+        if type(record) is not Loss or not 1 <= record.first <= record.last <= 2**62:
+            continue
+        book = pages.get(record.epoch) or edge.epochs.get(record.epoch)
+        if book is not None:
+            pages[record.epoch] = book.lose([(record.first, record.last)])
+            if len(pages[record.epoch].lost) > MAX_INTERVALS:
+                raise Refused(422, "too_many_gaps", "too many separate losses in one epoch")
+    return pages
