@@ -62,6 +62,7 @@ class Redelivery:
     def __init__(self, prefix: str, depth: int, saved: Mapping[str, bytes]) -> None:
         self.depth = depth
         self.known = array("Q", bytes(8 * PACKET_IDS))
+        self._slot_of = array("Q", bytes(8 * PACKET_IDS))
         self._prefix = prefix
         self._slots: deque[_Slot] = deque()
         self._held = 0
@@ -73,8 +74,7 @@ class Redelivery:
             self._slots.append(_Slot(number, marks))
             self._held += len(marks)
             self._next = number + 1
-            for mark in marks:
-                self.known[mark >> 48] = mark
+            self._place(marks, number)
 
     def __len__(self) -> int:
         """Marks held."""
@@ -88,7 +88,7 @@ class Redelivery:
         """Return the state to store with the messages of these marks.
 
         Args:
-            marks: In the order of receipt; already written to `known`.
+            marks: In the order of receipt.
             settled: Whether every commit entered before has happened. Only then may a slot be
                 written again: a slot must never claim what another commit has yet to store.
         """
@@ -102,11 +102,12 @@ class Redelivery:
             self._slots.append(last)
             self._next += 1
         self._held += len(marks)
+        self._place(marks, last.number)
         state: dict[str, bytes | None] = {}
         while self._held - len(self._slots[0].marks) >= self.depth:
             oldest = self._slots.popleft()
             state[self._key(oldest.number)] = None
-            self._drop(oldest.marks)
+            self._drop(oldest)
         state[self._key(last.number)] = struct.pack(f"<{len(last.marks)}Q", *last.marks)
         return state
 
@@ -118,12 +119,19 @@ class Redelivery:
         self.known = array("Q", bytes(8 * PACKET_IDS))
         return state
 
-    def _drop(self, marks: Sequence[int]) -> None:
-        known = self.known
+    def _place(self, marks: Sequence[int], number: int) -> None:
+        known, slot_of = self.known, self._slot_of
         for mark in marks:
-            if known[mark >> 48] == mark:
-                known[mark >> 48] = 0
-        self._held -= len(marks)
+            packet_id = mark >> 48
+            known[packet_id] = mark
+            slot_of[packet_id] = number
+
+    def _drop(self, slot: _Slot) -> None:
+        for mark in slot.marks:
+            packet_id = mark >> 48
+            if self._slot_of[packet_id] == slot.number and self.known[packet_id] == mark:
+                self.known[packet_id] = 0
+        self._held -= len(slot.marks)
 
     def _key(self, number: int) -> str:
         return f"{self._prefix}{number:012d}"
