@@ -46,7 +46,7 @@ class Gate:
     windows: Mapping[int, tuple[str, ...]]
     alarms: AlarmText
     hidden: bool = False
-    _reasons: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _reasons: dict[tuple[str, ...], str] = field(default_factory=dict, repr=False, compare=False)
 
     def reading(self, reading: Reading) -> Reading | str:
         """Return what may leave of a reading, or the rule that withholds it."""

@@ -212,7 +212,7 @@ class Windows:
             if not self._told:
                 return "windows"
             self._forget_oldest()
-        if horizon is None and len(self._horizon) >= self._options.max_windows:
+        if series not in self._horizon and len(self._horizon) >= self._options.max_windows:
             return "windows"
         return ""
 
