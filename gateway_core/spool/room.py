@@ -37,7 +37,7 @@ def make_room(tx: Transaction, need: int) -> None:
         oldest = rows.heads(tx.db, 1, floor, limit=1)
         if not oldest or oldest[0].last > floor:
             break
-        _remove(tx.db, oldest[0].first)
+        _remove(tx, oldest[0].first)
     if _over(tx, need, limit) > 0 and tx.options.when_full == "evict":
         _evict(tx, need, limit - limit // 64)
     if tx.strict and (excess := _over(tx, need, limit)) > 0:
@@ -52,7 +52,7 @@ def expire(tx: Transaction) -> int:
     for head in rows.heads(tx.db, 1, floor, limit=_STEP):
         if head.last > floor or head.created > before:
             break
-        _remove(tx.db, head.first)
+        _remove(tx, head.first)
         gone += 1
     free = schema.number(tx.db, "PRAGMA freelist_count")
     if free > _WORTH_SHRINKING and free * 2 > schema.number(tx.db, "PRAGMA page_count"):
@@ -91,7 +91,7 @@ def _evict(tx: Transaction, need: int, limit: int) -> None:
         oldest = rows.heads(tx.db, 1, 2**63 - 1, limit=1)
         if not oldest:
             break
-        _remove(tx.db, oldest[0].first)
+        _remove(tx, oldest[0].first)
         if lost and lost[-1][1] + 1 == oldest[0].first:
             lost[-1] = (lost[-1][0], oldest[0].last)
         else:
@@ -113,13 +113,14 @@ def _set_aside(tx: Transaction, broken: rows.Broken, head: rows.Head, data: byte
     tx.db.execute(
         "DELETE FROM damaged WHERE id <= (SELECT max(id) FROM damaged) - ?", (_MOST_DAMAGED,)
     )
-    _remove(tx.db, head.first)
+    _remove(tx, head.first)
 
 
-def _remove(db: apsw.Connection, first: int) -> None:
-    db.execute("DELETE FROM segment WHERE first = ?", (first,))
+def _remove(tx: Transaction, first: int) -> None:
+    tx.removed.append(first)
+    tx.db.execute("DELETE FROM segment WHERE first = ?", (first,))
     with contextlib.suppress(apsw.CorruptError):  # the page cannot be read: it stays, unused
-        db.execute("DELETE FROM payload WHERE first = ?", (first,))
+        tx.db.execute("DELETE FROM payload WHERE first = ?", (first,))
 
 
 def _floor(db: apsw.Connection) -> int:

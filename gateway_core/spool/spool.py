@@ -54,6 +54,7 @@ class Spool:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[Job, asyncio.Future[None]] = {}
         self._pending = 0
+        self._closed = False
         self._gate = asyncio.Lock()
         self._eased, self._grew = asyncio.Event(), asyncio.Event()
         self._writer = Writer(db, path, owner, options, clock, self._report)
@@ -230,9 +231,14 @@ class Spool:
 
     async def close(self) -> None:
         """Commit what is queued and close the file; `open_spool` calls it."""
-        await asyncio.to_thread(self._writer.close)
-        self._reading.shutdown()
-        self._reader.close()
+        self._closed = True
+
+        def end() -> None:
+            self._reading.shutdown()
+            self._reader.close()  # first: the last to close empties the write-ahead log
+            self._writer.close()
+
+        await asyncio.to_thread(end)
 
     def _chunks(self, records: Sequence[Record]) -> list[Chunk]:
         most = self._options.group_records
@@ -270,6 +276,8 @@ class Spool:
             with schema.snapshot(self._reader):
                 return question(self._reader)
 
+        if self._closed:
+            raise Unavailable("the spool is closed")
         try:
             return await self._loop.run_in_executor(self._reading, answer)
         except schema.FileDamaged as exc:
@@ -301,6 +309,8 @@ class Spool:
                 self._positions[name] = position
         for first, records in outcome.segments:
             self._recent.add(first, records)
+        for first in outcome.removed:
+            self._recent.drop(first)
         for job in outcome.jobs:
             self._pending -= job.size
             done = self._waiting.pop(job, None)

@@ -39,6 +39,7 @@ class Transaction:
         positions: Consumers read so far; None for one that was forgotten.
         segments: Made by `close_segments`, written by `finish`.
         losses: What the spool itself lost in this transaction.
+        removed: First sequence numbers of the segments that went.
     """
 
     db: apsw.Connection
@@ -51,6 +52,7 @@ class Transaction:
     positions: dict[str, Position | None] = field(default_factory=dict)
     segments: list[tuple[Segment, list[Record]]] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
     _counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _open: list[Chunk] = field(default_factory=list)
     _written: int = 0

@@ -13,7 +13,7 @@ import structlog
 
 from gateway_core.clock import Clock, monotonic
 from gateway_core.errors import GatewayError, Unavailable
-from gateway_core.model import Loss, Record
+from gateway_core.model import Record
 from gateway_core.spool import room, rows, schema
 from gateway_core.spool.position import Position
 from gateway_core.spool.shapes import SpoolOptions
@@ -53,14 +53,14 @@ class Outcome:
         head: Last committed sequence number.
         positions: Consumers that moved; None for one that was forgotten.
         segments: New ones: first sequence number and records.
-        losses: What the spool lost in it.
+        removed: First sequence numbers of the segments that went.
     """
 
     jobs: list[Job]
     head: int
     positions: dict[str, Position | None] = field(default_factory=dict)
     segments: list[tuple[int, list[Record]]] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
 
 
 class Writer:
@@ -185,4 +185,4 @@ class Writer:
                 raise
         self._head = tx.head
         segments = [(segment.first, records) for segment, records in tx.segments]
-        return Outcome(jobs, tx.head, tx.positions, segments, tx.losses)
+        return Outcome(jobs, tx.head, tx.positions, segments, tx.removed)

@@ -54,9 +54,7 @@ class SpoolModel(RuleBasedStateMachine):
         start = len(self.appended)
         new = readings(start + 1, start + count)
         bad = [refusal(n) for n in range(refused)]
-        span = self.run(
-            self.spool.append(new, bad, source="s", state={key: str(start).encode()})
-        )
+        span = self.run(self.spool.append(new, bad, source="s", state={key: str(start).encode()}))
         assert span == ((start + 1, start + count) if count else None)
         self.note(new)
         self.refused += bad

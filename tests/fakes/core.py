@@ -11,7 +11,9 @@ START = 1_800_000_000_000_000_000
 
 def reading(n: int, /, **fields: float) -> Reading:
     """Return a reading that is told from others by ``n``."""
-    return Reading("edge-a", f"dev-{n % 7}", "probe", "env", START + n, START + n, fields or {"n": n})
+    return Reading(
+        "edge-a", f"dev-{n % 7}", "probe", "env", START + n, START + n, fields or {"n": n}
+    )
 
 
 def readings(first: int, last: int) -> list[Reading]:
