@@ -61,7 +61,7 @@ def compile_fast(
 
 
 class _NotPlain(Exception):
-    """A path goes through a list, or one path is the beginning of another."""
+    """A path goes through a list, begins another path, or is wanted as two types."""
 
 
 class _Tree:
@@ -81,9 +81,8 @@ class _Tree:
         if len(path) == 1:
             if name in self._children:
                 raise _NotPlain
-            known = self._leaves.setdefault(name, kind)
-            if known is not kind:
-                self._leaves[name] = Any
+            if self._leaves.setdefault(name, kind) is not kind:
+                raise _NotPlain
             return attribute
         if name in self._leaves:
             raise _NotPlain

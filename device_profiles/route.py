@@ -52,8 +52,13 @@ def plain_open(read: Callable[[bytes, int | None], object]) -> Open:
     return opens
 
 
-def envelope_open(via: str) -> Open:
-    """Return the opener of a network server's messages."""
+def envelope_open(via: str, *, decoded: bool) -> Open:
+    """Return the opener of a network server's messages.
+
+    Args:
+        via: Which server's.
+        decoded: Whether the profile reads the server's own decoding rather than the bytes.
+    """
     topic_names_device = via == "zigbee2mqtt"
 
     def opens(payload: bytes, captures: Mapping[str, str], _format: int | None) -> Opened:
@@ -63,7 +68,8 @@ def envelope_open(via: str) -> Open:
             known["device"] = envelope.device
         if envelope.time is not None:
             known["time"] = envelope.time
-        return Opened(envelope.payload, known, envelope.fport)
+        own = decoded and isinstance(envelope.decoded, dict)
+        return Opened(envelope.decoded if own else envelope.payload, known, envelope.fport)
 
     return opens
 

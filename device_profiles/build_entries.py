@@ -1,0 +1,222 @@
+"""Compile ``match`` and ``decode``: one `Entry` for each way that messages come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from device_profiles.bodies import (
+    read_base64,
+    read_cbor,
+    read_hex,
+    read_json,
+    read_object,
+    read_text,
+)
+from device_profiles.build_measures import expression
+from device_profiles.cel import CelType
+from device_profiles.codecs import Context, Decode, SpecError, compile_decode
+from device_profiles.fastjson import FastJson, compile_fast
+from device_profiles.faults import Faults, Place
+from device_profiles.reader import Reader
+from device_profiles.route import Entry, Open, envelope_open, plain_open
+from device_profiles.topics import Template, TemplateFault, parse_template
+
+DEFAULT_TOPICS = {
+    "chirpstack-v4": "application/{app}/device/{dev_eui}/event/up",
+    "ttn-v3": "v3/{app}/devices/{dev}/up",
+    "zigbee2mqtt": "zigbee2mqtt/{device}",
+}
+"""Where network servers publish, unless the profile says otherwise."""
+
+ENVELOPE_NAMES = frozenset({"device", "app", "device_name", "time"})
+"""Captures that an envelope may add to those of the topic."""
+
+_WHERE: dict[str, CelType] = {"d": "any", "c": "any", "fport": "any"}
+
+NO_JAVASCRIPT = "needs the JavaScript runtime, not in this version"
+
+_SCALAR = "value"
+"""The name under which a message that is one number, text or bool can be reached."""
+
+
+def build_entries(data: Mapping[str, Any], reader: Reader, faults: Faults) -> list[Entry]:
+    """Compile every element of ``match``, and the availability topic where none matches it."""
+    decode = build_decode(data, faults)
+    entries = []
+    for index, spec in enumerate(data["match"]):
+        place: Place = ("match", index)
+        template = _template(spec, place, faults)
+        if template is None or decode is None:
+            continue
+        _check_identity(data, spec, template, reader, place, faults)
+        where = None
+        if "where" in spec:
+            where = expression(spec["where"], _WHERE, (*place, "where"), faults)
+        fast, extra, time_at = _fast(data, spec, template, reader)
+        entries.append(
+            Entry(
+                spec["via"],
+                spec.get("role", "data"),
+                template,
+                frozenset(spec["content_format"]) if "content_format" in spec else None,
+                _opener(data, spec, reader),
+                decode,
+                where,
+                reader,
+                fast,
+                extra,
+                time_at,
+            )
+        )
+    entries.extend(_availability(data, entries, reader, faults))
+    return entries
+
+
+def build_decode(data: Mapping[str, Any], faults: Faults) -> Decode | None:
+    """Compile ``decode``; None after entering its mistake."""
+    for index, step in enumerate(data["decode"]):
+        if "js" in step:
+            faults.add(("decode", index, "js"), NO_JAVASCRIPT)
+            return None
+    try:
+        return compile_decode(data["decode"], split=data.get("device", {}).get("split"))
+    except SpecError as exc:
+        faults.add(("decode", *exc.path), exc.message)
+        return None
+
+
+def _template(spec: Mapping[str, Any], place: Place, faults: Faults) -> Template | None:
+    via = spec["via"]
+    key, other = ("path", "topic") if via == "coap" else ("topic", "path")
+    if other in spec:
+        faults.add((*place, other), f"{via} has a {key!r}, not a {other!r}")
+        return None
+    text = spec.get(key, DEFAULT_TOPICS.get(via))
+    if text is None:
+        faults.add(place, f"the key {key!r} is missing")
+        return None
+    if "content_format" in spec and via != "coap":
+        faults.add((*place, "content_format"), "Content-Formats belong to CoAP")
+    try:
+        return parse_template(text.removeprefix("/") if via == "coap" else text)
+    except TemplateFault as exc:
+        faults.add((*place, key) if key in spec else place, str(exc))
+        return None
+
+
+def _check_identity(
+    data: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    template: Template,
+    reader: Reader,
+    place: Place,
+    faults: Faults,
+) -> None:
+    """Enter a device id that messages of this entry cannot give."""
+    known = set(template.names)
+    if spec.get("role", "data") == "data":
+        if spec["via"] in DEFAULT_TOPICS:
+            known |= ENVELOPE_NAMES
+        if "senml" in data["decode"][-1]:
+            known.add("device")
+        elif "device" in data:
+            return  # names may be decoded values, which only a message can show
+    missing = [name for name in reader.identity.names if name not in known]
+    if missing:
+        faults.add(
+            place, f"the device id needs {{{missing[0]}}}, which this topic or path does not give"
+        )
+
+
+def _is_object(data: Mapping[str, Any]) -> bool:
+    """Return whether decoded values are the message's own JSON or CBOR object."""
+    step = data["decode"][0]
+    return "json" in step and "payload" not in (step["json"] or {})
+
+
+def _opener(data: Mapping[str, Any], spec: Mapping[str, Any], reader: Reader) -> Open:
+    via, kind = spec["via"], spec.get("payload")
+    if via in DEFAULT_TOPICS:
+        return envelope_open(via, decoded=_is_object(data))
+    if kind == "hex":
+        return plain_open(lambda payload, _format: read_hex(payload))
+    if kind == "base64":
+        return plain_open(lambda payload, _format: read_base64(payload))
+    if not _is_object(data):
+        return plain_open(lambda payload, _format: payload)
+    if kind == "text":
+        return plain_open(lambda payload, _format: read_text(payload))
+    read: Callable[[bytes, int | None], Any] = read_object
+    if kind == "cbor":
+        read = lambda payload, _format: read_cbor(payload)  # noqa: E731
+    elif kind == "json":
+        read = lambda payload, _format: read_json(payload)  # noqa: E731
+    takes_scalar = any(measure.source == _SCALAR for measure in reader.measures)
+    return plain_open(_with_scalars(read) if takes_scalar else read)
+
+
+def _with_scalars(read: Callable[[bytes, int | None], Any]) -> Callable[[bytes, int | None], Any]:
+    def read_any(payload: bytes, content_format: int | None) -> Any:
+        body = read(payload, content_format)
+        return body if isinstance(body, dict | list) else {_SCALAR: body}
+
+    return read_any
+
+
+def _fast(
+    data: Mapping[str, Any], spec: Mapping[str, Any], template: Template, reader: Reader
+) -> tuple[FastJson | None, tuple[str, ...], int | None]:
+    """Return the short way, the names of its extra values and which of them is the time."""
+    plain = (
+        (spec["via"] in ("mqtt", "coap") or _needs_no_envelope(spec, template, reader))
+        and spec.get("payload", "json") == "json"
+        and spec.get("role", "data") == "data"
+        and "where" not in spec
+        and "each" not in data
+        and data["decode"] == [{"json": {}}]
+    )
+    if not plain:
+        return None, (), None
+    extra = [name for name in reader.identity.names if name not in template.names]
+    time_at = None
+    if reader.clock.source:
+        time_at = len(extra)
+        extra.append(reader.clock.source)
+    if len(set(extra)) != len(extra):
+        return None, (), None
+    return compile_fast(reader.measures, data["measurements"], extra), tuple(extra), time_at
+
+
+def _needs_no_envelope(spec: Mapping[str, Any], template: Template, reader: Reader) -> bool:
+    """Return whether a Zigbee2MQTT message can be read as the flat JSON that it is."""
+    return (
+        spec["via"] == "zigbee2mqtt"
+        and {*reader.identity.names, *reader.tags} <= set(template.names)
+        and reader.clock.source not in ENVELOPE_NAMES
+    )
+
+
+def _availability(
+    data: Mapping[str, Any], entries: list[Entry], reader: Reader, faults: Faults
+) -> list[Entry]:
+    """Return the entry of ``availability.online`` where ``match`` has none of that role."""
+    text = data.get("availability", {}).get("online")
+    roles = [spec.get("role") for spec in data["match"]]
+    if text is None or "availability" in roles or not entries:
+        return []
+    place: Place = ("availability", "online")
+    try:
+        template = parse_template(text.replace("{device}", reader.identity.template))
+    except TemplateFault as exc:
+        faults.add(place, str(exc))
+        return []
+    if any(name not in template.names for name in reader.identity.names):
+        faults.add(place, "the device id cannot be read from this topic; add it to 'match'")
+        return []
+    as_bytes = plain_open(lambda payload, _format: payload)
+    return [Entry("mqtt", "availability", template, None, as_bytes, _nothing, None, reader)]
+
+
+def _nothing(_payload: object, _context: Context) -> dict[str, Any]:
+    return {}

@@ -1,0 +1,171 @@
+"""The catalogue: every profile that is loaded, and which of them reads a topic or path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from device_profiles.profile import Profile, load_profile
+from device_profiles.route import Entry, Route
+from device_profiles.topics import Tree
+from gateway_core.errors import ConfigError, Fault
+
+SHIPPED = Path(__file__).with_name("vendors")
+"""The profiles that come with Tidegate."""
+
+MOST_FILES = 10_000
+"""Profile files that one catalogue takes."""
+
+_REMEMBERED_TOPICS = 65_536
+_MOST_ROUTES = 262_144
+
+_Item = tuple[Profile, Entry]
+
+
+class Catalogue:
+    """Loaded profiles, by id and by what they match.
+
+    Args:
+        profiles: At most one for each id.
+        faults: Mistakes in files that were left out.
+    """
+
+    def __init__(self, profiles: Iterable[Profile], faults: Sequence[Fault] = ()) -> None:
+        self.profiles: Mapping[str, Profile] = {profile.id: profile for profile in profiles}
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        self._mqtt: Tree[_Item] = Tree()
+        self._coap: Tree[_Item] = Tree()
+        self._found: dict[str, list[Route]] = {}
+        self._routes = 0
+        for profile in self.profiles.values():
+            for entry in profile.entries:
+                tree = self._coap if entry.via == "coap" else self._mqtt
+                tree.add(entry.template, (profile, entry))
+
+    def topics(self) -> list[str]:
+        """Return the MQTT subscription filters that the profiles need, sorted, each once."""
+        return sorted(
+            {
+                entry.template.filter
+                for profile in self.profiles.values()
+                for entry in profile.entries
+                if entry.via != "coap"
+            }
+        )
+
+    def mqtt(self, topic: str) -> list[Route]:
+        """Return the routes of a topic; do not change the list, it is kept for the next time.
+
+        Literal levels go before captures; several profiles may read one topic (a network
+        server's), then the device's own profile is the one to take.
+        """
+        return self._lookup("m" + topic, self._mqtt, topic)
+
+    def coap(self, path: str, content_format: int | None = None) -> list[Route]:
+        """Return the routes of a CoAP path that take this Content-Format.
+
+        Args:
+            path: With or without a slash in front.
+            content_format: As sent; None (not said) suits every profile.
+        """
+        path = path.removeprefix("/")
+        found = self._lookup("c" + path, self._coap, path)
+        if content_format is None:
+            return found
+        exact = [route for route in found if content_format in (route.entry.formats or ())]
+        return exact or [route for route in found if route.entry.formats is None]
+
+    def _lookup(self, key: str, tree: Tree[_Item], address: str) -> list[Route]:
+        found = self._found.get(key)
+        if found is None:
+            found = [
+                profile.route(entry, captures) for (profile, entry), captures in tree.find(address)
+            ]
+            self._remember(key, found)
+        return found
+
+    def _remember(self, key: str, found: list[Route]) -> None:
+        if len(self._found) >= _REMEMBERED_TOPICS or self._routes >= _MOST_ROUTES:
+            self._found.clear()
+            self._routes = 0
+        self._found[key] = found
+        self._routes += len(found)
+
+
+def load_catalogue(
+    folders: Sequence[Path], *, shipped: bool = True, strict: bool = True
+) -> Catalogue:
+    """Load every ``*.yaml`` and ``*.yml`` below the folders.
+
+    Args:
+        folders: Later ones win where an id is in several; all win over the shipped catalogue.
+        shipped: Whether to load the shipped catalogue as well.
+        strict: False: leave a broken profile out and list its mistakes in ``catalogue.faults``.
+
+    Raises:
+        ConfigError: A folder is missing, or (strict) any profile has a mistake.
+    """
+    profiles: dict[str, Profile] = {}
+    faults: list[Fault] = []
+    if shipped:
+        _load_folder(SHIPPED, profiles, faults, strict=False)
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(Fault(folder, 0, 0, "", "no such folder of profiles"))
+        _load_folder(folder, profiles, faults, strict=True)
+    faults.extend(conflicts(profiles.values()))
+    if strict and faults:
+        raise ConfigError(*faults)
+    wrong = {fault.file for fault in faults}
+    return Catalogue([one for one in profiles.values() if one.file not in wrong], faults)
+
+
+def profile_files(folder: Path) -> list[Path]:
+    """Return the profile files below a folder, sorted; raises `ConfigError` for too many."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
+    if len(files) > MOST_FILES:
+        raise ConfigError(Fault(folder, 0, 0, "", f"more than {MOST_FILES} profile files"))
+    return files
+
+
+def _load_folder(
+    folder: Path, profiles: dict[str, Profile], faults: list[Fault], *, strict: bool
+) -> None:
+    own: dict[str, Profile] = {}
+    for path in profile_files(folder):
+        try:
+            profile = load_profile(path, strict=strict)
+        except ConfigError as exc:
+            faults.extend(exc.faults)
+            continue
+        other = own.get(profile.id)
+        if other is not None:
+            faults.append(profile.document.fault(("id",), f"{profile.id} is also in {other.file}"))
+            continue
+        own[profile.id] = profile
+    profiles.update(own)
+
+
+def conflicts(profiles: Iterable[Profile]) -> list[Fault]:
+    """Return a fault wherever two profiles disagree on type or unit of a stored field.
+
+    A time-series store keeps one type for a field of a measurement, and a query must not mix
+    units, whoever wrote the profiles.
+    """
+    known: dict[tuple[str, str], tuple[str, str, Profile]] = {}
+    faults = []
+    for profile in profiles:
+        for field in profile.fields.values():
+            kind = "string" if field.type == "enum" else field.type
+            key = (profile.measurement, field.name)
+            first = known.setdefault(key, (kind, field.unit, profile))
+            if first[:2] == (kind, field.unit):
+                continue
+            faults.append(
+                profile.document.fault(
+                    ("measurements", field.name),
+                    f"{profile.measurement}.{field.name} is {kind} {field.unit or '(no unit)'} here"
+                    f" and {first[0]} {first[1] or '(no unit)'} in {first[2].id}",
+                )
+            )
+    return faults

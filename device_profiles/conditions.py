@@ -1,0 +1,188 @@
+"""Simple conditions as Python closures: what alarms mostly are, without a call into CEL.
+
+Only names, literals, comparisons, ``&& || !`` and brackets are taken over, after CEL has checked
+the types; everything else stays with CEL. A value that is not known makes a condition unknown
+(None) unless the rest decides it, as in CEL.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from device_profiles.cel import Absent, Expression, Uncomputable
+
+Condition = Callable[[Mapping[str, Any]], "bool | None"]
+"""From known values to whether it holds; None when they do not say."""
+
+_Operand = Callable[[Mapping[str, Any]], Any]
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<float>-?\d+\.\d+(?:[eE][+-]?\d+)?|-?\d+[eE][+-]?\d+)
+      | (?P<int>-?\d+)(?![\w.])
+      | (?P<text>"[^"\\]*"|'[^'\\]*')
+      | (?P<name>[A-Za-z_]\w*\b)(?!\s*[.(\[])
+      | (?P<op>==|!=|<=|>=|<|>|&&|\|\||!|\(|\)))""",
+    re.VERBOSE,
+)
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_DEEPEST = 30
+
+
+class _Complex(Exception):
+    """Beyond what closures do here."""
+
+
+def compile_condition(expression: Expression) -> Condition:
+    """Return a condition that gives what ``expression`` gives, without CEL where it is simple."""
+    try:
+        return _Parser(expression).parse()
+    except _Complex:
+        return through_cel(expression)
+
+
+def through_cel(expression: Expression) -> Condition:
+    """Return a condition that asks CEL every time."""
+    names = expression.names
+
+    def holds(values: Mapping[str, Any]) -> bool | None:
+        try:
+            return expression({name: values[name] for name in names if name in values}) is True
+        except (Absent, Uncomputable):
+            return None
+
+    return holds
+
+
+class _Parser:
+    """Recursive descent over the tokens; every method returns a closure."""
+
+    def __init__(self, expression: Expression) -> None:
+        self._names = expression.names
+        self._tokens = list(_split(expression.text))
+        self._at = 0
+        self._depth = 0
+        self._compared = False  # whether the last term read was a comparison without brackets
+
+    def parse(self) -> Condition:
+        found = self._any()
+        if self._at != len(self._tokens):
+            raise _Complex
+        return found
+
+    def _next(self, *words: str) -> str:
+        if self._at < len(self._tokens):
+            kind, word = self._tokens[self._at]
+            if kind == "op" and word in words:
+                self._at += 1
+                return word
+        return ""
+
+    def _any(self) -> Condition:
+        terms = [self._all()]
+        while self._next("||"):
+            terms.append(self._all())
+        return terms[0] if len(terms) == 1 else _joined(terms, decisive=True)
+
+    def _all(self) -> Condition:
+        terms = [self._one()]
+        while self._next("&&"):
+            terms.append(self._one())
+        return terms[0] if len(terms) == 1 else _joined(terms, decisive=False)
+
+    def _one(self) -> Condition:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _Complex
+        if self._next("!"):
+            term = self._one()
+            if self._compared:  # "!a < b" is "(!a) < b" in CEL
+                raise _Complex
+            found: Condition = lambda values: _negated(term(values))  # noqa: E731
+        elif self._next("("):
+            found = self._any()
+            if not self._next(")"):
+                raise _Complex
+            self._compared = False
+        else:
+            found = self._comparison()
+        self._depth -= 1
+        return found
+
+    def _comparison(self) -> Condition:
+        left = self._operand()
+        word = self._next(*_COMPARE)
+        self._compared = bool(word)
+        if not word:
+            return left
+        return _compared(_COMPARE[word], left, self._operand())
+
+    def _operand(self) -> _Operand:
+        if self._at == len(self._tokens):
+            raise _Complex
+        kind, word = self._tokens[self._at]
+        self._at += 1
+        if kind == "name" and word in self._names:
+            return lambda values: values.get(word)
+        constant = _constant(kind, word)
+        return lambda _values: constant
+
+
+def _split(text: str) -> list[tuple[str, str]]:
+    tokens, at, end = [], 0, len(text.rstrip())
+    while at < end:
+        found = _TOKEN.match(text, at)
+        if found is None or found.lastgroup is None:
+            raise _Complex
+        tokens.append((found.lastgroup, found[found.lastgroup]))
+        at = found.end()
+    return tokens
+
+
+def _constant(kind: str, word: str) -> float | str | bool:
+    if kind == "float":
+        return float(word)
+    if kind == "int":
+        return int(word)
+    if kind == "text":
+        return word[1:-1]
+    if word in ("true", "false"):
+        return word == "true"
+    raise _Complex
+
+
+def _joined(terms: list[Condition], *, decisive: bool) -> Condition:
+    """Return ``||`` (decisive True) or ``&&`` (decisive False): any decisive term decides."""
+
+    def holds(values: Mapping[str, Any]) -> bool | None:
+        found: bool | None = not decisive
+        for term in terms:
+            one = term(values)
+            if one is decisive:
+                return decisive
+            if one is None:
+                found = None
+        return found
+
+    return holds
+
+
+def _negated(found: bool | None) -> bool | None:  # noqa: FBT001 - three-valued logic
+    return None if found is None else not found
+
+
+def _compared(compare: Callable[[Any, Any], bool], left: _Operand, right: _Operand) -> Condition:
+    def holds(values: Mapping[str, Any]) -> bool | None:
+        a, b = left(values), right(values)
+        return None if a is None or b is None else compare(a, b)
+
+    return holds
