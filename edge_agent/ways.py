@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from device_profiles.catalogue import Catalogue
 from device_profiles.route import Route
+from edge_agent.listing import Listing
+from gateway_core.errors import PayloadError
 
 _Key = TypeVar("_Key")
 MAX_WAYS = 200_000
@@ -22,10 +24,21 @@ class Way:
     Attributes:
         routes: In the order to try them.
         reason: Why there is none: ``no_match`` or ``bad_topic``; empty when there is one.
+        device: The id that devices.csv gives to the one device that speaks here, where it gives
+            one and the address alone names the device; else empty.
     """
 
     routes: tuple[Route, ...]
     reason: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What devices.csv says of an address: which device speaks there, read by which profile."""
+
+    device: str
+    profile: str
 
 
 class Ways:
@@ -40,7 +53,7 @@ class Ways:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._pins: Mapping[str, str] = {}
+        self._pins: Mapping[str, Pin] = {}
         self._mqtt: dict[str, Way] = {}
         self._coap: dict[tuple[str, int | None], Way] = {}
 
@@ -49,8 +62,8 @@ class Ways:
         self._catalogue = catalogue
         self._forget()
 
-    def pin(self, pins: Mapping[str, str]) -> None:
-        """Take other listed addresses from now on: address to the id of the one profile there."""
+    def pin(self, pins: Mapping[str, Pin]) -> None:
+        """Take other listed addresses from now on; one that several devices share has no pin."""
         self._pins = pins
         self._forget()
 
@@ -81,8 +94,30 @@ class Ways:
     def _way(self, address: str, routes: list[Route]) -> Way:
         if not routes:
             return Way((), "bad_topic" if _hostile(address) else "no_match")
-        wanted = self._pins.get(address)
-        return Way(tuple([r for r in routes if r.profile.id == wanted] or routes))
+        pin = self._pins.get(address)
+        pinned = [route for route in routes if pin and route.profile.id == pin.profile]
+        if pin is None or not pinned:
+            return Way(tuple(routes))
+        return Way(tuple(pinned), device=pin.device if all(map(_names_device, pinned)) else "")
+
+
+def pins_of(listings: Iterable[Listing]) -> dict[str, Pin]:
+    """Return the pin of each address that exactly one device is listed with."""
+    pins: dict[str, Pin] = {}
+    shared = set()
+    for line in listings:
+        if line.address in pins:
+            shared.add(line.address)
+        if line.address:
+            pins[line.address] = Pin(line.id, line.profile)
+    return {address: pin for address, pin in pins.items() if address not in shared}
+
+
+def _names_device(route: Route) -> bool:
+    try:
+        return route.device is not None
+    except PayloadError:
+        return False
 
 
 def _hostile(address: str) -> bool:

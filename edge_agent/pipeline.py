@@ -1,0 +1,227 @@
+"""The road from arrivals to the spool: read everything, then one durable append.
+
+`ingest` returns only after the commit, so a source may acknowledge what it returned for, and
+nothing else. What cannot be read is stored raw beside the readings, in the same transaction, with
+a stable reason. Announcements of devices and alarms whose append failed are *owed*: they go out
+with the next append, because the memory that noticed them has moved on.
+
+Invariants:
+
+* every arrival ends as records, as a refusal, or (a message without any measurement of its
+  profile) in the counter ``tidegate_empty_total``;
+* whatever a decoder raises, the other arrivals of the batch are not affected;
+* between the first look at memory and the append nothing is awaited, so that any number of
+  batches may be on their way to the disk at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from edge_agent.arrival import Arrival
+from edge_agent.draft import Draft
+from edge_agent.reader import Reader
+from edge_agent.registry import Registry
+from edge_agent.rules import Rules
+from gateway_core.clock import NS
+from gateway_core.errors import PayloadError
+from gateway_core.model import Listed, Record, Refusal
+
+log = structlog.get_logger()
+
+KEPT_PAYLOAD = 64 * 1024
+NO_STATE: Mapping[str, bytes | None] = {}
+
+
+class Log(Protocol):
+    """What the pipeline needs of a spool."""
+
+    async def append(
+        self,
+        records: Sequence[Record],
+        refused: Sequence[Refusal] = (),
+        *,
+        source: str,
+        state: Mapping[str, bytes | None] | None = None,
+        replayed: Iterable[int] = (),
+    ) -> object:
+        """Store durably, all or nothing."""
+
+
+class Pipeline:
+    """Takes arrivals in and stores what they say.
+
+    Args:
+        spool: Where everything goes.
+        reader: Reads one arrival.
+        registry: Is told of feeds.
+        rules: Are asked what did not happen.
+    """
+
+    def __init__(self, spool: Log, reader: Reader, registry: Registry, rules: Rules) -> None:
+        self._spool = spool
+        self._reader = reader
+        self._registry = registry
+        self._rules = rules
+        self._owed = Draft()
+        self._complained: dict[str, int] = {}
+
+    async def ingest(
+        self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None] = NO_STATE
+    ) -> list[str | None]:
+        """Store what the arrivals of one source say.
+
+        Args:
+            arrivals: All from one source.
+            state: Spool state to store in the same transaction.
+
+        Returns:
+            For each arrival None, or the code of the reason why it was refused. All are durable.
+
+        Raises:
+            SpoolFull: Nothing was stored; do not acknowledge, call again.
+            Unavailable: The disk failed; likewise.
+        """
+        draft = self._draft()
+        verdicts: list[str | None] = [self._read(arrival, draft) for arrival in arrivals]
+        source = arrivals[0].source if arrivals else "agent"
+        if draft.refused:
+            self._complain(source, draft.refused)
+        try:
+            await self._append(source, draft, state)
+        except PayloadError as exc:
+            return await self._apart(arrivals, state, exc)
+        return verdicts
+
+    async def replay(self, arrivals: Sequence[Arrival], ids: Sequence[int]) -> list[str | None]:
+        """Read refused payloads again; what becomes records is no longer a refusal.
+
+        Args:
+            arrivals: Made from refusals of one source.
+            ids: Of those refusals, in the same order.
+
+        Returns:
+            For each None, or the code of the reason why it stays refused.
+
+        Raises:
+            SpoolFull: Nothing was changed.
+        """
+        draft = self._draft()
+        verdicts = [self._read(arrival, draft, live=False) for arrival in arrivals]
+        draft.refused.clear()
+        mended = [i for i, verdict in zip(ids, verdicts, strict=True) if verdict is None]
+        if mended or draft.owes:
+            await self._append(arrivals[0].source, draft, NO_STATE, mended)
+        return verdicts
+
+    async def record(self, source: str, records: Sequence[Record]) -> None:
+        """Store records that did not come from a payload: verdicts of cameras and systems.
+
+        Raises:
+            SpoolFull: Nothing was stored; call again.
+        """
+        draft = self._draft()
+        draft.records.extend(records)
+        await self._append(source, draft, NO_STATE)
+        self._registry.observe(records)
+
+    async def tick(self, now: int) -> None:
+        """Let the rules notice what did not happen: ``for:`` ran out, a device fell silent.
+
+        Args:
+            now: Nanoseconds since 1970.
+
+        Raises:
+            SpoolFull: Nothing was stored; it is owed and goes out with the next append.
+        """
+        draft = self._draft()
+        if not draft.owes:
+            self._rules.tick(now, draft)
+        await self._append("rules", draft, NO_STATE)
+
+    def announce(self, news: Iterable[Listed]) -> None:
+        """Let announcements of the registry go out with the next append or tick."""
+        self._owed.news.extend(news)
+
+    def _read(self, arrival: Arrival, draft: Draft, *, live: bool = True) -> str | None:
+        try:
+            self._reader.read(arrival, draft, live=live)
+        except PayloadError as exc:
+            draft.refused.append(_refusal(arrival, exc.code, exc.detail))
+            return exc.code
+        except Exception as exc:
+            # A decoder's bug: the message is kept, the program goes on, a person is told.
+            log.exception("decoder_failed", address=arrival.address, source=arrival.source)
+            draft.refused.append(_refusal(arrival, "decoder_error", type(exc).__name__))
+            return "decoder_error"
+        return None
+
+    def _draft(self) -> Draft:
+        draft, self._owed = self._owed, Draft()
+        return draft
+
+    async def _append(
+        self,
+        source: str,
+        draft: Draft,
+        state: Mapping[str, bytes | None],
+        replayed: Sequence[int] = (),
+    ) -> None:
+        if not (draft.owes or draft.records or draft.refused or state or replayed):
+            return
+        records = [*draft.news, *draft.records] if draft.news else draft.records
+        changes = {**draft.kept, **state} if draft.kept else state
+        try:
+            await self._spool.append(
+                records, draft.refused, source=source, state=changes, replayed=replayed
+            )
+        except BaseException:
+            self._owed.news[:0] = draft.news
+            self._owed.kept = {**draft.kept, **self._owed.kept}
+            raise
+
+    async def _apart(
+        self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None], why: PayloadError
+    ) -> list[str | None]:
+        """Store arrivals one of which made a record that the spool cannot write.
+
+        No decoder should; if one does, its message is refused and the others are stored.
+        """
+        if len(arrivals) > 1:
+            half = len(arrivals) // 2
+            verdicts = await self.ingest(arrivals[:half])
+            return verdicts + await self.ingest(arrivals[half:], state)
+        draft = self._draft()
+        draft.refused = [_refusal(arrival, why.code, why.detail) for arrival in arrivals]
+        await self._append(arrivals[0].source if arrivals else "agent", draft, state)
+        return [why.code for _ in arrivals]
+
+    def _complain(self, source: str, refused: Sequence[Refusal]) -> None:
+        """Log refusals once a second and source, with the last one as the example."""
+        last = refused[-1]
+        if abs(last.received - self._complained.get(source, 0)) < NS:
+            return
+        self._complained[source] = last.received
+        log.warning(
+            "payloads_refused",
+            source=source,
+            count=len(refused),
+            reason=last.reason,
+            detail=last.detail,
+            address=last.address,
+        )
+
+
+def _refusal(arrival: Arrival, reason: str, detail: str) -> Refusal:
+    return Refusal(
+        arrival.source,
+        arrival.address,
+        arrival.payload[:KEPT_PAYLOAD],
+        reason,
+        detail,
+        arrival.received,
+        arrival.content_format,
+    )

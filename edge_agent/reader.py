@@ -1,0 +1,161 @@
+"""From one arrival to records: the way, the decoder, the device, its alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from device_profiles.decoded import Decoded, Point
+from device_profiles.profile import Profile
+from device_profiles.route import Route
+from edge_agent.arrival import Arrival
+from edge_agent.draft import Draft
+from edge_agent.registry import Device, Registry
+from edge_agent.rules import Rules
+from edge_agent.ways import Way, Ways
+from gateway_core.errors import PayloadError
+from gateway_core.meter import Meter
+from gateway_core.model import Reading
+
+MAX_DETAIL = 200
+
+
+class Reader:
+    """Reads arrivals; everything here is memory, nothing waits.
+
+    Args:
+        edge: This edge's id.
+        registry: The devices.
+        ways: From addresses to profiles.
+        rules: The alarms.
+        meter: Counts flags and messages that said nothing.
+        max_payload: Longest payload in bytes that is decoded.
+    """
+
+    def __init__(
+        self,
+        edge: str,
+        registry: Registry,
+        ways: Ways,
+        rules: Rules,
+        meter: Meter,
+        max_payload: int,
+    ) -> None:
+        self._edge = edge
+        self._registry = registry
+        self._ways = ways
+        self._rules = rules
+        self._meter = meter
+        self._max_payload = max_payload
+
+    def read(self, arrival: Arrival, draft: Draft, *, live: bool = True) -> None:
+        """Add what an arrival says to a draft.
+
+        Args:
+            arrival: Of any source.
+            draft: Takes records, announcements and alarms.
+            live: False for a replay: it is history, so alarms and silence are not concerned.
+
+        Raises:
+            PayloadError: It cannot be read; the draft is as before.
+        """
+        if len(arrival.payload) > self._max_payload:
+            size = len(arrival.payload)
+            raise PayloadError("too_large", f"{size} bytes, at most {self._max_payload}")
+        way = self._ways.find(arrival.via, arrival.address, arrival.content_format)
+        if way.reason:
+            raise PayloadError(way.reason, "no loaded profile reads this address")
+        route, decoded, device = self._decode(way, arrival)
+        heard = bool(decoded.readings) or decoded.online is not None
+        if device is None and heard:
+            device = self._registry.admit(
+                way.device or decoded.device,
+                route.profile.id,
+                arrival.source,
+                arrival.address,
+                arrival.received,
+            )
+            draft.news.append(self._registry.listed(device, arrival.received))
+        if device is None or not heard:
+            self._say_nothing(arrival, decoded)
+            return
+        if arrival.received > device.last_seen:
+            device.last_seen = arrival.received
+            device.source = arrival.source
+        if live and device.id in self._rules.silent:
+            self._rules.spoke(device, arrival.received, draft)
+        if decoded.flags:
+            self._count_flags(decoded.flags)
+        if decoded.online is not None and self._registry.set_online(device, decoded.online):
+            draft.news.append(self._registry.listed(device, arrival.received))
+        if decoded.readings:
+            self._keep(arrival, route.profile, decoded.readings, device, draft, live=live)
+
+    def _keep(
+        self,
+        arrival: Arrival,
+        profile: Profile,
+        points: Sequence[Point],
+        device: Device,
+        draft: Draft,
+        *,
+        live: bool,
+    ) -> None:
+        for point in points:
+            if point.flags:
+                self._count_flags(point.flags)
+            draft.records.append(
+                Reading(
+                    self._edge,
+                    device.id,
+                    profile.id,
+                    profile.measurement,
+                    point.time,
+                    arrival.received,
+                    point.fields,
+                    point.tags,
+                    point.flags,
+                )
+            )
+            if live and profile.alarms:
+                self._rules.step(device, profile.id, point.fields, point.time, draft)
+
+    def _decode(self, way: Way, arrival: Arrival) -> tuple[Route, Decoded, Device | None]:
+        """Return the route that reads this payload, what it read, and the device where known.
+
+        Among several routes the known device's profile wins; for a device that nobody knows,
+        the first that can read the payload.
+        """
+        devices, routes = self._registry.devices, way.routes
+        if len(routes) == 1:
+            route = routes[0]
+            decoded = route.decode(arrival.payload, arrival.received, arrival.content_format)
+            return route, decoded, devices.get(way.device or decoded.device)
+        first: tuple[Route, Decoded, Device | None] | None = None
+        error: PayloadError | None = None
+        for route in routes:
+            try:
+                decoded = route.decode(arrival.payload, arrival.received, arrival.content_format)
+            except PayloadError as exc:
+                error = error or exc
+                continue
+            device = devices.get(way.device or decoded.device)
+            if device is not None and device.profile == route.profile.id:
+                return route, decoded, device
+            first = first or (route, decoded, device)
+        if first is None:
+            raise error or PayloadError("no_match")
+        device = first[2]
+        if device is not None and any(route.profile.id == device.profile for route in routes):
+            raise error or PayloadError("wrong_profile", f"{device.id} is a {device.profile}")
+        return first
+
+    def _say_nothing(self, arrival: Arrival, decoded: Decoded) -> None:
+        """Refuse a message all of whose values were bad; count one that has nothing of ours."""
+        if decoded.flags:
+            self._count_flags(decoded.flags)
+            raise PayloadError("no_good_value", " ".join(decoded.flags)[:MAX_DETAIL])
+        self._meter.count("tidegate_empty", source=arrival.source)
+
+    def _count_flags(self, flags: Iterable[str]) -> None:
+        for flag in flags:
+            self._meter.count("tidegate_flagged", code=flag.rpartition(":")[2])
