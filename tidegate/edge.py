@@ -1,0 +1,221 @@
+"""``tidegate edge``: install, check, run and ask an edge agent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+import msgspec
+from cyclopts import App, Parameter
+
+from edge_agent.config import load_edge_config
+from gateway_core.spool.reader import open_reader
+from gateway_core.units import Address
+from tidegate.output import console, print_json, print_pairs, print_table
+from tidegate.remote import ask, stream
+from tidegate.spool_view import print_quarantine, print_refusals
+
+app = App(name="edge", help="The edge agent of one site.")
+
+Config = Annotated[Path, Parameter(help="The site's edge.yaml.")]
+Url = Annotated[
+    str | None, Parameter(help="Of the running agent's admin listener; default: as configured.")
+]
+_CONFIG = Path("edge.yaml")
+
+
+@app.command
+def init(
+    folder: Path = Path(),
+    *,
+    id: str,  # noqa: A002  # the option's name is the key's name
+    area: str = "",
+    mqtt: str = "mqtt://127.0.0.1:1883",
+    coap: str = "[::]:5683",
+    uplink: str = "http://127.0.0.1:8090",
+    admin: str = "127.0.0.1:9180",
+    unknown: Literal["register", "hold", "refuse"] = "register",
+) -> None:
+    """Write a new site's files, with every key explained. Overwrites nothing.
+
+        tidegate edge init /etc/tidegate --id bz-edge-01 --uplink http://collector.example:8090
+
+    Args:
+        folder: Where to.
+        id: The edge's id.
+        area: Code of the area tree.
+        mqtt: The broker's URL.
+        coap: Where to listen for CoAP.
+        uplink: The collector's intake.
+        admin: Where to listen for the administrator.
+        unknown: What happens to devices that a profile matches but nobody listed.
+    """
+    from edge_agent.init import Answers, write_site
+
+    written = write_site(folder, Answers(id, area, mqtt, coap, uplink, admin, unknown))
+    for path in written:
+        print(f"wrote {path}")
+    print(f"next: tidegate edge check --config {written[0]}")
+
+
+@app.command
+def check(*, config: Config = _CONFIG, json: bool = False) -> int:
+    """Read the configuration and everything it names; start nothing.
+
+        tidegate edge check --config edge.yaml
+
+    Args:
+        json: Print JSON.
+    """
+    from edge_agent.check import check as check_site
+
+    found = check_site(config)
+    if json:
+        print_json({"faults": list(map(str, found.faults)), "counts": found.counts})
+    else:
+        for fault in found.faults:
+            print(fault, file=sys.stderr)
+        print(f"{config}: " + ", ".join(f"{n} {what}" for what, n in found.counts.items()))
+    return 2 if found.faults else 0
+
+
+@app.command
+def run(*, config: Config = _CONFIG) -> int:
+    """Run the agent until it is told to stop (SIGTERM).
+
+    tidegate edge run --config edge.yaml
+    """
+    from edge_agent.__main__ import main
+
+    return main(["--config", str(config)])
+
+
+@app.command
+def status(*, config: Config = _CONFIG, url: Url = None, json: bool = False) -> None:
+    """Show sources, books, lag and what the agent knows.
+
+        tidegate edge status --json
+
+    Args:
+        json: Print JSON.
+    """
+    found = msgspec.json.decode(asyncio.run(ask("GET", f"{_admin(config, url)}/status")))
+    if json:
+        print_json(found)
+        return
+    names = ("edge", "version", "uptime_s", "lag_s", "residual", "spool_bytes", "seconds_to_full")
+    print_pairs({name: found[name] for name in (*names, "devices", "feeds", "systems")})
+    console.print()
+    print_table(("source", "connected"), ((s["name"], s["connected"]) for s in found["sources"]))
+    console.print()
+    books = ("name", "accepted", "delivered", "buffered", "quarantined", "dropped", "residual")
+    print_table(
+        ("consumer", *books[1:]), ([c.get(key) for key in books] for c in found["consumers"])
+    )
+    if found["refused"]:
+        console.print()
+        print_table(("refused", "count"), found["refused"].items())
+
+
+@app.command
+def tap(
+    *,
+    topic: str = "",
+    device: str = "",
+    field: str = "",
+    config: Config = _CONFIG,
+    url: Url = None,
+) -> None:
+    """Watch records go by, one JSON line each, until interrupted.
+
+        tidegate edge tap --device sim-env-00001
+
+    Args:
+        topic: An MQTT topic filter or CoAP path; wildcards allowed.
+        device: One device.
+        field: Only readings with this field.
+    """
+    wanted = urlencode(
+        {k: v for k, v in (("topic", topic), ("device", device), ("field", field)) if v}
+    )
+
+    async def pour() -> None:
+        async for line in stream(f"{_admin(config, url)}/tap?{wanted}"):
+            sys.stdout.write(line.decode())
+            sys.stdout.flush()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(pour())
+
+
+@app.command
+def refused(
+    *, reason: str | None = None, limit: int = 100, config: Config = _CONFIG, json: bool = False
+) -> None:
+    """List payloads that no profile could read, newest last; they are kept raw.
+
+        tidegate edge refused --reason bad_crc
+
+    Args:
+        reason: Only this rejection code.
+        limit: Most rows.
+        json: Print JSON, the payload in base64.
+    """
+    with open_reader(_spool(config)) as spool:
+        print_refusals(spool, reason, limit, json=json)
+
+
+@app.command
+def quarantine(
+    *, consumer: str | None = None, limit: int = 100, config: Config = _CONFIG, json: bool = False
+) -> None:
+    """List records that a sink will never accept, and why.
+
+        tidegate edge quarantine --consumer uplink
+
+    Args:
+        consumer: Only this sink.
+        limit: Most rows.
+        json: Print JSON.
+    """
+    with open_reader(_spool(config)) as spool:
+        print_quarantine(spool, consumer, limit, json=json)
+
+
+@app.command
+def replay(
+    *, reason: str | None = None, config: Config = _CONFIG, url: Url = None, json: bool = False
+) -> None:
+    """Decode refused payloads again, after a profile was mended or a device listed.
+
+        tidegate edge replay --reason no_match
+
+    Args:
+        reason: Only this rejection code.
+        json: Print JSON.
+    """
+    admin = _admin(config, url)
+    asyncio.run(ask("POST", f"{admin}/reload"))
+    body = {"reason": reason} if reason else {}
+    done = msgspec.json.decode(asyncio.run(ask("POST", f"{admin}/replay", body=body)))
+    if json:
+        print_json(done)
+    else:
+        print_pairs(done)
+
+
+def _admin(config: Path, url: str | None) -> str:
+    """Return the URL of the agent's admin listener."""
+    if url is not None:
+        return url.rstrip("/")
+    address = load_edge_config(config).admin.listen[0]
+    anywhere = {"::": "::1", "0.0.0.0": "127.0.0.1"}  # noqa: S104  # what to ask, not what to bind
+    return f"http://{Address(anywhere.get(address.host, address.host), address.port)}"
+
+
+def _spool(config: Path) -> Path:
+    return load_edge_config(config).edge.data_dir / "spool.db"

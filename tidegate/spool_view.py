@@ -1,0 +1,45 @@
+"""What lies in a spool's side tables, for the commands of both programs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edge_agent.tap import spoken
+from gateway_core.spool.reader import SpoolReader
+from tidegate.output import print_json, print_table
+
+
+def print_refusals(spool: SpoolReader, reason: str | None, limit: int, *, json: bool) -> None:
+    """Print refused payloads, oldest first."""
+    rows = spool.refusals(limit, reason=reason)
+    if json:
+        print_json([{"id": number, **msgspec.structs.asdict(one)} for number, one in rows])
+        return
+    print_table(
+        ("id", "received", "source", "address", "reason", "detail", "bytes", "begins"),
+        (
+            (
+                number,
+                spoken(one.received),
+                one.source,
+                one.address,
+                one.reason,
+                one.detail,
+                len(one.payload),
+                repr(one.payload[:40])[2:-1],
+            )
+            for number, one in rows
+        ),
+    )
+
+
+def print_quarantine(spool: SpoolReader, consumer: str | None, limit: int, *, json: bool) -> None:
+    """Print quarantined records, oldest first."""
+    rows = spool.quarantined(limit, consumer=consumer)
+    if json:
+        print_json(rows)
+        return
+    print_table(
+        ("id", "consumer", "seq", "reason", "detail", "record"),
+        ((q.id, q.consumer, q.seq, q.reason, q.detail, q.record) for q in rows),
+    )
