@@ -129,8 +129,9 @@ class CommitLine:
                 await self._stored(load.arrivals, state)
             load.done = True
         finally:
-            # An error that is not Unavailable ends the program; nobody may wait for this load.
             if not load.done:
+                # What is not Unavailable ends the program: begin nothing more, wait for nothing.
+                self._tasks = None
                 self._idle.set()
         words: list[int] = []
         while self._flying and self._flying[0].done:

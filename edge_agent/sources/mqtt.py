@@ -53,6 +53,10 @@ class MqttSource:
         clock: For the time of receipt.
         meter: Counts messages and connections.
         saved_state: The spool's state under ``mqtt/<name>/``, as the last run left it.
+
+    Attributes:
+        terms: What the broker granted at the latest connection; None before the first.
+        ready: Set while connected and subscribed.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class MqttSource:
     ) -> None:
         self.name = settings.source
         self.terms: Terms | None = None
+        self.ready = asyncio.Event()
         self._settings = settings
         self._client_id = settings.client_id(edge)
         self._filters = settings.filters(list(topics))
@@ -109,9 +114,10 @@ class MqttSource:
                 except asyncio.CancelledError:
                     await self._finish(link, line)
                     raise
-                self._meter.set("tidegate_mqtt_connected", 0, source=self.name)
+                self._left()
                 await line.drained()
         finally:
+            self._left()
             await link.close()
         self._complain(trouble)
         raise trouble
@@ -126,6 +132,7 @@ class MqttSource:
         await self._renew(terms, link, line)
         await self._subscribe(terms, link)
         self._complaint = ""
+        self.ready.set()
         self._meter.set("tidegate_mqtt_connected", 1, source=self.name)
         log.info(
             "broker_connected",
@@ -179,6 +186,10 @@ class MqttSource:
         self._meter.set("tidegate_mqtt_filters_refused", refused, source=self.name)
         if refused == len(codes):
             raise Refused(f"the broker refuses every topic: {subscribe_refused(codes[0])}")
+
+    def _left(self) -> None:
+        self.ready.clear()
+        self._meter.set("tidegate_mqtt_connected", 0, source=self.name)
 
     async def _finish(self, link: Link, line: CommitLine) -> None:
         link.halt()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from edge_agent.arrival import Arrival
-from gateway_core.errors import SpoolFull
+from edge_agent.sources.coap import CoapSource
+from edge_agent.sources.mqtt import MqttSource
+from gateway_core.supervise import Patience, supervise
 
 
 class FakeIngest:
@@ -16,7 +19,7 @@ class FakeIngest:
         stored: Committed arrivals in order.
         state: Committed state; a transaction either changes both or neither.
         commits: Number of transactions.
-        room: While False every call raises `SpoolFull`.
+        trouble: Raised by every call while it is set, and nothing is stored.
         gate: Cleared, commits wait for it.
         on_commit: Called after each commit, before the source hears of it.
         verdict: Gives the rejection code of an arrival, or None.
@@ -28,7 +31,7 @@ class FakeIngest:
         self.state: dict[str, bytes] = dict(state or {})
         self.commits = 0
         self.calls = 0
-        self.room = True
+        self.trouble: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
         self.on_commit: Callable[[], None] = lambda: None
@@ -42,8 +45,8 @@ class FakeIngest:
         self.calls += 1
         async with self._changed:
             self._changed.notify_all()
-        if not self.room:
-            raise SpoolFull("no room in this test")
+        if self.trouble is not None:
+            raise self.trouble
         await self.gate.wait()
         self.stored += arrivals
         for key, value in state.items():
@@ -69,3 +72,21 @@ class FakeIngest:
     def payloads(self) -> list[bytes]:
         """Payloads in the order of commit."""
         return [each.payload for each in self.stored]
+
+
+class Killed(Exception):
+    """Stands for the agent's end between a commit and the acknowledgement."""
+
+
+def killed() -> None:
+    """End the source as `FakeIngest.on_commit`."""
+    raise Killed
+
+
+@asynccontextmanager
+async def supervised(source: MqttSource | CoapSource) -> AsyncIterator[None]:
+    """Run a source as the agent does, until the block ends."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(supervise(source.name, source.run, Patience(0.05, 0.2)))
+        yield
+        task.cancel()
