@@ -24,9 +24,7 @@ from simulators.cameras.server import Connection
 log = structlog.get_logger()
 
 BACKLOG = 64
-COLUMNS = (
-    "id,name,host,onvif_port,rtsp_url,username,password_file,area,lat,lon,group"  # the contract's
-).split(",")
+_COLUMNS = "id,name,host,onvif_port,rtsp_url,username,password_file,area,lat,lon,group"
 
 
 class CameraFleet:
@@ -193,7 +191,7 @@ class CameraFleet:
         (path.parent / "password").write_text(options.password + "\n", encoding="utf-8")
         with path.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream)
-            writer.writerow(COLUMNS)
+            stream.write(f"{_COLUMNS}\r\n")
             for number, device in enumerate(self.devices):
                 for channel, feed in enumerate(device.feeds, 1):
                     lat = 35.40 + number % 100 * 0.001

@@ -43,7 +43,7 @@ def operation(body: bytes) -> tuple[str, bool]:
 def token_accepted(device: Device, body: bytes, now: int) -> bool | None:
     """Whether the WS-UsernameToken in a request is right; None when there is none."""
     parts = {
-        name: (re.search(rb"<(?:\w+:)?" + name + rb"[^>]*>([^<]*)<", body) or [b"", b""])[1]
+        name: (re.search(rb"<(?:\w+:)?" + name + rb"(?:\s[^>]*)?>([^<]*)<", body) or [b"", b""])[1]
         for name in (b"Username", b"Password", b"Nonce", b"Created")
     }
     if not parts[b"Username"]:
