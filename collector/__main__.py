@@ -1,0 +1,43 @@
+"""``python -m collector --config FILE``: what systemd runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import structlog
+
+from collector.agent import run_collector
+from collector.config import load_collector_config
+from gateway_core.errors import ConfigError, GatewayError
+from gateway_core.log import setup_logging
+
+log = structlog.get_logger()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the collector; return 0, 1 when it failed, 2 when a person must edit a file."""
+    parser = argparse.ArgumentParser(
+        prog="python -m collector", description="Run a Tidegate collector until it is told to stop."
+    )
+    parser.add_argument("--config", type=Path, required=True, help="the YAML file")
+    parser.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info"
+    )
+    told = parser.parse_args(arguments)
+    setup_logging(told.log_level)
+    try:
+        asyncio.run(run_collector(load_collector_config(told.config)))
+    except ConfigError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 2
+    except GatewayError as exc:
+        log.error("collector_failed", why=str(exc))  # noqa: TRY400  # expected, no traceback needed
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

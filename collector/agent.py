@@ -1,0 +1,267 @@
+"""The composition root: builds the collector's parts, runs them until told to stop, no more.
+
+The order is the road: the spool first, then the stores, then intake and the people's listener; and
+backwards at the end, so that nothing is acknowledged that cannot be stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from collector.api.app import create_app
+from collector.api.parts import Contact, Parts
+from collector.api.rate import IngestRate
+from collector.api.serve import serve_api
+from collector.config import CollectorConfig
+from collector.intake import Intake, open_intake
+from collector.query import TimeSeries
+from collector.reception import Reception
+from collector.registry.registry import Registry, open_registry
+from collector.registry.sink import RegistrySink
+from collector.sinks.timeseries import TimeSeriesSink
+from collector.sockets import listen, port_of
+from collector.status import Health, WatchedSink, edge_statuses, samples, stored
+from collector.timeseries.store import open_timeseries
+from gateway_core.clock import Clock, wall_ns
+from gateway_core.forward import Sink, forward
+from gateway_core.meter import Meter
+from gateway_core.notify import notify, watchdog
+from gateway_core.spool import Spool, SpoolOptions, open_spool
+from gateway_core.supervise import Patience, supervise
+from gateway_core.units import Address
+
+log = structlog.get_logger()
+
+OWNER = "centre"
+SPOOL_FILE = "spool.db"
+_PATIENCE = Patience(first=0.5, longest=30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How records go to one sink.
+
+    Attributes:
+        sink: To where.
+        limit: Most records in a batch.
+        linger_s: Longest wait for as many.
+    """
+
+    sink: Sink
+    limit: int
+    linger_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """The parts of a running collector.
+
+    Attributes:
+        config: The configuration.
+        spool: The buffer.
+        reception: The books of the edges.
+        store: The time-series store.
+        registry: Devices, feeds, systems, edges.
+        intake: The listener for edges.
+        meter: Counters of the parts.
+        health: What is wrong.
+        rate: Records a second.
+        clock: The wall clock.
+        started: Nanoseconds since 1970.
+        sockets: The people's listener.
+    """
+
+    config: CollectorConfig
+    spool: Spool
+    reception: Reception
+    store: TimeSeries
+    registry: Registry
+    intake: Intake
+    meter: Meter
+    health: Health
+    rate: IngestRate
+    clock: Clock
+    started: int
+    sockets: list[socket.socket]
+
+    @property
+    def api_url(self) -> str:
+        """A URL that reaches the console from this machine."""
+        host = str(self.sockets[0].getsockname()[0])
+        shown = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104
+        return f"http://{Address(shown, port_of(self.sockets[0]))}"
+
+    def lanes(self) -> list[Lane]:
+        """Return every sink with how it is fed."""
+        return [
+            Lane(WatchedSink(TimeSeriesSink(self.store), self.health), 5000, 0.05),
+            Lane(WatchedSink(RegistrySink(self.registry), self.health), 20_000, 1.0),
+        ]
+
+    async def faults(self) -> list[str]:
+        """Return what is wrong; nothing when all is well."""
+        return self.health.faults()
+
+    async def render_metrics(self) -> bytes:
+        """Return everything as Prometheus text."""
+        books = await self.spool.books()
+        snapshot = Meter()
+        now, per_s = self.clock(), self.rate.per_second()
+        snapshot.observe(lambda: samples(books, self.reception.edges, per_s, now))
+        return snapshot.render() + self.meter.render()
+
+    def contacts(self) -> list[Contact]:
+        """Return every edge that ever uploaded, as the API shows it."""
+        return [
+            Contact(
+                edge=each.edge,
+                epoch=each.epoch,
+                last_contact=each.contact,
+                high_water=each.high_water,
+                missing=each.missing,
+                backlog=each.backlog,
+                oldest=each.oldest,
+                residual=each.residual,
+            )
+            for each in edge_statuses(self.reception.edges)
+        ]
+
+    def parts(self) -> Parts:
+        """Return what the API asks for."""
+        return Parts(
+            registry=self.registry,
+            timeseries=self.store,
+            contacts=self.contacts,
+            books=self.spool.books,
+            rate=self.rate,
+            metrics=self.render_metrics,
+            healthy=self.faults,
+            clock=self.clock,
+            started=self.started,
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_collector(
+    config: CollectorConfig, clock: Clock = wall_ns
+) -> AsyncIterator[Collector]:
+    """Open every part; edges can upload from here on.
+
+    Raises:
+        ConfigError: A person must edit a file.
+        Unavailable: A disk, a database or an address does not allow it.
+    """
+    data = config.collector.data_dir
+    data.mkdir(parents=True, exist_ok=True)
+    options = SpoolOptions(
+        max_bytes=config.spool.max_bytes,
+        group_commit_s=config.spool.group_commit,
+        keep_s=config.spool.keep,
+    )
+    meter, health = Meter(), Health()
+    async with contextlib.AsyncExitStack() as stack:
+        spool = await stack.enter_async_context(
+            open_spool(data / SPOOL_FILE, OWNER, options, clock)
+        )
+        store = await stack.enter_async_context(open_timeseries(config))
+        registry = await stack.enter_async_context(open_registry(config.registry_url))
+        for name in ("timeseries", "registry"):  # before the first record, so that each sees it
+            await spool.register(name)
+        reception = Reception(spool, clock, config.intake.max_edges)
+        await reception.load()
+        sockets = listen(config.api.listen)
+        stack.callback(_close, sockets)
+        intake = await stack.enter_async_context(open_intake(config.intake, reception, meter))
+        rate = IngestRate(lambda: stored(reception.edges), clock)
+        yield Collector(
+            config=config,
+            spool=spool,
+            reception=reception,
+            store=store,
+            registry=registry,
+            intake=intake,
+            meter=meter,
+            health=health,
+            rate=rate,
+            clock=clock,
+            started=clock(),
+            sockets=sockets,
+        )
+
+
+async def run_collector(
+    config: CollectorConfig,
+    clock: Clock = wall_ns,
+    ready: Callable[[Collector], None] | None = None,
+) -> None:
+    """Run the collector until SIGTERM or SIGINT, or until cancelled.
+
+    Args:
+        config: The configuration.
+        clock: The wall clock.
+        ready: Called once everything listens.
+
+    Raises:
+        ConfigError: A person must edit a file.
+        Unavailable: A disk, a database or an address does not allow it.
+    """
+    async with open_collector(config, clock) as collector, asyncio.TaskGroup() as group:
+        stop = asyncio.Event()
+        with _signals(stop):
+            tasks = [group.create_task(each, name=name) for name, each in _works(collector)]
+            log.info(
+                "collector_started",
+                intake=[str(each) for each in collector.intake.addresses],
+                console=collector.api_url,
+                timeseries=collector.store.name,
+            )
+            notify("READY=1")
+            if ready is not None:
+                ready(collector)
+            await stop.wait()
+            log.info("collector_stopping")
+            notify("STOPPING=1")
+            for task in tasks:
+                task.cancel()
+
+
+def _works(collector: Collector) -> Iterator[tuple[str, Coroutine[Any, Any, object]]]:
+    """Yield name and coroutine of everything that runs until the end."""
+    for lane in collector.lanes():
+        yield lane.sink.name, supervise(lane.sink.name, _carry(collector.spool, lane), _PATIENCE)
+    yield "rate", collector.rate.run()
+    yield "watchdog", watchdog()
+    yield "api", serve_api(create_app(collector.parts()), collector.sockets)
+
+
+def _carry(spool: Spool, lane: Lane) -> Callable[[], Awaitable[object]]:
+    return lambda: forward(spool, lane.sink, limit=lane.limit, linger_s=lane.linger_s)
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` on SIGTERM and SIGINT while the block runs."""
+    loop = asyncio.get_running_loop()
+    caught = []
+    for each in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread: no signals
+            loop.add_signal_handler(each, stop.set)
+            caught.append(each)
+    try:
+        yield
+    finally:
+        for each in caught:
+            loop.remove_signal_handler(each)
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
