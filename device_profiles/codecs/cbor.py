@@ -48,7 +48,6 @@ def decode_cbor(payload: bytes) -> Any:
     stream = io.BytesIO(payload)
     decoder = cbor2.CBORDecoder(
         stream,
-        read_size=1,
         max_depth=MAX_DEPTH,
         tag_hook=_refused,
         semantic_decoders=_DECODERS,

@@ -6,7 +6,6 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from operator import xor
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,12 @@ def crc16_modbus(data: bytes) -> int:
 
 
 def xor8(data: bytes) -> int:
-    """Return the exclusive or of all bytes."""
-    return reduce(xor, data, 0)
+    """Return the exclusive or of all bytes; folds one large integer, half by half."""
+    left, size = int.from_bytes(data, "big"), len(data)
+    while size > 1:
+        size = (size + 1) // 2
+        left = left >> size * 8 ^ left & (1 << size * 8) - 1
+    return left
 
 
 def _crc8(table: tuple[int, ...]) -> Callable[[bytes], int]:

@@ -54,7 +54,7 @@ class Envelope:
         device: The server's name for the device (an EUI in lower case), or None.
         time: When the server says it was received, RFC 3339 text, or None.
         fport: LoRaWAN port, or None.
-        captures: Further names for templates: ``app``, ``device_name`` where known.
+        captures: Further names: ``app``, ``device_name``, ``device_profile`` where known.
         decoded: The server's own decoding, whether bytes were sent as well or not.
     """
 

@@ -40,7 +40,11 @@ def _chirpstack(message: dict[str, Any]) -> Envelope:
         device.lower(),
         _optional_text(message.get("time")),
         _port(message.get("fPort"), "fPort"),
-        _captures(app=info.get("applicationId"), device_name=info.get("deviceName")),
+        _captures(
+            app=info.get("applicationId"),
+            device_name=info.get("deviceName"),
+            device_profile=info.get("deviceProfileName"),
+        ),
         decoded,
     )
 
@@ -51,6 +55,7 @@ def _things_stack(message: dict[str, Any]) -> Envelope:
     uplink = _object(message.get("uplink_message"), "uplink_message")
     device = _text(ids.get("dev_eui"), "end_device_ids.dev_eui")
     application = ids.get("application_ids")
+    version = uplink.get("version_ids")
     decoded = uplink.get("decoded_payload")
     return Envelope(
         _payload(uplink.get("frm_payload"), decoded, "frm_payload", "decoded_payload"),
@@ -60,6 +65,7 @@ def _things_stack(message: dict[str, Any]) -> Envelope:
         _captures(
             app=application.get("application_id") if isinstance(application, dict) else None,
             device_name=ids.get("device_id"),
+            device_profile=version.get("model_id") if isinstance(version, dict) else None,
         ),
         decoded,
     )

@@ -49,10 +49,9 @@ _LABELS = {
     7: "ut",
     8: "vd",
 }
-_NUMBERS = ("bt", "bv", "bs", "v", "s", "t", "ut")
-_TEXTS = ("bn", "bu", "n", "u", "vs")
-_VALUES = ("v", "vs", "vb", "vd")
-_SAYING = (*_VALUES, "s")
+_BASES = frozenset(("bn", "bt", "bu", "bv", "bs", "bver"))
+_VALUES = frozenset(("v", "vs", "vb", "vd"))
+_SAYING = _VALUES | {"s"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]*")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 _SENML_CBOR = 112
@@ -138,6 +137,8 @@ class _Base:
 
     def take(self, record: Mapping[str, Any]) -> None:
         """Take over the base fields that the record sets."""
+        if _BASES.isdisjoint(record):
+            return
         self.name = record.get("bn", self.name)
         self.time = record.get("bt", self.time)
         self.unit = record.get("bu", self.unit)
@@ -152,7 +153,7 @@ class _Base:
 
     def has_value(self, record: Mapping[str, Any]) -> bool:
         """Return whether the record says something, and does not only set base fields."""
-        if any(label in record for label in _SAYING):
+        if not _SAYING.isdisjoint(record):
             return True
         return (self.value is not None or self.sum is not None) and ("n" in record or "t" in record)
 
@@ -174,14 +175,14 @@ class _Base:
         )
 
     def _value(self, record: Mapping[str, Any], total: float | None) -> Any:
+        if "v" in record:
+            return record["v"] if self.value is None else record["v"] + self.value
         for label in ("vs", "vb", "vd"):
             if label in record:
                 value = record[label]
                 return value.rstrip("=") if label == "vd" else value
-        if "v" not in record and self.value is None:
-            assert total is not None  # has_value saw to it
-            return None
-        return record.get("v", 0) + (self.value or 0)
+        assert total is not None or self.value is not None  # has_value saw to it
+        return self.value
 
 
 def _time(seconds: float, now_ns: int) -> int | None:
@@ -195,32 +196,47 @@ def _check(record: object) -> None:
     """Raise unless the record's labels and types are what section 4 allows."""
     if not isinstance(record, dict):
         raise PayloadError("not_senml", "a record is not a map")
+    values = 0
     for label, value in record.items():
-        if not isinstance(label, str):
-            raise PayloadError("not_senml", "a label is neither text nor a known number")
-        if label in _NUMBERS:
-            good = is_number(value)
-        elif label in _TEXTS:
-            good = isinstance(value, str)
-        elif label == "vb":
-            good = isinstance(value, bool)
-        elif label == "vd":
-            good = isinstance(value, str) and bool(_BASE64URL.fullmatch(value)) and _whole(value)
-        elif label == "bver":
-            good = type(value) is int and value > 0
-        elif label.endswith("_"):
-            raise PayloadError("senml_must_understand", "a label ending in _ is not known here")
-        else:
-            continue
-        if not good:
+        test = _TESTS.get(label)
+        if test is None:
+            _unknown(label)
+        elif not test(value):
             raise PayloadError("not_senml", f"{label} has the wrong type or form")
-    if sum(label in record for label in _VALUES) > 1:
+        elif label in _VALUES:
+            values += 1
+    if values > 1:
         raise PayloadError("not_senml", "a record has more than one value")
 
 
-def _whole(value: str) -> bool:
-    """Return whether base64url text has a length that some bytes give."""
-    return len(value.rstrip("=")) % 4 != 1
+def _unknown(label: object) -> None:
+    """Raise unless a label that this does not know may be ignored."""
+    if not isinstance(label, str):
+        raise PayloadError("not_senml", "a label is neither text nor a known number")
+    if label.endswith("_"):
+        raise PayloadError("senml_must_understand", "a label ending in _ is not known here")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_data(value: object) -> bool:
+    """Return whether `value` is base64url text of some bytes."""
+    return (
+        isinstance(value, str)
+        and _BASE64URL.fullmatch(value) is not None
+        and len(value.rstrip("=")) % 4 != 1
+    )
+
+
+_TESTS: dict[object, Callable[[object], bool]] = {
+    **dict.fromkeys(("bt", "bv", "bs", "v", "s", "t", "ut"), is_number),
+    **dict.fromkeys(("bn", "bu", "n", "u", "vs"), _is_text),
+    "vb": lambda value: isinstance(value, bool),
+    "vd": _is_data,
+    "bver": lambda value: type(value) is int and value > 0,
+}
 
 
 def _read(payload: object, context: Context) -> object:
@@ -261,7 +277,7 @@ def base64url(raw: bytes) -> str:
 
 def _packets(records: list[Resolved], now_ns: int, mark: str | None) -> list[Packet]:
     """Group records by instant, in order of time; a name that occurs again opens a new packet."""
-    devices = set()
+    devices: set[str | None] = set()
     packets: dict[tuple[int | None, int], Packet] = {}
     for record in records:
         device, name = _named(record, mark)

@@ -174,7 +174,7 @@ def _binary(frames: list[Frame], branches: list[_Branch]) -> Decode:
         only = branches[0].decode
 
         def decode_plain(payload: object, _context: Context) -> Values:
-            return only(_raw(payload))
+            return only(payload if type(payload) is bytes else _raw(payload))
 
         return decode_plain
 

@@ -139,13 +139,21 @@ def _cases(spec: object, width: int, order: Order, path: Path, nest: Nest) -> di
 
 def _case(spec: object, order: Order, path: Path, nest: Nest) -> Case:
     if isinstance(spec, list):
-        return compile_fields(spec, order, path, nest).read
+        return _plain(compile_fields(spec, order, path, nest))
     found = mapping(spec, path, ("fields", "list", "order"), "fields")
     order = order_of(found, path, order)
     layout = compile_fields(found["fields"], order, (*path, "fields"), nest)
     if "list" not in found:
-        return layout.read
+        return _plain(layout)
     return _listed(text(found["list"], (*path, "list")), layout)
+
+
+def _plain(layout: Layout) -> Case:
+    """Return a case whose values join those of the block."""
+    if len(layout.readers) != 1:
+        return layout.read
+    (reader,) = layout.readers
+    return lambda buf, pos, end, out: reader(buf, pos, pos, end, out)
 
 
 def _listed(name: str, layout: Layout) -> Case:
