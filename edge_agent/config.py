@@ -179,7 +179,8 @@ def load_edge_config(path: Path) -> EdgeConfig:
         line, col = read_yaml(path).locate(("mqtt_listen",))
         message = "not in this version: put a broker in front and name it under mqtt"
         raise ConfigError(Fault(path, line, col, "mqtt_listen", message))
-    return _anchored(config, path.parent)
+    anchored: EdgeConfig = _anchored(config, path.parent)
+    return anchored
 
 
 def _anchored(value: Any, folder: Path) -> Any:

@@ -141,11 +141,7 @@ class Rules:
             self._due[name] = due
 
     def _find_silent(self, now: int, draft: Draft) -> None:
-        limits = {
-            name: round(each.availability.offline_after * NS)
-            for name, each in self._profiles.items()
-            if each.availability is not None and each.availability.offline_after
-        }
+        limits = {name: each.availability.offline_after_ns for name, each in self._profiles.items()}
         since = {name: self._since(name) for name in {d.source for d in self._devices()}}
         for device in self._devices():
             limit = limits.get(device.profile)

@@ -1,0 +1,222 @@
+"""The admin listener: health, metrics, status, on-site queries, the tap, reload and replay.
+
+It binds to loopback unless the configuration says otherwise, has no credentials of its own, and
+changes nothing but what reload and replay do. Every answer and every wait is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from edge_agent.replay import replay
+from edge_agent.site import Site
+from edge_agent.status import Status, samples, take_status
+from edge_agent.tap import Filter, tap
+from gateway_core.errors import ConfigError, Fault, PayloadError, Unavailable
+from gateway_core.meter import CONTENT_TYPE
+from gateway_core.units import Address
+
+log = structlog.get_logger()
+
+MAX_BODY = 1 << 20
+MAX_TAPS = 8
+MAX_TAP_S = 3600.0
+TAP_WRITE_S = 30.0
+HEADERS_S = 15.0
+ANSWER_S = 60.0
+ALIVE_KEY = "agent/alive"
+
+T = TypeVar("T")
+Answer = Callable[[dict[str, Any]], Awaitable[tuple[str, bytes]]]
+"""Answers a query given as JSON: content type and body; raises a `GatewayError`."""
+
+
+class ReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /replay``; ``since`` in nanoseconds since 1970."""
+
+    reason: str | None = None
+    since: int = 0
+    limit: int = 1_000_000
+
+
+class Admin:
+    """The listener's handlers.
+
+    Args:
+        site: The running agent.
+        answer: Answers ``POST /query``.
+    """
+
+    def __init__(self, site: Site, answer: Answer) -> None:
+        self._site = site
+        self._answer = answer
+        self._taps = 0
+        self._replaying = asyncio.Lock()
+        self._status: Status | None = None
+        site.meter.observe(lambda: samples(self._status) if self._status else ())
+
+    def application(self) -> web.Application:
+        """Return the routes."""
+        application = web.Application(client_max_size=MAX_BODY, middlewares=[_problems])
+        application.router.add_get("/healthz", self._health)
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/status", self._get_status)
+        application.router.add_get("/tap", self._tap)
+        application.router.add_post("/query", self._query)
+        application.router.add_post("/reload", self._reload)
+        application.router.add_post("/replay", self._replay)
+        return application
+
+    async def _health(self, request: web.Request) -> web.Response:
+        del request
+        site = self._site
+        alive = str(site.clock()).encode()
+        spool = "ok"
+        try:
+            async with asyncio.timeout(ANSWER_S / 12):
+                await site.spool.append((), source="agent", state={ALIVE_KEY: alive})
+        except (Unavailable, TimeoutError) as exc:
+            spool = str(exc) or "no answer in time"
+        parts = {name: "ok" if up else "waiting" for name, up in site.running.items()}
+        # A part that waits for its peer is not ill: nobody should restart an edge that is cut off.
+        well = "ok" if all(site.running.values()) else "waiting"
+        body = {"status": well if spool == "ok" else "failing", "spool": spool, "parts": parts}
+        return _json(body, status=200 if spool == "ok" else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        del request
+        self._status = await take_status(self._site)
+        return web.Response(body=self._site.meter.render(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _get_status(self, request: web.Request) -> web.Response:
+        del request
+        return _json(await take_status(self._site))
+
+    async def _query(self, request: web.Request) -> web.Response:
+        question = _decoded(await request.read(), dict)
+        async with asyncio.timeout(ANSWER_S):
+            kind, body = await self._answer(question)
+        return web.Response(body=body, headers={"Content-Type": kind})
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        del request
+        await self._site.reload()
+        return _json({"status": "reloaded", "devices": len(self._site.registry.devices)})
+
+    async def _replay(self, request: web.Request) -> web.Response:
+        wanted = _decoded(await request.read() or b"{}", ReplayRequest)
+        if self._replaying.locked():
+            return _problem(409, "a replay is running", "wait until it ends")
+        async with self._replaying:
+            site = self._site
+            done = await replay(
+                site.spool, site.pipeline, wanted.reason, wanted.since, wanted.limit
+            )
+        return _json(done)
+
+    async def _tap(self, request: web.Request) -> web.StreamResponse:
+        if self._taps >= MAX_TAPS:
+            return _problem(503, f"{MAX_TAPS} taps are open", "close one")
+        asked = request.query
+        unknown = sorted(set(asked) - {"topic", "device", "field", "after"})
+        after = asked.get("after", "")
+        if unknown or not (after == "" or after.isdecimal()):
+            return _problem(400, "unknown or unreadable parameter", "topic, device, field, after")
+        wanted = Filter(asked.get("topic", ""), asked.get("device", ""), asked.get("field", ""))
+        devices = self._site.registry.devices
+
+        def address(name: str) -> str:
+            device = devices.get(name)
+            return device.address if device is not None else ""
+
+        stream = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await stream.prepare(request)
+        self._taps += 1
+        try:
+            lines = tap(self._site.spool, wanted, address, int(after) if after else None)
+            await _pour(lines, stream)
+        finally:
+            self._taps -= 1
+        return stream
+
+
+async def serve_admin(
+    application: web.Application, listen: Sequence[Address], ready: Callable[[list[int]], None]
+) -> None:
+    """Listen until cancelled.
+
+    Args:
+        application: The routes.
+        listen: Where.
+        ready: Is told the ports, once all are open.
+
+    Raises:
+        ConfigError: An address cannot be listened on.
+    """
+    runner = web.AppRunner(
+        application, access_log=None, keepalive_timeout=HEADERS_S, handle_signals=False
+    )
+    await runner.setup()
+    try:
+        for host, port in listen:
+            try:
+                await web.TCPSite(runner, host, port, shutdown_timeout=2.0).start()
+            except OSError as exc:
+                raise ConfigError(_taken(host, port, exc)) from exc
+        ready([address[1] for address in runner.addresses])
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+
+
+async def _pour(lines: AsyncIterator[bytes], stream: web.StreamResponse) -> None:
+    """Write lines until the reader goes, stops reading, or has had its time."""
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(MAX_TAP_S):
+            async for line in lines:
+                async with asyncio.timeout(TAP_WRITE_S):
+                    await stream.write(line)
+
+
+@web.middleware
+async def _problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Turn our errors into application/problem+json (RFC 9457)."""
+    try:
+        return await handler(request)
+    except ConfigError as exc:
+        return _problem(422, "a file must be edited", str(exc))
+    except (PayloadError, msgspec.MsgspecError) as exc:
+        return _problem(400, "the question cannot be read", str(exc))
+    except Unavailable as exc:
+        return _problem(503, "not available now", str(exc))
+    except TimeoutError:
+        return _problem(504, "took too long", "ask for less: a shorter time, fewer devices")
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    return msgspec.json.decode(body, type=kind)
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    encoded = msgspec.json.encode(body)
+    return web.Response(body=encoded, status=status, content_type="application/json")
+
+
+def _problem(status: int, title: str, detail: str) -> web.Response:
+    body = {"type": "about:blank", "status": status, "title": title, "detail": detail}
+    encoded = msgspec.json.encode(body)
+    return web.Response(body=encoded, status=status, content_type="application/problem+json")
+
+
+def _taken(host: str, port: int, why: OSError) -> Fault:
+    message = f"cannot listen on {Address(host, port)}: {why.strerror or why}"
+    return Fault("configuration", 0, 0, "admin.listen", message)

@@ -1,0 +1,143 @@
+"""The sources of one edge as parts: started, told apart by whether they are connected, renewed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_agent.arrival import Ingest
+from edge_agent.config import EdgeConfig, MqttSection
+from edge_agent.parts import Parts
+from edge_agent.site import Links
+from edge_agent.sources.coap import CoapSource
+from edge_agent.sources.mqtt import MqttSource, state_prefix
+from edge_agent.sources.settings import CoapSettings
+from gateway_core.clock import Clock
+from gateway_core.meter import Meter
+from gateway_core.spool import Spool
+
+
+class Broker:
+    """One broker's source; a new connection object for each try, because the topics may change.
+
+    Attributes:
+        name: Of the source.
+        connected: Whether messages can come in through it now.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSection,
+        edge: str,
+        spool: Spool,
+        ingest: Ingest,
+        clock: Clock,
+        meter: Meter,
+    ) -> None:
+        self.name = settings.source
+        self.topics: Sequence[str] = ()
+        self._settings = settings
+        self._edge = edge
+        self._spool = spool
+        self._ingest = ingest
+        self._clock = clock
+        self._meter = meter
+        self._source: MqttSource | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker let the agent in."""
+        return self._source is not None and self._source.terms is not None
+
+    @property
+    def follows_profiles(self) -> bool:
+        """Whether its topics are those of the loaded profiles."""
+        return self._settings.subscribe is None
+
+    async def run(self) -> None:
+        """Serve one connection until it ends.
+
+        Raises:
+            Unavailable: It ended, or could not be made.
+        """
+        self._source = MqttSource(
+            self._settings,
+            edge=self._edge,
+            topics=self.topics,
+            ingest=self._ingest,
+            clock=self._clock,
+            meter=self._meter,
+            saved_state=await self._spool.state(state_prefix(self._settings)),
+        )
+        try:
+            await self._source.run()
+        finally:
+            self._source = None
+
+
+class CoapDoor:
+    """The CoAP server.
+
+    Attributes:
+        name: Of the source.
+    """
+
+    def __init__(self, settings: CoapSettings, ingest: Ingest, clock: Clock, meter: Meter) -> None:
+        self._source = CoapSource(settings, ingest=ingest, clock=clock, meter=meter)
+        self.name = self._source.name
+
+    @property
+    def connected(self) -> bool:
+        """Whether its sockets are open."""
+        return self._source.opened.is_set()
+
+    @property
+    def ports(self) -> list[int]:
+        """Where it listens."""
+        return [address.port for address in self._source.addresses]
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await self._source.run()
+
+
+class Intake:
+    """All sources that bring payloads.
+
+    Args:
+        config: Names them.
+        spool: Keeps what they must remember.
+        ingest: Takes arrivals in.
+        links: Is told which are there.
+        clock: For the times of receipt.
+        meter: Counts.
+    """
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        spool: Spool,
+        ingest: Ingest,
+        links: Links,
+        clock: Clock,
+        meter: Meter,
+    ) -> None:
+        self._brokers = [
+            Broker(each, config.edge.id, spool, ingest, clock, meter) for each in config.mqtt
+        ]
+        self.coap = CoapDoor(config.coap, ingest, clock, meter) if config.coap else None
+        links.sources = (*self._brokers, *([self.coap] if self.coap else []))
+
+    def start(self, parts: Parts, topics: Sequence[str]) -> None:
+        """Start every source; brokers without topics of their own are asked for ``topics``."""
+        for broker in self._brokers:
+            broker.topics = topics
+            parts.start(broker.name, broker.run, source=True)
+        if self.coap is not None:
+            parts.start(self.coap.name, self.coap.run, source=True)
+
+    async def renew(self, parts: Parts, topics: Sequence[str]) -> None:
+        """Ask for other topics where the profiles name them; what is under way is seen through."""
+        for broker in self._brokers:
+            if broker.follows_profiles and list(broker.topics) != list(topics):
+                broker.topics = topics
+                await parts.restart(broker.name, broker.run)

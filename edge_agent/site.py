@@ -1,0 +1,101 @@
+"""What one running agent is made of, for those who ask about it: admin, status, tap, replay."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from edge_agent.config import EdgeConfig
+from edge_agent.pipeline import Pipeline
+from edge_agent.registry import Registry
+from edge_agent.rules import Rules
+from gateway_core.clock import NS, Clock
+from gateway_core.meter import Meter
+from gateway_core.model import FeedState, SystemState
+from gateway_core.spool import Spool
+
+
+class Source(Protocol):
+    """What a source tells about itself."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for example ``mqtt:site``."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can come in through it now."""
+
+
+@dataclass(slots=True)
+class Links:
+    """Since when each source is connected; made from looking at them now and then.
+
+    Attributes:
+        since: Source to nanoseconds; a source that is not connected is not in it.
+    """
+
+    sources: tuple[Source, ...] = ()
+    since: dict[str, int] = field(default_factory=dict)
+
+    def look(self, now: int) -> None:
+        """Note which sources are connected at ``now`` (nanoseconds since 1970)."""
+        for source in self.sources:
+            if not source.connected:
+                self.since.pop(source.name, None)
+            elif source.name not in self.since:
+                self.since[source.name] = now
+
+
+@dataclass(slots=True)
+class Growth:
+    """How fast a spool grows, from looking at its head every few seconds.
+
+    Attributes:
+        looks: Instant (nanoseconds) and head, of about the last minute.
+    """
+
+    looks: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=12))
+
+    def look(self, head: int, now: int) -> None:
+        """Note the head."""
+        self.looks.append((now, head))
+
+    def rate(self, head: int, now: int) -> float:
+        """Return records a second since the oldest look; 0 before there is one."""
+        if not self.looks or now <= self.looks[0][0]:
+            return 0.0
+        then, before = self.looks[0]
+        return (head - before) / ((now - then) / NS)
+
+
+@dataclass(slots=True)
+class Site:
+    """The parts of a running agent.
+
+    Attributes:
+        started: When it started, nanoseconds since 1970.
+        running: Part to whether it is running now; False while it waits to be tried again.
+        systems: Gives the state of each watched system.
+        feeds: Gives how many feeds are in each state.
+        ledger_head: Gives the hash of the egress ledger's newest entry; empty without an uplink.
+        reload: Reads devices.csv and the profiles again.
+    """
+
+    config: EdgeConfig
+    spool: Spool
+    registry: Registry
+    pipeline: Pipeline
+    rules: Rules
+    meter: Meter
+    links: Links
+    growth: Growth
+    clock: Clock
+    started: int
+    running: dict[str, bool]
+    systems: Callable[[], Mapping[str, SystemState]]
+    feeds: Callable[[], Mapping[FeedState, int]]
+    ledger_head: Callable[[], str]
+    reload: Callable[[], Awaitable[None]]

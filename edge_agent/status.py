@@ -1,0 +1,212 @@
+"""What the edge knows about itself: one snapshot, for `/status`, `/metrics` and people."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+
+from edge_agent.site import Site
+from gateway_core.clock import NS
+from gateway_core.meter import Sample
+from gateway_core.model import Reading
+from gateway_core.spool import Books
+
+UPLINK = "uplink"
+
+
+class SourceStatus(msgspec.Struct, frozen=True):
+    """One source: whether messages can come in through it, and since when (ns)."""
+
+    name: str
+    connected: bool
+    since: int | None
+
+
+class ConsumerStatus(msgspec.Struct, frozen=True):
+    """One consumer's books; see `gateway_core.spool.ConsumerBooks`."""
+
+    name: str
+    accepted: int
+    delivered: int
+    buffered: int
+    quarantined: dict[str, int]
+    dropped: dict[str, int]
+    residual: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The state of one edge agent at one instant.
+
+    Attributes:
+        edge: Its id.
+        area: Its area code.
+        version: Of the program.
+        time: Of the snapshot, nanoseconds since 1970.
+        uptime_s: Seconds since it started.
+        parts: Part to whether it is running; False while it waits to be tried again.
+        sources: Where messages come from.
+        accepted: Source to count of records, those of the agent's own parts included.
+        consumers: Where records go.
+        refused: Reason to count of payloads that could not be read.
+        refused_held: How many of them are kept.
+        epoch: Of the spool.
+        head: Last sequence number.
+        spool_bytes: In use.
+        spool_max_bytes: The budget.
+        seconds_to_full: How long the budget lasts at the present rate if nothing gets away; None
+            when nothing comes in.
+        lag_s: Age of the oldest record that the collector does not have; None without an uplink.
+        residual: What the books cannot explain; anything but 0 is an alert.
+        devices: ``known``, ``listed``, ``silent``, ``offline``.
+        feeds: State to count.
+        systems: State to count.
+        ledger_head: Hash of the newest entry of the egress ledger; empty before the first.
+    """
+
+    edge: str
+    area: str
+    version: str
+    time: int
+    uptime_s: float
+    parts: dict[str, bool]
+    sources: list[SourceStatus]
+    accepted: dict[str, int]
+    consumers: list[ConsumerStatus]
+    refused: dict[str, int]
+    refused_held: int
+    epoch: str
+    head: int
+    spool_bytes: int
+    spool_max_bytes: int
+    seconds_to_full: float | None
+    lag_s: float | None
+    residual: int
+    devices: dict[str, int]
+    feeds: dict[str, int]
+    systems: dict[str, int]
+    ledger_head: str
+
+
+async def take_status(site: Site) -> Status:
+    """Look at everything once."""
+    now = site.clock()
+    books = await site.spool.books()
+    site.links.look(now)
+    devices = site.registry.devices.values()
+    since = site.links.since
+    return Status(
+        edge=site.config.edge.id,
+        area=site.config.edge.area,
+        version=program_version(),
+        time=now,
+        uptime_s=(now - site.started) / NS,
+        parts=dict(site.running),
+        sources=[SourceStatus(s.name, s.connected, since.get(s.name)) for s in site.links.sources],
+        accepted=dict(books.accepted),
+        consumers=_consumers(books),
+        refused=dict(books.refused),
+        refused_held=books.refused_held,
+        epoch=books.epoch,
+        head=books.head,
+        spool_bytes=books.bytes,
+        spool_max_bytes=books.max_bytes,
+        seconds_to_full=seconds_to_full(books, site.growth.rate(books.head, now)),
+        lag_s=await _lag(site, books, now),
+        residual=books.residual,
+        devices={
+            "known": len(devices),
+            "listed": sum(device.listed for device in devices),
+            "silent": len(site.rules.silent),
+            "offline": sum(device.online is False for device in devices),
+        },
+        feeds={str(state): count for state, count in site.feeds().items()},
+        systems=dict(Counter(site.systems().values())),
+        ledger_head=site.ledger_head(),
+    )
+
+
+def program_version() -> str:
+    """Return the installed version, or ``unknown`` when run from a folder."""
+    try:
+        return version("tidegate")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def seconds_to_full(books: Books, rate: float) -> float | None:
+    """Return how long the spool's budget lasts if nothing gets away from now on.
+
+    Args:
+        books: Of the spool.
+        rate: Records a second that come in now.
+    """
+    held = books.head - books.oldest + 1
+    if held <= 0 or rate <= 0:
+        return None
+    waiting = max((each.buffered for each in books.consumers.values()), default=0)
+    each_bytes = books.bytes / held
+    return max(0.0, books.max_bytes - waiting * each_bytes) / (rate * each_bytes)
+
+
+def samples(status: Status) -> Iterator[Sample]:
+    """Yield the snapshot as metrics (docs/reference/metrics.md)."""
+    for source in status.sources:
+        yield Sample("tidegate_source_connected", float(source.connected), {"source": source.name})
+    for name, count in status.accepted.items():
+        yield Sample("tidegate_accepted", count, {"source": name}, "counter")
+    for consumer in status.consumers:
+        labels = {"consumer": consumer.name}
+        yield Sample("tidegate_delivered", consumer.delivered, {"sink": consumer.name}, "counter")
+        yield Sample("tidegate_buffered", consumer.buffered, labels)
+        for reason, count in consumer.quarantined.items():
+            yield Sample("tidegate_quarantined", count, {**labels, "reason": reason}, "counter")
+    for reason, count in status.refused.items():
+        yield Sample("tidegate_refused", count, {"reason": reason}, "counter")
+    dropped: Counter[str] = Counter()
+    for consumer in status.consumers:
+        dropped.update(consumer.dropped)
+    for reason, count in dropped.items():
+        yield Sample("tidegate_dropped", count, {"reason": reason}, "counter")
+    yield Sample("tidegate_residual", status.residual)
+    yield Sample("tidegate_spool_bytes", status.spool_bytes)
+    full = math.inf if status.seconds_to_full is None else status.seconds_to_full
+    yield Sample("tidegate_spool_seconds_to_full", full)
+    if status.lag_s is not None:
+        yield Sample("tidegate_uplink_lag_seconds", status.lag_s)
+    for kind, counts in (
+        ("devices", status.devices),
+        ("feeds", status.feeds),
+        ("systems", status.systems),
+    ):
+        for state, count in counts.items():
+            yield Sample(f"tidegate_{kind}", count, {"state": state})
+
+
+def _consumers(books: Books) -> list[ConsumerStatus]:
+    return [
+        ConsumerStatus(
+            name,
+            each.accepted,
+            each.delivered,
+            each.buffered,
+            dict(each.quarantine_reasons),
+            dict(each.dropped),
+            each.residual,
+        )
+        for name, each in sorted(books.consumers.items())
+    ]
+
+
+async def _lag(site: Site, books: Books, now: int) -> float | None:
+    if UPLINK not in books.consumers:
+        return None
+    oldest = await site.spool.read_after(books.consumers[UPLINK].settled, 1)
+    if oldest is None:
+        return 0.0
+    record = oldest.records[0]
+    time = record.received if isinstance(record, Reading) else record.time
+    return max(0.0, (now - time) / NS)
