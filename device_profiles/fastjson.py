@@ -6,28 +6,27 @@ It answers for messages in which every value is good and leaves all others to th
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 
 from device_profiles.measure import Measure
 from device_profiles.paths import parse_path
-from device_profiles.quality import INT_MAX, INT_MIN, Finish, Flagged
+from device_profiles.quality import INT_MAX, INT_MIN, LONGEST_TEXT, Finish, Flagged
 from gateway_core.model import Value
 
 _FLOAT_LIMIT = float(2**63)
-_PLAIN_KEYS = frozenset({"scale", "offset", "wire_unit", "bit", "map", "invalid", "values"})
-_TEXT_TYPES = ("string", "enum")
+_FINISHED = frozenset({"scale", "offset", "wire_unit", "bit", "map", "invalid", "values"})
+"""Keys that need more than a look at the value."""
 
 Fields = tuple[dict[str, Value], tuple[Any, ...]]
 """Fields by name, and the values at the extra paths (None where there is none)."""
 
 FastJson = Callable[[bytes], "Fields | None"]
 """Returns None where the long way must answer."""
-
-_Check = tuple[str, float, float, Finish | None]
 
 
 def compile_fast(
@@ -45,19 +44,26 @@ def compile_fast(
     """
     if any(measure.expr is not None or measure.when is not None for measure in measures):
         return None
+    plain = [one for one in measures if not _FINISHED & specs[one.name].keys()]
+    rest = [one for one in measures if _FINISHED & specs[one.name].keys()]
     tree = _Tree()
-    checks: list[_Check] = []
-    attributes: list[str] = []
     try:
-        for measure in measures:
-            spec = specs[measure.name]
-            attributes.append(tree.enter(parse_path(measure.source), _type_of(spec)))
-            checks.append(_check_of(measure, spec))
-        attributes.extend(tree.enter(parse_path(path), Any) for path in extra)
+        attributes = [tree.enter(parse_path(m.source), _type_of(specs[m.name])) for m in plain]
+        attributes += [tree.enter(parse_path(one.source), Any) for one in rest]
+        attributes += [tree.enter(parse_path(path), Any) for path in extra]
     except _NotPlain:
         return None
-    decode = msgspec.json.Decoder(tree.struct()).decode
-    return _reader(decode, _getter(attributes), checks)
+    taken = {parse_path(one.source) for one in measures}
+    if tree.flat and taken.isdisjoint(map(parse_path, extra)):
+        finished = tuple((one.name, parse_path(one.source)[0], one.finish) for one in rest)
+        named = tuple((one.name, parse_path(one.source)[0]) for one in plain)
+        return _flat_reader(tree.typed_dict(), named, finished, tuple(extra))
+    return _reader(
+        msgspec.json.Decoder(tree.struct()).decode,
+        _getter(attributes),
+        tuple(one.name for one in plain),
+        tuple((one.name, one.finish) for one in rest),
+    )
 
 
 class _NotPlain(Exception):
@@ -81,13 +87,23 @@ class _Tree:
         if len(path) == 1:
             if name in self._children:
                 raise _NotPlain
-            if self._leaves.setdefault(name, kind) is not kind:
+            if self._leaves.setdefault(name, kind) != kind:
                 raise _NotPlain
             return attribute
         if name in self._leaves:
             raise _NotPlain
         child = self._children.setdefault(name, _Tree())
         return f"{attribute}.{child.enter(path[1:], kind)}"
+
+    @property
+    def flat(self) -> bool:
+        """Whether every path is one name."""
+        return not self._children
+
+    def typed_dict(self) -> Any:
+        """Return a dict type of the names; only good for a flat tree."""
+        make: Any = TypedDict
+        return make("Message", dict(self._leaves), total=False)
 
     def struct(self) -> type[msgspec.Struct]:
         """Return the struct type; what is absent is None, an absent object has all None."""
@@ -104,25 +120,19 @@ class _Tree:
 
 
 def _type_of(spec: Mapping[str, Any]) -> Any:
+    """Return a type that lets through just the values that are good as they are."""
     kind = spec["type"]
-    if kind in _TEXT_TYPES:
-        return Any if "map" in spec or "invalid" in spec else str
-    if _PLAIN_KEYS & spec.keys():
-        return Any
-    return {"float": float, "int": int, "bool": bool}[kind]
-
-
-def _check_of(measure: Measure, spec: Mapping[str, Any]) -> _Check:
-    kind = spec["type"]
-    if kind in _TEXT_TYPES or _PLAIN_KEYS & spec.keys():
-        return (measure.name, 0, 0, measure.finish)
     if kind == "bool":
-        return (measure.name, 0, 1, None)
+        return bool
+    if kind == "string":
+        return Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)]
     low, high = spec.get("range", (INT_MIN, INT_MAX))
     if kind == "int":
-        return (measure.name, max(low, INT_MIN), min(high, INT_MAX), None)
-    # beyond this a float may have been an integer of more than 64 bits: the long way looks
-    return (measure.name, max(low, -_FLOAT_LIMIT), min(high, _FLOAT_LIMIT), None)
+        low, high = max(math.ceil(low), INT_MIN), min(math.floor(high), INT_MAX)
+        return Annotated[int, msgspec.Meta(ge=low, le=high)]
+    # a float beyond this may have been an integer of more than 64 bits: the long way looks
+    low, high = max(low, -_FLOAT_LIMIT), min(high, _FLOAT_LIMIT)
+    return Annotated[float, msgspec.Meta(ge=float(low), le=float(high))]
 
 
 def _getter(attributes: list[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -135,29 +145,74 @@ def _getter(attributes: list[str]) -> Callable[[Any], tuple[Any, ...]]:
 def _reader(
     decode: Callable[[bytes], Any],
     getter: Callable[[Any], tuple[Any, ...]],
-    checks: list[_Check],
+    names: tuple[str, ...],
+    rest: tuple[tuple[str, Finish], ...],
 ) -> FastJson:
-    count = len(checks)
+    count, end = len(names), len(names) + len(rest)
 
     def read(payload: bytes) -> Fields | None:
         try:
             if not payload.isascii():
                 payload.decode()  # parts that are skipped are not looked at otherwise
             values = getter(decode(payload))
-            fields: dict[str, Value] = {}
-            for value, (name, low, high, finish) in zip(values, checks, strict=False):
-                if value is None:
-                    continue
-                if finish is not None:
-                    found = finish(value)
-                    if found is not None:
-                        fields[name] = found
-                elif low <= value <= high:
-                    fields[name] = value
-                else:
-                    return None
+            plain = values[:count]
+            fields: dict[str, Any] = dict(zip(names, plain))  # noqa: B905 - equal by slicing
+            if None in plain:
+                fields = {name: value for name, value in fields.items() if value is not None}
+            if rest:
+                _finish(rest, values[count:end], fields)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Flagged):
             return None
-        return fields, values[count:]
+        return fields, values[end:]
 
     return read
+
+
+def _flat_reader(
+    message: Any,
+    named: tuple[tuple[str, str], ...],
+    finished: tuple[tuple[str, str, Finish], ...],
+    extra: tuple[str, ...],
+) -> FastJson:
+    """Return the reader of messages without nesting: what is decoded is nearly the fields."""
+    decode = msgspec.json.Decoder(message).decode
+    keys = tuple(parse_path(name)[0] for name in extra)
+    as_they_are = not finished and all(name == source for name, source in named)
+
+    def read(payload: bytes) -> Fields | None:
+        try:
+            if not payload.isascii():
+                payload.decode()  # parts that are skipped are not looked at otherwise
+            fields: dict[str, Any] = decode(payload)
+            others = tuple([fields.pop(key, None) for key in keys])
+            if not as_they_are:
+                fields = _taken(named, finished, fields)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Flagged):
+            return None
+        return fields, others
+
+    return read
+
+
+def _taken(
+    named: tuple[tuple[str, str], ...],
+    finished: tuple[tuple[str, str, Finish], ...],
+    found: dict[str, Any],
+) -> dict[str, Any]:
+    fields = {name: found[source] for name, source in named if source in found}
+    for name, source, finish in finished:
+        value = found.get(source)
+        if value is not None:
+            value = finish(value)
+            if value is not None:
+                fields[name] = value
+    return fields
+
+
+def _finish(
+    rest: tuple[tuple[str, Finish], ...], values: tuple[Any, ...], fields: dict[str, Value]
+) -> None:
+    for (name, finish), value in zip(rest, values, strict=True):
+        found = None if value is None else finish(value)
+        if found is not None:
+            fields[name] = found

@@ -22,7 +22,8 @@ _STAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)?"
 )
 _BCD = re.compile(r"\d{12}")
-_MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138
+_MILLISECONDS_FROM = 100_000_000_000.0  # as seconds this is the year 5138
+_SECONDS_TO = float(2**33)  # a double holds the microseconds of this many seconds exactly
 
 ReadTime = Callable[[Any], int | None]
 """From a decoded value to nanoseconds; None when it is not a time of that format."""
@@ -66,9 +67,10 @@ def compile_read(form: str | None, zone: tzinfo | None) -> ReadTime:
         return rfc3339
 
     def read_any(value: Any) -> int | None:
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             return rfc3339(value)
-        if isinstance(value, int | float) and abs(value) >= _MILLISECONDS_FROM:
+        if (kind is int or kind is float) and not -_MILLISECONDS_FROM < value < _MILLISECONDS_FROM:
             return _unix_ms(value)
         return _unix(value)
 
@@ -78,16 +80,15 @@ def compile_read(form: str | None, zone: tzinfo | None) -> ReadTime:
 def _unix(value: Any) -> int | None:
     if type(value) is int:
         return value * NS
-    if type(value) is not float or not abs(value) < 2**40:
+    if type(value) is not float or not -_SECONDS_TO < value < _SECONDS_TO:
         return None
-    seconds = int(value)
-    return seconds * NS + round((value - seconds) * 1e6) * 1000  # a double holds microseconds
+    return round(value * 1e6) * 1000  # a double of today's seconds holds microseconds, no more
 
 
 def _unix_ms(value: Any) -> int | None:
     if type(value) is int:
         return value * 1_000_000
-    if type(value) is not float or not abs(value) < 2**50:
+    if type(value) is not float or not -_SECONDS_TO < value / 1000 < _SECONDS_TO:
         return None
     return round(value * 1000) * 1000
 
@@ -154,11 +155,12 @@ class Believed:
         max_ahead: Nanoseconds that it may lie ahead.
     """
 
-    __slots__ = ("max_age", "max_ahead")
+    __slots__ = ("_behind", "max_age", "max_ahead")
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self.max_age = duration_ns(spec["max_age"]) if "max_age" in spec else None
         self.max_ahead = duration_ns(spec.get("max_ahead", _DAY_AHEAD))
+        self._behind = -LATEST if self.max_age is None else -self.max_age
 
     def __call__(self, time: int | None, received: int) -> int:
         """Return ``time`` when it is believable, else ``received``.
@@ -167,13 +169,10 @@ class Believed:
         """
         if time is None or not EARLIEST <= time <= LATEST:
             return received
-        if received and (time - received > self.max_ahead or self.is_old(time, received)):
+        ahead = time - received
+        if received and (ahead > self.max_ahead or ahead < self._behind):
             return received
         return time
-
-    def is_old(self, time: int, received: int) -> bool:
-        """Return whether ``time`` lies more than ``max_age`` behind."""
-        return self.max_age is not None and received - time > self.max_age
 
     def history(self, time: int | None, received: int) -> int | None:
         """Return a stored sample's time: it may be old, but not unset and not ahead."""

@@ -168,15 +168,16 @@ class Route:
             return Decoded(device, [])
         time = received
         if entry.time_at is not None:
-            clock = reader.clock
             raw = extra[entry.time_at]
             if raw is None:
-                raw = self.captures.get(clock.source)
+                raw = self.captures.get(reader.clock.source)
             if raw is not None:
+                clock = reader.clock
                 time = clock.believed(clock.read(raw), received)
-        if self._tags is None:
-            self._tags = reader.tagged(self.captures)
-        return Decoded(device, [Point(time, fields, self._tags)])
+        tags = self._tags
+        if tags is None:
+            tags = self._tags = reader.tagged(self.captures)
+        return Decoded(device, [Point(time, fields, tags)])
 
     def _named(self, identity: Identity, extra: tuple[Any, ...]) -> str:
         found = dict(zip(self.entry.extra, extra, strict=True))

@@ -1,0 +1,285 @@
+"""Runs the test vectors of a profile: the proof that it means what its author meant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from device_profiles.alarms import AlarmMemory, AlarmRules
+from device_profiles.catalogue import Catalogue
+from device_profiles.decoded import Decoded, Point
+from device_profiles.line_preview import render_line
+from device_profiles.profile import Profile
+from gateway_core.clock import NS
+from gateway_core.errors import PayloadError
+from gateway_core.model import Value
+
+EDGE = "edge1"
+"""The ``edge`` tag in vectors."""
+
+Line = Callable[[str, Mapping[str, str], Mapping[str, Value], int], str]
+"""Renders measurement, tags, fields and time; `render_line` unless the caller has another."""
+
+_RELATIVE = 1e-6
+_MILLISECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one vector.
+
+    Attributes:
+        profile: The profile's id.
+        name: The vector's name.
+        passed: Whether everything was as expected.
+        failures: What was not, for people; empty when it passed.
+        line: Where the vector stands in the file.
+    """
+
+    profile: str
+    name: str
+    passed: bool
+    failures: tuple[str, ...]
+    line: int
+
+
+@dataclass(slots=True)
+class Received:
+    """What one message gave.
+
+    Attributes:
+        decoded: The points, or None when it was refused.
+        reject: The rejection code, or None.
+        detail: Its explanation.
+        alarms: ``+rule`` raised, ``-rule`` cleared.
+    """
+
+    decoded: Decoded | None = None
+    reject: str | None = None
+    detail: str = ""
+    alarms: list[str] = field(default_factory=list)
+
+    @property
+    def quality(self) -> list[str]:
+        """All flags of the message, sorted."""
+        if self.decoded is None:
+            return []
+        flags = [flag for point in self.decoded.readings for flag in point.flags]
+        return sorted([*flags, *self.decoded.flags])
+
+
+class Bench:
+    """Feeds messages to one profile alone and keeps its alarm state.
+
+    Args:
+        profile: The profile.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._catalogue = Catalogue([profile])
+        self._rules = AlarmRules(profile)
+        self._memory: dict[str, AlarmMemory] = {}
+
+    def receive(
+        self,
+        address: str,
+        payload: bytes,
+        received: int,
+        *,
+        coap: bool = False,
+        content_format: int | None = None,
+    ) -> Received:
+        """Decode one message and step the alarms.
+
+        Args:
+            address: Topic or path.
+            payload: As sent.
+            received: Receive time in nanoseconds; 0 means "not known".
+            coap: Whether ``address`` is a CoAP path.
+            content_format: CoAP Content-Format, or None.
+        """
+        catalogue = self._catalogue
+        routes = catalogue.coap(address, content_format) if coap else catalogue.mqtt(address)
+        result = Received(reject="no_match", detail=f"the profile does not match {address!r}")
+        for route in routes:
+            try:
+                decoded = route.decode(payload, received, content_format)
+            except PayloadError as exc:
+                result = Received(reject=exc.code, detail=exc.detail)
+                continue
+            return Received(decoded, alarms=self._step(decoded, received))
+        return result
+
+    def _step(self, decoded: Decoded, received: int) -> list[str]:
+        alarms: list[str] = []
+        for point in decoded.readings:
+            memory, changes = self._rules.step(
+                self._memory.get(decoded.device), point.fields, point.time, received or point.time
+            )
+            self._memory[decoded.device] = memory
+            alarms += [("+" if change == "raised" else "-") + rule for rule, change in changes]
+        return alarms
+
+
+def run_tests(profile: Profile, line: Line = render_line) -> list[Outcome]:
+    """Run every vector of a profile, each from a clean state.
+
+    Args:
+        profile: The profile.
+        line: Renders line protocol.
+    """
+    outcomes = []
+    for index, test in enumerate(profile.tests):
+        failures = _run(profile, test, line)
+        place = profile.document.locate(("tests", index))[0] if failures else 0
+        outcomes.append(Outcome(profile.id, test["name"], not failures, tuple(failures), place))
+    return outcomes
+
+
+def _run(profile: Profile, test: Mapping[str, Any], line: Line) -> list[str]:
+    if "command" in test:
+        return _run_command(profile, test["command"], test.get("expect", {}))
+    bench = Bench(profile)
+    if "recv" in test:
+        return _run_message(profile, bench, test["recv"], test.get("expect", {}), line)
+    failures = []
+    for number, step in enumerate(test["steps"], start=1):
+        found = _run_message(profile, bench, step["recv"], step.get("expect", {}), line)
+        failures += [f"step {number}: {failure}" for failure in found]
+    return failures
+
+
+def _run_message(
+    profile: Profile, bench: Bench, recv: Mapping[str, Any], expect: Mapping[str, Any], line: Line
+) -> list[str]:
+    result = bench.receive(
+        recv.get("topic", recv.get("path", "")),
+        payload_of(recv),
+        round(recv.get("at", 0) * 1_000_000) * 1_000,
+        coap="path" in recv,
+        content_format=recv.get("content_format"),
+    )
+    if "reject" in expect:
+        if result.reject == expect["reject"]:
+            return []
+        return [f"expected reject {expect['reject']}, found {result.reject or 'no rejection'}"]
+    if result.decoded is None:
+        return [f"rejected: {result.reject}: {result.detail}"]
+    return _compare(profile, result, result.decoded, expect, line)
+
+
+def payload_of(recv: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a vector's message: ``hex``, text as it is, anything else as JSON."""
+    if "hex" in recv:
+        return bytes.fromhex(recv["hex"])
+    payload = recv.get("payload", "")
+    return payload.encode() if isinstance(payload, str) else msgspec.json.encode(payload)
+
+
+def _compare(
+    profile: Profile, result: Received, decoded: Decoded, expect: Mapping[str, Any], line: Line
+) -> list[str]:
+    failures = []
+    for key, found in (("device", decoded.device), ("online", decoded.online)):
+        if key in expect and expect[key] != found:
+            failures.append(f"{key}: expected {expect[key]!r}, found {found!r}")
+    if "points" in expect:
+        failures += _compare_points(expect["points"], decoded.readings)
+    for key, marks in (("quality", result.quality), ("alarms", result.alarms)):
+        wanted = sorted(expect.get(key, ()))
+        if wanted != sorted(marks):
+            failures.append(f"{key}: expected {_listed(wanted)}, found {_listed(sorted(marks))}")
+    if "line" in expect:
+        lines = [_line(profile, decoded.device, point, line) for point in decoded.readings]
+        wanted = [expect["line"]] if isinstance(expect["line"], str) else expect["line"]
+        if lines != wanted:
+            failures.append(f"line: expected {wanted}, found {lines}")
+    return failures
+
+
+def _line(profile: Profile, device: str, point: Point, line: Line) -> str:
+    tags = {"edge": EDGE, "device": device, "profile": profile.id, **point.tags}
+    return line(profile.measurement, tags, point.fields, point.time)
+
+
+def _listed(marks: list[str]) -> str:
+    return ", ".join(marks) or "none"
+
+
+def _compare_points(expected: list[dict[str, Any]], found: list[Point]) -> list[str]:
+    if len(expected) != len(found):
+        all_fields = [dict(point.fields) for point in found]
+        return [f"points: expected {len(expected)}, found {len(found)}: {all_fields}"]
+    failures = []
+    for number, (wanted, point) in enumerate(zip(expected, found, strict=True), start=1):
+        fields = dict(wanted)
+        time = fields.pop("time", None)
+        if time is not None and abs(round(time * 1_000_000) * 1_000 - point.time) >= _MILLISECOND:
+            failures.append(f"point {number}: time: expected {time}, found {point.time / NS:.6f}")
+        for name in sorted(fields.keys() | point.fields.keys()):
+            if name not in fields or name not in point.fields:
+                where = "not expected" if name not in fields else "missing"
+                value = f" {point.fields[name]!r}" if name in point.fields else ""
+                failures.append(f"point {number}: {name}{value}: {where}")
+            elif not same(fields[name], point.fields[name]):
+                failures.append(
+                    f"point {number}: {name}: expected {fields[name]!r},"
+                    f" found {point.fields[name]!r}"
+                )
+    return failures
+
+
+def same(expected: object, found: object) -> bool:
+    """Return whether two values are equal: numbers to 1e-6 relative, a bool is never a number."""
+    if isinstance(expected, bool) or isinstance(found, bool):
+        return expected is found
+    if isinstance(expected, int | float) and isinstance(found, int | float):
+        return math.isclose(expected, found, rel_tol=_RELATIVE, abs_tol=1e-9)
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return expected.keys() == found.keys() and all(same(expected[k], found[k]) for k in found)
+    if isinstance(expected, list) and isinstance(found, list):
+        return len(expected) == len(found) and all(map(same, expected, found))
+    return expected == found
+
+
+def _run_command(profile: Profile, call: Mapping[str, Any], expect: Mapping[str, Any]) -> list[str]:
+    captures = call.get("captures", {})
+    try:
+        command = profile.encode_command(
+            call["name"], call.get("device", ""), call.get("args", {}), captures
+        )
+    except PayloadError as exc:
+        if expect.get("reject") == exc.code:
+            return []
+        return [f"rejected: {exc}"]
+    if "reject" in expect:
+        return [f"expected reject {expect['reject']}, found no rejection"]
+    found: dict[str, object] = {
+        "topic": command.topic,
+        "path": command.topic,
+        "hex": command.payload.hex(),
+        "bytes": list(command.payload),
+    }
+    if "text" in expect:
+        found["text"] = command.payload.decode("utf-8", "replace")
+    if "json" in expect:
+        found["json"] = _json(command.payload)
+    wanted = {key: value for key, value in expect.items() if key in found}
+    if "hex" in wanted:
+        wanted["hex"] = bytes.fromhex(str(wanted["hex"])).hex()
+    return [
+        f"{key}: expected {value!r}, found {found[key]!r}"
+        for key, value in wanted.items()
+        if not same(value, found[key])
+    ]
+
+
+def _json(payload: bytes) -> object:
+    try:
+        return msgspec.json.decode(payload)
+    except msgspec.MsgspecError:
+        return None
