@@ -1,0 +1,150 @@
+"""Parquet files that survive a power cut: written beside, synced, then given their name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gateway_core.errors import GatewayError
+
+_MERGED = b"tidegate.merged"
+_ROW_GROUP = 100_000
+
+
+class DamagedFile(GatewayError):
+    """A Parquet file that cannot be read.
+
+    Attributes:
+        path: Which.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
+
+
+def write_table(path: Path, table: pa.Table) -> int:
+    """Write a file, synced; return its size in bytes. Call `sync_folder` before relying on it.
+
+    Raises:
+        OSError: The disk did not take it; nothing has the name.
+    """
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        pq.write_table(
+            table, beside, compression="zstd", compression_level=1, write_page_checksum=True
+        )
+        return _named(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def merge(paths: Sequence[Path], target: Path) -> int:
+    """Write the rows of several files into one, holding one of them at a time; return its size.
+
+    Args:
+        paths: Files whose columns agree about their types; see `mergeable`.
+        target: Its metadata names ``paths``, so that a crash before they are removed is undone.
+
+    Raises:
+        DamagedFile: One of them cannot be read.
+        OSError: The disk did not take it; nothing has the name.
+    """
+    schema = pa.unify_schemas([read_schema(path) for path in paths])
+    named = msgspec.json.encode([path.name for path in paths])
+    schema = schema.with_metadata({_MERGED: named})
+    beside = target.with_name(f".{target.name}.tmp")
+    try:
+        with pq.ParquetWriter(
+            beside, schema, compression="zstd", compression_level=1, write_page_checksum=True
+        ) as writer:
+            for path in paths:
+                table = read_table(path)
+                gone = [name for name in schema.names if name not in table.column_names]
+                for name in gone:
+                    empty = pa.nulls(table.num_rows, schema.field(name).type)
+                    table = table.append_column(name, empty)
+                whole = table.select(schema.names).cast(schema)
+                writer.write_table(whole, row_group_size=_ROW_GROUP)
+        return _named(beside, target)
+    except (OSError, DamagedFile):
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def mergeable(paths: Sequence[Path]) -> list[list[Path]]:
+    """Put files together whose columns agree about their types.
+
+    Raises:
+        DamagedFile: One of them cannot be read.
+    """
+    groups: list[tuple[dict[str, pa.DataType], list[Path]]] = []
+    for path in paths:
+        schema = read_schema(path)
+        types = dict(zip(schema.names, schema.types, strict=True))
+        for known, group in groups:
+            if all(known.get(name, kind) == kind for name, kind in types.items()):
+                known.update(types)
+                group.append(path)
+                break
+        else:
+            groups.append((types, [path]))
+    return [group for _, group in groups]
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a whole file, verifying every page.
+
+    Raises:
+        DamagedFile: It cannot be read.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(use_threads=False)
+    except (OSError, pa.ArrowException) as exc:
+        raise DamagedFile(path, str(exc)) from exc
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """Read a file's columns and their types.
+
+    Raises:
+        DamagedFile: It cannot be read.
+    """
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as exc:
+        raise DamagedFile(path, str(exc)) from exc
+
+
+def merged_from(path: Path) -> list[str]:
+    """Return the names of the files that a file was merged from; empty for any other.
+
+    Raises:
+        DamagedFile: It cannot be read.
+    """
+    names = (read_schema(path).metadata or {}).get(_MERGED)
+    return msgspec.json.decode(names, type=list[str]) if names else []
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _named(beside: Path, path: Path) -> int:
+    with beside.open("rb+") as file:
+        os.fsync(file.fileno())
+        size = file.seek(0, os.SEEK_END)
+    beside.rename(path)
+    return size
