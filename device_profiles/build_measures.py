@@ -80,8 +80,12 @@ def build_measures(data: Mapping[str, Any], faults: Faults) -> list[Measure]:
         _check_known(spec, source, known, place, faults)
         if get is None or len(faults.found) > before:
             continue
-        unit = spec.get("wire_unit", spec.get("unit", ""))
-        finish, flag = compile_finish(spec), type_flag(spec["type"])
+        unit, flag = spec.get("wire_unit", spec.get("unit", "")), type_flag(spec["type"])
+        try:
+            finish = compile_finish(spec)
+        except OverflowError:
+            faults.add((*place, "scale"), "scale and units make a factor that no number holds")
+            continue
         measures.append(Measure(name, source, get, expr, when, finish, unit, flag))
     return measures
 

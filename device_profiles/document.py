@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,12 @@ def _text_keys(value: Any, path: Place, faults: Faults) -> Any:
     if isinstance(value, list):
         return [_text_keys(item, (*path, index), faults) for index, item in enumerate(value)]
     if not isinstance(value, dict):
+        if not isinstance(value, str | int | float | None):
+            faults.add(path, "tags are not accepted: write plain YAML")
+        elif isinstance(value, float) and not math.isfinite(value):
+            faults.add(path, "infinity and NaN are not accepted: leave the limit out")
+        elif type(value) is int and value.bit_length() > 64:
+            faults.add(path, "a whole number has at most 64 bits")
         return value
     plain: dict[str, Any] = {}
     for key, item in value.items():

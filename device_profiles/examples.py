@@ -218,7 +218,7 @@ def _compare_points(expected: list[dict[str, Any]], found: list[Point]) -> list[
     for number, (wanted, point) in enumerate(zip(expected, found, strict=True), start=1):
         fields = dict(wanted)
         time = fields.pop("time", None)
-        if time is not None and abs(round(time * 1_000_000) * 1_000 - point.time) >= _MILLISECOND:
+        if time is not None and not _at(time, point.time):
             failures.append(f"point {number}: time: expected {time}, found {point.time / NS:.6f}")
         for name in sorted(fields.keys() | point.fields.keys()):
             if name not in fields or name not in point.fields:
@@ -231,6 +231,12 @@ def _compare_points(expected: list[dict[str, Any]], found: list[Point]) -> list[
                     f" found {point.fields[name]!r}"
                 )
     return failures
+
+
+def _at(seconds: object, time_ns: int) -> bool:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return False
+    return abs(seconds * NS - time_ns) < _MILLISECOND
 
 
 def same(expected: object, found: object) -> bool:

@@ -115,7 +115,7 @@ def _row(profile: Profile) -> ProfileRow:
     )
 
 
-def test_files(paths: Sequence[Path], line: Line = render_line) -> TestReport:
+def test_files(paths: Sequence[Path], line: Line = render_line) -> TestReport:  # noqa: PT028
     """Run the vectors of profile files or of the files below folders."""
     outcomes: list[Outcome] = []
     faults: list[Fault] = []

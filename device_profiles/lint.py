@@ -33,9 +33,6 @@ def lint_files(paths: Sequence[Path], beside: Sequence[Profile] = ()) -> list[Fa
             faults.extend(exc.faults)
             continue
         faults.extend(_check_vectors(profile))
-        if profile.id in clean:
-            other = clean[profile.id].file
-            faults.append(profile.document.fault(("id",), f"{profile.id} is also in {other}"))
         clean[profile.id] = profile
     others = [profile for profile in beside if profile.id not in clean]
     files = {profile.file for profile in clean.values()}

@@ -156,10 +156,15 @@ def _number(value: Any) -> int | float:
 
 
 def compile_scale(line: Linear) -> Callable[[float], float]:
-    """Return the linear function for float results: one rounding where the numbers allow it."""
+    """Return the linear function for float results: one rounding where the numbers allow it.
+
+    Raises:
+        OverflowError: No float holds the factor or the offset.
+    """
     num, add, den = line.num, line.add, line.den
-    if num >= 2**53 or abs(add) >= 2**53 or den >= 2**53:
-        return lambda value: float(value * (num / den) + add / den)
+    if abs(num) >= 2**53 or abs(add) >= 2**53 or den >= 2**53:
+        factor, offset = num / den, add / den
+        return lambda value: value * factor + offset
     if add == 0 and num == 1:
         return lambda value: value / den
     if add == 0 and den == 1:
