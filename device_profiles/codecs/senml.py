@@ -7,16 +7,14 @@ belongs to one device and one instant. XML, EXI and SensML streams are not read.
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from device_profiles.codecs.cbor import decode_cbor
 from device_profiles.codecs.contract import Context, Packet
 from device_profiles.codecs.grammar import Path, mapping, text
-from device_profiles.codecs.jsontext import parse_json
 from device_profiles.codecs.numbers import as_ns, is_number
+from device_profiles.codecs.senml_forms import read_pack
 from gateway_core.errors import PayloadError
 
 VERSION = 10
@@ -32,30 +30,11 @@ MAX_RECORDS = 10_000
 """Most records that one pack may hold."""
 
 _RELATIVE = 1 << 28  # section 4.5.3: times below it are relative to now
-_LABELS = {
-    -1: "bver",
-    -2: "bn",
-    -3: "bt",
-    -4: "bu",
-    -5: "bv",
-    -6: "bs",
-    0: "n",
-    1: "u",
-    2: "v",
-    3: "vs",
-    4: "vb",
-    5: "s",
-    6: "t",
-    7: "ut",
-    8: "vd",
-}
 _BASES = frozenset(("bn", "bt", "bu", "bv", "bs", "bver"))
 _VALUES = frozenset(("v", "vs", "vb", "vd"))
 _SAYING = _VALUES | {"s"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]*")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
-_SENML_CBOR = 112
-_OTHER_FORMS = (111, 113, 310, 311)  # SensML JSON and CBOR, SenML XML and SensML XML
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +73,9 @@ def compile_senml(
     mark = text(found["split"], (*path, "split")) if "split" in found else split
 
     def decode(payload: object, context: Context) -> list[Packet]:
-        return _packets(resolve(_read(payload, context), context.received), context.received, mark)
+        return _packets(
+            resolve(read_pack(payload, context), context.received), context.received, mark
+        )
 
     return decode
 
@@ -237,42 +218,6 @@ _TESTS: dict[object, Callable[[object], bool]] = {
     "vd": _is_data,
     "bver": lambda value: type(value) is int and value > 0,
 }
-
-
-def _read(payload: object, context: Context) -> object:
-    """Return the pack with JSON labels, from JSON bytes, CBOR bytes or parsed JSON."""
-    if context.content_format in _OTHER_FORMS:
-        raise PayloadError("not_senml", f"content format {context.content_format} is not read here")
-    if not isinstance(payload, bytes):
-        return payload
-    is_cbor = context.content_format == _SENML_CBOR or (
-        context.content_format is None and payload[:1] >= b"\x80"
-    )
-    if not is_cbor:
-        return parse_json(payload)
-    pack = decode_cbor(payload)
-    if not isinstance(pack, list):
-        return pack
-    return [_relabelled(record) for record in pack]
-
-
-def _relabelled(record: object) -> object:
-    """Return a CBOR record with JSON labels; data as base64url text, as JSON has it."""
-    if not isinstance(record, dict):
-        return record
-    found = {_LABELS.get(k, k) if type(k) is int else k: v for k, v in record.items()}
-    if len(found) != len(record):
-        raise PayloadError("not_senml", "a record has the same label twice")
-    if isinstance(found.get("vd"), str):
-        raise PayloadError("not_senml", "vd is text where CBOR has bytes")
-    if isinstance(found.get("vd"), bytes):
-        found["vd"] = base64url(found["vd"])
-    return found
-
-
-def base64url(raw: bytes) -> str:
-    """Return `raw` as SenML's data text: URL-safe alphabet, no padding."""
-    return urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
 def _packets(records: list[Resolved], now_ns: int, mark: str | None) -> list[Packet]:
