@@ -67,6 +67,7 @@ async def victoria_metrics(folder: Path) -> AsyncIterator[str]:
         "-memory.allowedBytes=256MB",
         "-loggerLevel=ERROR",
         "-search.latencyOffset=0s",
+        "-dedup.minScrapeInterval=1ms",  # without it a point written twice is kept twice
     ]
     async with _served(command, folder, f"http://127.0.0.1:{port}", "/health") as url:
         yield url
