@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from device_profiles.codecs import SpecError, compile_decode
+from device_profiles.codecs import Context, SpecError, compile_decode
+from gateway_core.errors import PayloadError
 
 
 def s(*fields: Any, **more: Any) -> list[dict[str, Any]]:
@@ -130,3 +134,58 @@ def test_the_error_names_the_place_and_what_was_expected(
         compile_decode(steps)
     assert words in caught.value.message
     assert caught.value.path == path
+
+
+WORDS = st.sampled_from(
+    ["u8", "u24le", "f32cdab", "hex", "bcd2", "skip1", "ascii", "modbus-rtu", "sum8", "a", "68", "0x1", "big", "error", "skip", "fport == 2", "a.b < 1", "base64", "crc32", ""]
+)  # fmt: skip
+KEYS = st.sampled_from(
+    ["json", "cbor", "frame", "struct", "tlv", "senml", "cayenne-lpp", "js", "fields", "order", "when", "rest", "type", "at", "bits", "equals", "repeat", "count", "cases", "key", "len", "unknown", "list", "start", "end", "header", "length", "checksum", "from", "plus", "skip", "subtract", "preamble", "payload", "encoding", "split", "a", "01"]
+)  # fmt: skip
+LEAVES = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | WORDS
+SPECS = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(KEYS | st.integers(0, 9) | st.none(), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+FIELD = st.dictionaries(
+    KEYS, WORDS | st.dictionaries(KEYS, SPECS, max_size=3), min_size=1, max_size=1
+)
+FIELDS = st.lists(FIELD | WORDS, min_size=1, max_size=4)
+STEPS = st.lists(
+    SPECS
+    | st.dictionaries(KEYS, SPECS, min_size=1, max_size=1)
+    | st.fixed_dictionaries(
+        {
+            "struct": st.fixed_dictionaries(
+                {"fields": FIELDS}, optional={"when": WORDS, "order": WORDS, "rest": WORDS}
+            )
+        }
+    )
+    | st.fixed_dictionaries(
+        {
+            "tlv": st.fixed_dictionaries(
+                {"cases": st.dictionaries(WORDS, FIELDS | SPECS, max_size=2)},
+                optional={"len": WORDS, "key": SPECS},
+            )
+        }
+    )
+    | st.fixed_dictionaries({"frame": st.dictionaries(KEYS, SPECS | FIELDS, max_size=4)}),
+    max_size=3,
+)
+
+
+@given(steps=STEPS, payload=st.binary(max_size=24))
+@settings(max_examples=400)
+def test_any_specification_compiles_or_is_refused_and_what_compiles_never_breaks(
+    steps: list[Any], payload: bytes
+) -> None:
+    try:
+        decoder = compile_decode(steps)
+    except SpecError:
+        return
+    with suppress(PayloadError):
+        decoder(payload, Context(fport=2))
