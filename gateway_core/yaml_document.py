@@ -110,7 +110,8 @@ def _compose(text: str, file: str | Path) -> Node | None:
     try:
         node = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
+        open_end = "<stream end>" in str(exc.problem)  # what was left open helps more than the end
+        mark = (open_end and exc.context_mark) or exc.problem_mark
         line, col = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         message = " ".join(filter(None, (exc.context, exc.problem)))
         raise ConfigError(Fault(file, line, col, "", f"not YAML: {message}")) from exc

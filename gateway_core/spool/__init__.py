@@ -13,9 +13,11 @@ The file is described to the byte in docs/reference/formats/spool.md.
 
 from __future__ import annotations
 
+from gateway_core.spool.opening import open_spool
 from gateway_core.spool.reader import SpoolReader, open_reader
+from gateway_core.spool.schema import SpoolDamaged
 from gateway_core.spool.shapes import Books, ConsumerBooks, Quarantined, Span, SpoolOptions
-from gateway_core.spool.spool import Spool, open_spool
+from gateway_core.spool.spool import Spool
 
 __all__ = [
     "Books",
@@ -23,6 +25,7 @@ __all__ = [
     "Quarantined",
     "Span",
     "Spool",
+    "SpoolDamaged",
     "SpoolOptions",
     "SpoolReader",
     "open_reader",

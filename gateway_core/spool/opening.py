@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import apsw
 import structlog
 
-from gateway_core.errors import ConfigError, Fault, Unavailable
+from gateway_core.clock import Clock, wall_ns
+from gateway_core.errors import ConfigError, Fault, SpoolFull, Unavailable
+from gateway_core.intervals import Intervals
+from gateway_core.model import Loss
 from gateway_core.spool import rows, schema
+from gateway_core.spool.salvage import SOURCE, Wreck, examine, saved
 from gateway_core.spool.shapes import SpoolOptions
+from gateway_core.spool.spool import Spool
+from gateway_core.spool.transaction import OWN_SOURCE
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Wreck:
-    """A file that had to be set aside.
+@contextlib.asynccontextmanager
+async def open_spool(
+    path: Path,
+    owner: str,
+    options: SpoolOptions = SpoolOptions(),  # noqa: B008  # frozen
+    clock: Clock = wall_ns,
+) -> AsyncIterator[Spool]:
+    """Open the spool at ``path``, creating it (and its folder) if need be.
 
-    Attributes:
-        moved_to: Where it is now.
-        epoch: Its epoch; empty when it could not be read.
-        last: Its last sequence number; 0 when it could not be read.
-        why: What was found.
+    A file that SQLite cannot read is set aside as ``<name>.damaged-<n>``; the new one, with a new
+    epoch, begins with every record that could be saved and a `Loss` for each range that could not.
+
+    Raises:
+        ConfigError: SQLite is older than 3.51.3, or another process has the spool open.
+        Unavailable: The disk does not allow it.
     """
-
-    moved_to: Path
-    epoch: str
-    last: int
-    why: str
+    with locked(path):
+        db, wreck = await asyncio.to_thread(connect, path, options)
+        spool = Spool(path, owner, options, db, clock)
+        try:
+            if wreck is not None:
+                await _salvage(spool, wreck, clock())
+            yield spool
+        finally:
+            await spool.close()
 
 
 @contextlib.contextmanager
@@ -76,7 +92,7 @@ def connect(path: Path, options: SpoolOptions) -> tuple[apsw.Connection, Wreck |
         except BaseException:
             db.close()
             raise
-    except schema.FileDamaged as exc:
+    except schema.SpoolDamaged as exc:
         wreck = _set_aside(path, str(exc))
         note.unlink(missing_ok=True)
         return schema.open_writer(path, options), wreck
@@ -94,19 +110,10 @@ def _check(db: apsw.Connection, *, whole: bool) -> None:
         if whole:
             found = db.execute("PRAGMA quick_check(1)").fetchone()
             if found is None or found[0] != "ok":
-                raise schema.FileDamaged(str(found and found[0]))
+                raise schema.SpoolDamaged(str(found and found[0]))
 
 
 def _set_aside(path: Path, why: str) -> Wreck:
-    epoch, last = "", 0
-    with contextlib.suppress(schema.FileDamaged, Unavailable):
-        db = schema.open_reader(path)
-        try:
-            with schema.translated("the damaged spool"):
-                epoch = schema.about(db, "epoch")
-                last = rows.head_of(db)
-        finally:
-            db.close()
     n = 1
     while (aside := path.with_name(f"{path.name}.damaged-{n}")).exists():
         n += 1
@@ -115,4 +122,24 @@ def _set_aside(path: Path, why: str) -> Wreck:
         if part.exists():
             part.rename(aside.with_name(aside.name + ending))
     log.error("spool_file_set_aside", path=str(path), moved_to=str(aside), why=why)
-    return Wreck(aside, epoch, last, why)
+    return examine(aside, why)
+
+
+async def _salvage(spool: Spool, wreck: Wreck, now: int) -> None:
+    """Take what can be read of a damaged file into the new one; enter the rest as losses."""
+    await spool.append([], source=SOURCE, state=wreck.state)
+    kept, count = Intervals(), 0
+    segments = saved(wreck, spool.owner)
+    while (found := await asyncio.to_thread(next, segments, None)) is not None:
+        first, records = found
+        try:
+            await spool.append(records, source=SOURCE)
+        except SpoolFull:
+            break
+        kept.add(first, first + len(records) - 1)
+        count += len(records)
+    why = f"{spool.path.name} was damaged ({wreck.why}) and is now {wreck.moved_to.name}"
+    for first, last in wreck.lost(kept):
+        loss = Loss(spool.owner, now, wreck.epoch, first, last, "damaged", why)
+        await spool.append([loss], source=OWN_SOURCE)
+    log.error("spool_salvaged", records=count, ranges_lost=len(wreck.lost(kept)))

@@ -29,7 +29,7 @@ class SpoolReader:
         try:
             self._db = schema.open_reader(path)
             self.epoch = schema.about(self._db, "epoch")
-        except schema.FileDamaged as exc:
+        except schema.SpoolDamaged as exc:
             raise Unavailable(str(exc)) from exc
 
     def __enter__(self) -> Self:
@@ -93,7 +93,7 @@ class SpoolReader:
         try:
             with schema.snapshot(self._db):
                 yield self._db
-        except schema.FileDamaged as exc:
+        except schema.SpoolDamaged as exc:
             raise Unavailable(str(exc)) from exc
 
 

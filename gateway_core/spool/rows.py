@@ -11,7 +11,7 @@ import msgspec
 from gateway_core.intervals import Intervals
 from gateway_core.model import Record, Refusal
 from gateway_core.spool.position import Position
-from gateway_core.spool.schema import FileDamaged, number
+from gateway_core.spool.schema import SpoolDamaged, number
 from gateway_core.spool.segment import Damaged, Segment, unpack
 from gateway_core.spool.shapes import Quarantined
 
@@ -155,7 +155,7 @@ def load_position(db: apsw.Connection, consumer: str) -> Position | None:
         settled, ahead = _convert(row, tuple[int, bytes])
         return Position(settled, Intervals.decode(ahead))
     except msgspec.MsgspecError as exc:
-        raise FileDamaged(f"the cursor of {consumer} cannot be read: {exc}") from exc
+        raise SpoolDamaged(f"the cursor of {consumer} cannot be read: {exc}") from exc
 
 
 def load_state(db: apsw.Connection, prefix: str) -> dict[str, bytes]:

@@ -50,8 +50,12 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT R
 """
 
 
-class FileDamaged(GatewayError):
-    """The file itself (not one segment's payload) is not what SQLite wrote."""
+class SpoolDamaged(GatewayError):
+    """The file itself (not one segment's payload) is not what SQLite wrote.
+
+    Not `Unavailable`: trying again does not help. The program ends, and when it starts again
+    `open_spool` sets the file aside and saves what can be read.
+    """
 
 
 @contextlib.contextmanager
@@ -62,9 +66,9 @@ def translated(what: str) -> Iterator[None]:
     except apsw.FullError as exc:
         raise SpoolFull(f"{what}: {exc}") from exc
     except (apsw.CorruptError, apsw.NotADBError, apsw.FormatError) as exc:
-        raise FileDamaged(f"{what}: {exc}") from exc
-    except (UnicodeDecodeError, apsw.SchemaChangeError) as exc:
-        raise FileDamaged(f"{what}: {exc}") from exc
+        raise SpoolDamaged(f"{what}: {exc}") from exc
+    except (UnicodeDecodeError, apsw.SQLError) as exc:  # our own SQL fits a sound schema
+        raise SpoolDamaged(f"{what}: {exc}") from exc
     except apsw.Error as exc:
         raise Unavailable(f"{what}: {exc}") from exc
 
@@ -145,7 +149,7 @@ def about(db: apsw.Connection, key: str) -> str:
     """Return one value of the ``about`` table."""
     row = db.execute("SELECT value FROM about WHERE key = ?", (key,)).get
     if not isinstance(row, str):
-        raise FileDamaged(f"the spool does not know its {key}")
+        raise SpoolDamaged(f"the spool does not know its {key}")
     return row
 
 

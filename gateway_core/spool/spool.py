@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, cast
 
 import apsw
 
-from gateway_core.clock import Clock, wall_ns
+from gateway_core.clock import Clock
 from gateway_core.errors import Unavailable
 from gateway_core.model import Batch, Loss, Receipt, Record, Refusal
-from gateway_core.spool import accounts, jobs, opening, room, rows, schema
+from gateway_core.spool import accounts, jobs, room, rows, schema
 from gateway_core.spool.position import Position
 from gateway_core.spool.reader import cut
 from gateway_core.spool.recent import Recent
 from gateway_core.spool.segment import Chunk, chunk
 from gateway_core.spool.shapes import Books, Quarantined, Span, SpoolOptions
-from gateway_core.spool.transaction import OWN_SOURCE, Transaction
+from gateway_core.spool.transaction import Transaction
 from gateway_core.spool.writer import Job, Outcome, Writer
 
 T = TypeVar("T")
@@ -30,6 +30,8 @@ _ROW = 64  # bytes that a queued job costs beside its payload
 
 class Spool:
     """A durable log with named consumers; made by `open_spool`. Belongs to one event loop.
+
+    Every method may raise `SpoolDamaged`, which should end the program: `open_spool` mends it.
 
     Attributes:
         path: The SQLite file.
@@ -280,9 +282,9 @@ class Spool:
             raise Unavailable("the spool is closed")
         try:
             return await self._loop.run_in_executor(self._reading, answer)
-        except schema.FileDamaged as exc:
+        except schema.SpoolDamaged as exc:
             schema.suspect(self.path, str(exc))
-            raise Unavailable(str(exc)) from exc
+            raise
 
     def _enqueue(self, job: Job) -> asyncio.Future[None]:
         self._writer.submit(job)
@@ -325,33 +327,3 @@ class Spool:
             self._grew.set()
             self._grew = asyncio.Event()
         self._eased.set()
-
-
-@contextlib.asynccontextmanager
-async def open_spool(
-    path: Path,
-    owner: str,
-    options: SpoolOptions = SpoolOptions(),  # noqa: B008  # frozen
-    clock: Clock = wall_ns,
-) -> AsyncIterator[Spool]:
-    """Open the spool at ``path``, creating it (and its folder) if need be.
-
-    A file that SQLite cannot read is set aside as ``<name>.damaged-<n>``; the new one, with a new
-    epoch, begins with a `Loss` that says so.
-
-    Raises:
-        ConfigError: SQLite is older than 3.51.3, or another process has the spool open.
-        Unavailable: The disk does not allow it.
-    """
-    with opening.locked(path):
-        db, wreck = await asyncio.to_thread(opening.connect, path, options)
-        spool = Spool(path, owner, options, db, clock)
-        try:
-            if wreck is not None:
-                why = f"{path.name} was damaged ({wreck.why}) and is now {wreck.moved_to.name}"
-                last = max(wreck.last, 1)
-                lost = Loss(owner, clock(), wreck.epoch, 1, last, "damaged", why)
-                await spool.append([lost], source=OWN_SOURCE)
-            yield spool
-        finally:
-            await spool.close()

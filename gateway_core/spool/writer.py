@@ -155,9 +155,8 @@ class Writer:
                     self._commit([job])
                 return
             jobs[0].error = exc
-            if isinstance(exc, schema.FileDamaged):
+            if isinstance(exc, schema.SpoolDamaged):
                 schema.suspect(self._path, str(exc))
-                jobs[0].error = Unavailable(str(exc))
             elif not isinstance(exc, GatewayError):
                 log.exception("spool_job_failed")
             outcome = Outcome(jobs, self._head)

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from gateway_core.model import Loss
-from gateway_core.spool import SpoolOptions, open_reader, open_spool
+from gateway_core.spool import SpoolDamaged, SpoolOptions, open_reader, open_spool
 from tests.fakes.core import ToldClock, reading, readings
 
 OPTIONS = SpoolOptions(group_records=100, cache_records=1)
@@ -22,7 +22,7 @@ async def path(tmp_path):
     async with open_spool(path, "edge-a", OPTIONS) as spool:
         await spool.register("up")
         await spool.register("archive")
-        await spool.append(readings(1, 1000), source="s")
+        await spool.append(readings(1, 1000), source="s", state={"k": b"v"})
         await spool.settle("archive", 1, 250)
     return path
 
@@ -143,13 +143,11 @@ async def test_a_flip_anywhere_in_the_file_is_never_served_as_data(path, seed):
 
 
 async def tolerant_drain(spool) -> list[tuple[int, object]]:
-    from gateway_core.errors import Unavailable
-
     seen: list[tuple[int, object]] = []
     try:
         for seq, record in (await drain(spool, "up")).items():
             seen.append((seq, record))
-    except Unavailable:
+    except SpoolDamaged:
         pass  # a page of the index is gone: the next start sets the file aside
     return seen
 
@@ -173,3 +171,18 @@ async def test_a_suspected_file_is_checked_whole_and_kept_when_it_is_well(path):
     async with open_spool(path, "edge-a", OPTIONS) as spool:
         assert spool.head == 1000
     assert not (path.parent / "s.db.suspect").exists()
+
+
+async def test_what_can_be_read_of_a_broken_file_is_saved(path):
+    alter(path, "UPDATE payload SET data = x'00' WHERE first = 301")
+    alter(path, "DELETE FROM about")
+    clock = ToldClock()
+    async with open_spool(path, "edge-a", OPTIONS, clock) as spool:
+        found = await spool.read_after(0, 10_000)
+        accepted = (await spool.books()).accepted
+        assert await spool.state() == {"k": b"v"}
+    kept = [r.fields["n"] for r in found.records if not isinstance(r, Loss)]
+    lost = [(r.first, r.last) for r in found.records if isinstance(r, Loss)]
+    assert kept == [*range(1, 301), *range(401, 1001)]
+    assert lost == [(301, 400)]
+    assert accepted == {"salvaged": 900, "spool": 1}

@@ -1,0 +1,139 @@
+"""Promise: a power cut at any moment loses nothing that was acknowledged.
+
+An SQLite VFS keeps what was written since the last sync; at a chosen operation the power goes:
+each unsynced write is lost, kept or torn in half at random. The file is then opened by SQLite's
+own VFS, as after a restart.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import apsw
+import pytest
+
+from gateway_core.clock import wall_ns
+from gateway_core.model import Receipt
+from gateway_core.spool import SpoolOptions, open_reader, schema
+from gateway_core.spool.jobs import appending, registering, settling
+from gateway_core.spool.segment import chunk
+from gateway_core.spool.writer import Job, Writer
+from tests.fakes.core import readings
+
+OPTIONS = SpoolOptions(max_bytes=8 << 20, group_commit_s=0.0, group_records=50)
+
+
+class Machine:
+    """A disk with a cache that is lost when the power goes."""
+
+    def __init__(self, cut_at: int, seed: int) -> None:
+        self.left = cut_at
+        self.chance = random.Random(seed)
+        self.unsynced: dict[str, list[tuple[int, bytes, bytes]]] = {}
+        self.off = False
+
+    def goes_on(self) -> bool:
+        """Count an operation; the chosen one turns the machine off, and nothing happens after."""
+        self.left -= 1
+        if self.left <= 0 and not self.off:
+            self.off = True
+            self.lose()
+        return not self.off
+
+    def lose(self) -> None:
+        """Undo each unsynced write with even chance, whole or in half, newest first."""
+        for name, writes in self.unsynced.items():
+            with Path(name).open("r+b") as handle:
+                for offset, before, data in reversed(writes):
+                    fate = self.chance.randrange(3)
+                    part = before if fate == 0 else before[: len(data) // 2] if fate == 1 else b""
+                    handle.seek(offset)
+                    handle.write(part)
+
+
+class CutVFS(apsw.VFS):
+    """Hands out files of a machine that will lose its power."""
+
+    def __init__(self, name: str, machine: Machine) -> None:
+        self.machine = machine
+        super().__init__(name, "")
+
+    def xOpen(self, name, flags):  # noqa: N802
+        return CutFile(name, flags, self.machine)
+
+    def xDelete(self, name, sync):  # noqa: N802
+        if not self.machine.off:
+            super().xDelete(name, sync)
+
+
+class CutFile(apsw.VFSFile):
+    """A file whose writes are remembered until they are synced."""
+
+    def __init__(self, name, flags, machine) -> None:
+        self.machine = machine
+        self.path = name.filename() if isinstance(name, apsw.URIFilename) else name
+        super().__init__("", name, flags)
+
+    def xWrite(self, data, offset):  # noqa: N802
+        if not self.machine.goes_on():
+            return
+        with Path(self.path).open("rb") as handle:
+            handle.seek(offset)
+            before = handle.read(len(data)).ljust(len(data), b"\0")
+        self.machine.unsynced.setdefault(self.path, []).append((offset, before, bytes(data)))
+        super().xWrite(data, offset)
+
+    def xSync(self, flags):  # noqa: N802
+        if self.machine.goes_on():
+            super().xSync(flags)
+            self.machine.unsynced.pop(self.path, None)
+
+    def xTruncate(self, size):  # noqa: N802
+        if not self.machine.off:
+            super().xTruncate(size)
+
+
+def run_until_the_power_goes(path, machine: Machine, vfs: str) -> list[int]:
+    """Write through the spool's writer; return the numbers that were acknowledged."""
+    acknowledged: list[int] = []
+    db = None
+    try:
+        db = schema.open_writer(path, OPTIONS, vfs)
+        db.execute("PRAGMA wal_autocheckpoint = 8")  # so that cuts fall into checkpoints too
+        writer = Writer(db, path, "edge-a", OPTIONS, wall_ns, lambda _: None)
+        writer._transact([Job(registering("up"))])
+        for n in range(1, 400, 10):
+            work = appending([chunk(readings(n, n + 9))], [], "s", {"last": str(n).encode()}, [])
+            writer._transact([Job(work), Job(settling("up", 1, n + 4, Receipt(), []))])
+            if machine.off:
+                break
+            acknowledged.append(n + 9)
+    except (apsw.Error, schema.SpoolDamaged, schema.Unavailable):
+        assert machine.off
+    finally:
+        if db is not None:
+            db.close()
+    return acknowledged
+
+
+@pytest.mark.parametrize("slice_of_cuts", range(4))
+def test_nothing_acknowledged_is_lost_wherever_the_power_goes(tmp_path, slice_of_cuts):
+    for cut_at in range(30 + slice_of_cuts, 430, 16):
+        path = tmp_path / f"{cut_at}.db"
+        machine = Machine(cut_at, seed=cut_at)
+        vfs = CutVFS(f"cut-{slice_of_cuts}-{cut_at}", machine)
+        acknowledged = run_until_the_power_goes(path, machine, f"cut-{slice_of_cuts}-{cut_at}")
+        assert machine.off, "the cut must fall into the run"
+        vfs.unregister()
+        recovered = schema.open_writer(path, OPTIONS)
+        assert recovered.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        recovered.close()
+        with open_reader(path) as reader:
+            last = acknowledged[-1] if acknowledged else 0
+            assert reader.books().head >= last
+            assert reader.books().residual == 0
+            if last:
+                batch = reader.read_after(0, last)
+                assert batch.records == readings(1, last)
+                assert int(reader.state()["last"]) >= last - 9
