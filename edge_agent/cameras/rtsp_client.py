@@ -12,6 +12,7 @@ import secrets
 import socket
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import cast
 
 from edge_agent.cameras.challenge import Challenge, authorize, choose
 from edge_agent.cameras.evidence import StreamCheck
@@ -112,8 +113,7 @@ class _Wire(asyncio.Protocol):
         self.asked = "the connection"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         if self._error is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from email.utils import formatdate
-from typing import Literal
+from typing import Literal, cast
 
 from gateway_core.clock import NS, Clock
 from simulators.cameras import jpeg, login, soap, stream
@@ -45,8 +45,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._all.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
