@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
@@ -124,7 +125,8 @@ class Admin:
     async def _tap(self, request: web.Request) -> web.StreamResponse:
         if self._taps >= MAX_TAPS:
             return _problem(503, f"{MAX_TAPS} taps are open", "close one")
-        asked = request.query
+        # "+" is a wildcard of topics here, not a blank as in a form
+        asked = dict(parse_qsl(request.rel_url.raw_query_string.replace("+", "%2B")))
         unknown = sorted(set(asked) - {"topic", "device", "field", "after"})
         after = asked.get("after", "")
         if unknown or not (after == "" or after.isdecimal()):

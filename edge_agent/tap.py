@@ -6,6 +6,7 @@ A tap reads the spool behind the writers, at its reader's pace. One that falls f
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from gateway_core.model import Alarm, Batch, FeedHealth, Listed, Loss, Reading, 
 
 FAR_BEHIND = 50_000
 STEP = 500
+BEAT_S = 5.0
 _KINDS = {
     Reading: "reading",
     FeedHealth: "feed_health",
@@ -109,7 +111,10 @@ def spoken(time: int) -> str:
 def as_line(seq: int, record: Record) -> bytes:
     """Return a record as one line of JSON with its kind, its number and times as text."""
     values: dict[str, Any] = {"seq": seq, "kind": _KINDS[type(record)]}
-    values |= msgspec.structs.asdict(record)
+    held = msgspec.structs.asdict(record)
+    if isinstance(record, Listed):
+        values["of"] = held.pop("kind")
+    values |= held
     for name in ("time", "received"):
         if name in values:
             values[name] = spoken(values[name])
@@ -117,7 +122,11 @@ def as_line(seq: int, record: Record) -> bytes:
 
 
 async def tap(
-    spool: Log, wanted: Filter, address: Callable[[str], str], after: int | None = None
+    spool: Log,
+    wanted: Filter,
+    address: Callable[[str], str],
+    after: int | None = None,
+    beat_s: float = BEAT_S,
 ) -> AsyncIterator[bytes]:
     """Yield lines of JSON for the records that pass, for as long as the reader likes.
 
@@ -126,6 +135,7 @@ async def tap(
         wanted: Which of them.
         address: From a device's id to the topic or path where it speaks.
         after: Begin behind this sequence number; None: with what comes from now on.
+        beat_s: Seconds without a record after which an empty line is yielded.
     """
     seq = spool.head if after is None else after
     while True:
@@ -135,7 +145,11 @@ async def tap(
             yield msgspec.json.encode({"kind": "skipped", "count": skipped}) + b"\n"
         batch = await spool.read_after(seq, STEP)
         if batch is None:
-            await spool.grown(seq)
+            try:
+                async with asyncio.timeout(beat_s):
+                    await spool.grown(seq)
+            except TimeoutError:
+                yield b"\n"  # finds out whether the reader is still there
             continue
         seq = batch.last
         lines = [

@@ -9,6 +9,7 @@ import ssl
 from dataclasses import dataclass
 
 import aiohttp
+from aiohappyeyeballs import start_connection
 
 from edge_agent.systems.inventory import System
 from gateway_core.clock import monotonic
@@ -69,11 +70,11 @@ def new_session() -> aiohttp.ClientSession:
 
 
 async def _connect(system: System) -> None:
+    """Connect over IPv6 and IPv4 as RFC 8305 says; uvloop has no such connect of its own."""
     host, port = system.address
-    _, writer = await asyncio.open_connection(
-        host, port, happy_eyeballs_delay=_HAPPY_EYEBALLS_S, limit=1024
-    )
-    writer.close()
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    connected = await start_connection(found, happy_eyeballs_delay=_HAPPY_EYEBALLS_S)
+    connected.close()
 
 
 async def _request(system: System, session: aiohttp.ClientSession) -> str:

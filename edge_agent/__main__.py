@@ -1,0 +1,50 @@
+"""``python -m edge_agent --config FILE``: what systemd runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import structlog
+
+from edge_agent.agent import run_agent
+from edge_agent.config import load_edge_config
+from gateway_core.errors import ConfigError, GatewayError
+from gateway_core.log import setup_logging
+
+log = structlog.get_logger()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the edge agent; return 0 after an orderly stop, 1 after a failure, 2 for a mistake.
+
+    Args:
+        arguments: Of the command line; None: those of the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m edge_agent",
+        description="Run one edge agent.",
+        epilog="example: python -m edge_agent --config /etc/tidegate/edge.yaml",
+    )
+    parser.add_argument("--config", type=Path, required=True, help="edge.yaml")
+    parser.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info"
+    )
+    asked = parser.parse_args(arguments)
+    setup_logging(asked.log_level)
+    try:
+        config = load_edge_config(asked.config)
+        asyncio.run(run_agent(config))
+    except ConfigError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 2
+    except GatewayError as exc:
+        log.error("agent_failed", why=str(exc))  # noqa: TRY400 - why is the whole story
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

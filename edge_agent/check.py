@@ -1,0 +1,102 @@
+"""Read everything that a person wrote for this edge, start nothing, and name every mistake."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from device_profiles.catalogue import Catalogue, load_catalogue
+from edge_agent.cameras.inventory import load_feeds
+from edge_agent.config import EdgeConfig, load_edge_config
+from edge_agent.declared import declare
+from edge_agent.listing import read_listings
+from edge_agent.systems.inventory import load_systems
+from edge_agent.tighten import load_site_egress
+from gateway_core.errors import ConfigError, Fault
+
+T = TypeVar("T")
+_SECRET = ("password_file", "key_file", "token_file")
+_OTHERS_MAY_READ = stat.S_IROTH | stat.S_IWOTH
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was found.
+
+    Attributes:
+        faults: Every mistake, file by file; empty when all is well.
+        counts: ``profiles``, ``devices``, ``feeds``, ``systems``: what would be loaded.
+    """
+
+    faults: list[Fault] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def check(path: Path) -> Checked:
+    """Check a configuration and all that it names.
+
+    Args:
+        path: Of edge.yaml.
+    """
+    checked = Checked()
+    config = _try(checked, lambda: load_edge_config(path))
+    if config is None:
+        return checked
+    checked.faults.extend(_secrets(config, path))
+    catalogue = _try(checked, lambda: load_catalogue(config.profiles))
+    if catalogue is not None:
+        checked.counts["profiles"] = len(catalogue.profiles)
+        _check_against(catalogue, config, checked)
+    cameras, systems = config.cameras, config.systems
+    if cameras is not None:
+        feeds = _try(checked, lambda: load_feeds(cameras.file))
+        checked.counts["feeds"] = len(feeds or {})
+    if systems is not None:
+        watched = _try(checked, lambda: load_systems(systems.file))
+        checked.counts["systems"] = len(watched or ())
+    return checked
+
+
+def _check_against(catalogue: Catalogue, config: EdgeConfig, checked: Checked) -> None:
+    devices, egress = config.devices.file, config.egress
+    if devices is not None:
+        listings = _try(checked, lambda: read_listings(devices, catalogue.profiles.keys()))
+        checked.counts["devices"] = len(listings or ())
+    if egress is not None:
+        _try(checked, lambda: load_site_egress(egress.file, declare(catalogue)))
+
+
+def _try(checked: Checked, load: Callable[[], T]) -> T | None:
+    try:
+        return load()
+    except ConfigError as exc:
+        checked.faults.extend(exc.faults)
+        return None
+
+
+def _secrets(config: EdgeConfig, path: Path) -> Iterator[Fault]:
+    sections = [(f"mqtt.{place}", each) for place, each in enumerate(config.mqtt)]
+    named: list[tuple[str, object]] = [*sections, ("uplink", config.uplink)]
+    for where, section in named:
+        for name in ("password_file", "ca_file", "cert_file", "key_file", "token_file"):
+            file: Path | None = getattr(section, name, None)
+            if file is None:
+                continue
+            trouble = _trouble(file, secret=name in _SECRET)
+            if trouble:
+                yield Fault(path, 0, 0, f"{where}.{name}", f"{file}: {trouble}")
+
+
+def _trouble(file: Path, *, secret: bool) -> str:
+    try:
+        with file.open("rb") as opened:
+            opened.read(1)
+            mode = file.stat().st_mode
+    except OSError as exc:
+        return f"cannot be read: {exc.strerror}"
+    if secret and mode & _OTHERS_MAY_READ:
+        return "every user of this machine may read it; chmod 600"
+    return ""

@@ -1,0 +1,43 @@
+"""What people wrote for a site, read as a whole: profiles, devices, egress; all of it or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from device_profiles.catalogue import Catalogue, load_catalogue
+from edge_agent.config import EdgeConfig
+from edge_agent.declared import declare
+from edge_agent.egress import SiteEgress
+from edge_agent.listing import Listing, read_listings
+from edge_agent.policy import Policy
+from edge_agent.tighten import load_site_egress
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """One consistent reading of the files.
+
+    Attributes:
+        catalogue: The profiles.
+        listings: The lines of devices.csv; empty where there is none.
+        policy: What may leave.
+    """
+
+    catalogue: Catalogue
+    listings: tuple[Listing, ...]
+    policy: Policy
+
+
+def read_knowledge(config: EdgeConfig) -> Knowledge:
+    """Read the files that a running agent can read again; blocks, so call it in a thread.
+
+    Raises:
+        ConfigError: Every mistake of the first file that has one.
+    """
+    catalogue = load_catalogue(config.profiles)
+    file = config.devices.file
+    listings = read_listings(file, catalogue.profiles.keys()) if file is not None else []
+    declared = declare(catalogue)
+    egress = config.egress
+    site = load_site_egress(egress.file, declared) if egress is not None else SiteEgress()
+    return Knowledge(catalogue, tuple(listings), Policy(declared, site))

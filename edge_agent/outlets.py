@@ -1,0 +1,131 @@
+"""Where the records of one edge go: the archive on site, the aggregates, the uplink."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edge_agent.aggregate import Aggregate
+from edge_agent.answer import answer
+from edge_agent.archive import Archive, ArchiveOptions
+from edge_agent.config import EdgeConfig, UplinkSection
+from edge_agent.history import History
+from edge_agent.ledger import Ledger
+from edge_agent.link import Link, LinkOptions
+from edge_agent.parts import Parts
+from edge_agent.policy import Policy
+from edge_agent.uplink import STATE_COVERED, Uplink
+from gateway_core.clock import Clock
+from gateway_core.forward import Lanes, forward
+from gateway_core.meter import Meter
+from gateway_core.spool import Spool
+
+BATCH = 5_000
+LINGER_S = 0.1
+ARCHIVED_AT_ONCE = 50_000
+ARCHIVE_S = 5.0
+
+
+class Outlets:
+    """The consumers of the spool; made by `open_outlets`.
+
+    Args:
+        spool: From where.
+        archive: Always there: everything that this site took in.
+        aggregate: Always there: what leaves only as aggregates is computed here.
+        uplink: None where the site has no collector.
+        ledger: Of the uplink.
+        backlog_share: Part of the uplink that a backlog gets while live data waits.
+        clock: Says what ``now`` is in a question.
+        spill: Folder for questions that do not fit into memory.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        archive: Archive,
+        aggregate: Aggregate,
+        uplink: Uplink | None,
+        ledger: Ledger | None,
+        backlog_share: float,
+        clock: Clock,
+        spill: Path,
+    ) -> None:
+        self._spool = spool
+        self._archive = archive
+        self._aggregate = aggregate
+        self._uplink = uplink
+        self._ledger = ledger
+        self._clock = clock
+        self._history = History(archive, spool, spill)
+        self._lanes = Lanes(share=backlog_share)
+
+    def start(self, parts: Parts) -> None:
+        """Start every consumer."""
+        spool = self._spool
+        parts.start(
+            "archive",
+            partial(forward, spool, self._archive, limit=ARCHIVED_AT_ONCE, linger_s=ARCHIVE_S),
+        )
+        parts.start("shelf", self._archive.run)
+        parts.start(
+            "aggregate", partial(forward, spool, self._aggregate, limit=BATCH, linger_s=LINGER_S)
+        )
+        parts.start("windows", self._aggregate.run)
+        if self._uplink is not None:
+            uplink = partial(
+                forward, spool, self._uplink, limit=BATCH, linger_s=LINGER_S, lanes=self._lanes
+            )
+            parts.start("uplink", uplink)
+
+    def adopt(self, policy: Policy) -> None:
+        """Use other egress rules from the next batch on."""
+        self._aggregate.adopt(policy)
+        if self._uplink is not None:
+            self._uplink.adopt(policy)
+
+    async def answer(self, form: dict[str, Any]) -> tuple[str, bytes]:
+        """Answer a question to the on-site history; see `edge_agent.answer`."""
+        return await answer(self._history, form, self._clock)
+
+    def ledger_head(self) -> str:
+        """Return number and hash of the egress ledger's newest entry; empty without an uplink."""
+        return str(self._ledger.durable) if self._ledger is not None else ""
+
+
+@contextlib.asynccontextmanager
+async def open_outlets(
+    config: EdgeConfig, spool: Spool, policy: Policy, clock: Clock, meter: Meter
+) -> AsyncIterator[Outlets]:
+    """Open what the consumers write to.
+
+    Raises:
+        ConfigError: A file that the uplink needs cannot be read.
+        Unavailable: The disk does not allow it.
+    """
+    edge, section = config.edge, config.uplink
+    aggregate = Aggregate(policy, spool, clock)
+    limits = ArchiveOptions(config.archive.keep, config.archive.max_bytes)
+    await spool.register(Archive.name)
+    archive = Archive(edge.data_dir / "archive", spool, clock, limits, meter)
+    await archive.open()
+    async with contextlib.AsyncExitStack() as stack:
+        uplink = ledger = None
+        if section is not None:
+            ledger = Ledger(edge.data_dir / "ledger", clock)
+            stack.callback(ledger.close)
+            link = await stack.enter_async_context(Link(_options(section), clock))
+            told = (await spool.state(STATE_COVERED)).get(STATE_COVERED, b"")
+            uplink = Uplink(edge.id, spool, policy, ledger, link, clock, told)
+        share = section.backlog_share if section is not None else 1.0
+        spill = edge.data_dir / "spill"
+        yield Outlets(spool, archive, aggregate, uplink, ledger, share, clock, spill)
+
+
+def _options(section: UplinkSection) -> LinkOptions:
+    return LinkOptions(
+        section.url, section.ca_file, section.cert_file, section.key_file, section.token_file
+    )
