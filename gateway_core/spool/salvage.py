@@ -61,7 +61,8 @@ def examine(path: Path, why: str) -> Wreck:
         epoch = _tried(lambda: schema.about(db, "epoch"), "")
         last = _tried(lambda: rows.head_of(db), 0)
         settled = _tried(lambda: schema.number(db, "SELECT min(settled) FROM consumer"), 0)
-        state = _tried(lambda: rows.load_state(db, ""), {})
+        nothing: dict[str, bytes] = {}
+        state = _tried(lambda: rows.load_state(db, ""), nothing)
         return Wreck(path, epoch, min(settled, last), last, why, state)
 
 

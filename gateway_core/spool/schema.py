@@ -102,18 +102,30 @@ def open_writer(path: Path, options: SpoolOptions, vfs: str | None = None) -> ap
 
 def _prepare(db: apsw.Connection, options: SpoolOptions) -> None:
     db.set_busy_timeout(5000)
-    db.execute(f"PRAGMA page_size = {PAGE}; PRAGMA auto_vacuum = INCREMENTAL")
-    db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-    db.execute(f"PRAGMA journal_size_limit = {16 * MIB}; PRAGMA cell_size_check = ON")
-    db.execute("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")
     reserve = max(MIB, options.max_bytes // 16)  # lets cursors move and cleaning work when full
-    db.execute(f"PRAGMA max_page_count = {(options.max_bytes + reserve) // PAGE}")
+    _set(
+        db,
+        f"page_size = {PAGE}",
+        "auto_vacuum = INCREMENTAL",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"journal_size_limit = {16 * MIB}",
+        "cell_size_check = ON",
+        "trusted_schema = OFF",
+        "temp_store = MEMORY",
+        f"max_page_count = {(options.max_bytes + reserve) // PAGE}",
+    )
     with db:
         if number(db, "PRAGMA schema_version") == 0:
             db.execute(_TABLES)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}")
+            _set(db, f"application_id = {APPLICATION_ID}", f"user_version = {FORMAT}")
             db.execute("INSERT INTO about VALUES ('epoch', ?)", (secrets.token_hex(8),))
     check_format(db)
+
+
+def _set(db: apsw.Connection, *pragmas: str) -> None:
+    for pragma in pragmas:  # one by one: apsw stops a list of statements at the first row
+        db.execute(f"PRAGMA {pragma}").fetchall()
 
 
 def open_reader(path: Path, vfs: str | None = None) -> apsw.Connection:
@@ -124,7 +136,7 @@ def open_reader(path: Path, vfs: str | None = None) -> apsw.Connection:
         db = apsw.Connection(f"file:{quoted}?mode=ro", flags=flags, vfs=vfs)
         try:
             db.set_busy_timeout(5000)
-            db.execute("PRAGMA query_only = ON; PRAGMA cell_size_check = ON")
+            _set(db, "query_only = ON", "cell_size_check = ON")
             check_format(db)
         except BaseException:
             db.close()

@@ -12,7 +12,7 @@ import pytest
 from gateway_core.errors import ConfigError, PayloadError, Unavailable
 from gateway_core.model import Batch, Receipt, Rejection
 from gateway_core.spool import Span, SpoolOptions, open_reader, open_spool
-from gateway_core.spool.schema import check_sqlite
+from gateway_core.spool.schema import check_sqlite, open_writer
 from tests.fakes.core import reading, readings, refusal
 
 
@@ -280,3 +280,20 @@ def test_an_sqlite_with_the_wal_reset_bug_is_refused():
 def test_a_reader_says_when_there_is_no_spool(path):
     with pytest.raises(Unavailable, match="cannot open"):
         open_reader(path)
+
+
+def test_every_commit_is_synced_and_every_cell_checked(path):
+    path.parent.mkdir()
+    db = open_writer(path, SpoolOptions(max_bytes=1 << 20))
+    found = {
+        name: db.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "cell_size_check", "auto_vacuum", "page_size")
+    }
+    db.close()
+    assert found == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "cell_size_check": 1,
+        "auto_vacuum": 2,
+        "page_size": 4096,
+    }
