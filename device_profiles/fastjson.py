@@ -18,7 +18,7 @@ from device_profiles.paths import parse_path
 from device_profiles.quality import INT_MAX, INT_MIN, LONGEST_TEXT, Finish, Flagged
 from gateway_core.model import Value
 
-_FLOAT_LIMIT = float(2**63)
+_FLOAT_LIMIT = math.nextafter(2.0**63, 0.0)
 _FINISHED = frozenset({"scale", "offset", "wire_unit", "bit", "map", "invalid", "values"})
 """Keys that need more than a look at the value."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,10 +116,10 @@ class Profile:
     egress: Egress
     commands: Mapping[str, CommandSpec]
     availability: Availability
-    entries: tuple[Entry, ...]
-    identity: Identity
+    entries: tuple[Entry, ...] = field(repr=False)
+    identity: Identity = field(repr=False)
     digest: str
-    document: YamlDocument
+    document: YamlDocument = field(repr=False)
 
     @property
     def file(self) -> str | Path:
