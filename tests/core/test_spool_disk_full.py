@@ -1,0 +1,74 @@
+"""Promise: a full disk refuses appends, harms nothing that was stored, and is over when it is over."""
+
+from __future__ import annotations
+
+import apsw
+import pytest
+
+from gateway_core.clock import wall_ns
+from gateway_core.errors import SpoolFull
+from gateway_core.model import Receipt
+from gateway_core.spool import SpoolOptions, open_reader, schema
+from gateway_core.spool.jobs import appending, registering, settling
+from gateway_core.spool.segment import chunk
+from gateway_core.spool.writer import Job, Writer
+from tests.fakes.core import readings
+
+OPTIONS = SpoolOptions(max_bytes=8 << 20)
+
+
+class SmallDisk(apsw.VFS):
+    """A disk on which no file grows once it is full."""
+
+    def __init__(self) -> None:
+        self.full = False
+        super().__init__("small-disk", "")
+
+    def xOpen(self, name, flags):  # noqa: N802
+        return SmallFile(name, flags, self)
+
+
+class SmallFile(apsw.VFSFile):
+    """A file that may be overwritten, but not grow, when the disk is full."""
+
+    def __init__(self, name, flags, disk) -> None:
+        self.disk = disk
+        super().__init__("", name, flags)
+
+    def xWrite(self, data, offset):  # noqa: N802
+        if self.disk.full and offset + len(data) > self.xFileSize():
+            raise apsw.FullError("no space left on device")
+        super().xWrite(data, offset)
+
+
+@pytest.fixture
+def disk():
+    disk = SmallDisk()
+    yield disk
+    disk.unregister()
+
+
+def test_a_full_disk_costs_only_what_was_not_acknowledged(tmp_path, disk):
+    path = tmp_path / "s.db"
+    db = schema.open_writer(path, OPTIONS, "small-disk")
+    writer = Writer(db, path, "edge-a", OPTIONS, wall_ns, lambda _: None)
+    writer._transact([Job(registering("up"))])
+
+    def append(first: int) -> None:
+        work = appending([chunk(readings(first, first + 9))], [], "s", {}, [])
+        writer._transact([Job(work)])
+
+    append(1)
+    disk.full = True
+    with pytest.raises(SpoolFull, match="no space left on device"):
+        for first in range(11, 5000, 10):
+            append(first)
+    disk.full = False
+    stored = writer._head
+    append(stored + 1)
+    writer._transact([Job(settling("up", 1, stored + 10, Receipt(), []))])
+    db.close()
+    with open_reader(path) as reader:
+        assert reader.read_after(0, 5000).records == readings(1, stored + 10)
+        assert reader.books().consumers["up"].delivered == stored + 10
+        assert reader.books().residual == 0
