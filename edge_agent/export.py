@@ -17,12 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edge_agent.history import History, Table
-from edge_agent.question import MAX_LIMIT, Format, Question, read_question
+from edge_agent.question import MAX_LIMIT, Format, Question
 from edge_agent.shelf import HOUR_NS
-from gateway_core.clock import NS, Clock
+from gateway_core.clock import NS
 from gateway_core.errors import Unavailable
 
-_TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "csv": "text/csv"}
 _ARROW = {
     "BIGINT": pa.int64(),
     "HUGEINT": pa.decimal128(38, 0),
@@ -32,18 +31,6 @@ _ARROW = {
     "VARCHAR[]": pa.list_(pa.string()),
 }
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-async def answer(history: History, form: dict[str, Any], clock: Clock) -> tuple[str, bytes]:
-    """Answer the body of ``POST /query``; return content type and body.
-
-    Raises:
-        PayloadError: The question cannot be answered as it is.
-        Unavailable: The disk does not answer.
-    """
-    question = read_question(form, clock())
-    table = await history.query(question)
-    return _TYPES[question.format], b"".join(render(table, question.format))
 
 
 def render(table: Table, form: Format, *, header: bool = True) -> Iterator[bytes]:

@@ -15,8 +15,6 @@ from gateway_core.errors import ConfigError, Fault
 
 log = structlog.get_logger()
 
-_ENVIRONMENT = "TIDEGATE_EGRESS_FILE"  # a prefix of its own: TIDEGATE_EGRESS__FILE names the file
-
 
 def load_site_egress(path: Path, declared: Mapping[str, Declared]) -> SiteEgress:
     """Read ``egress.yaml`` and check it against the loaded profiles.
@@ -29,7 +27,7 @@ def load_site_egress(path: Path, declared: Mapping[str, Declared]) -> SiteEgress
         ConfigError: The file cannot be read, an entry names a profile or field that is not
             loaded, or an entry would let out more than the profile does.
     """
-    site = load_config(SiteEgress, path, env_prefix=_ENVIRONMENT)
+    site = load_config(SiteEgress, path, env={})
     faults: list[Fault] = []
     document = read_yaml(path)
     for index, rule in enumerate(site.fields):

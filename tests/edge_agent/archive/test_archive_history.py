@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edge_agent.archive import Archive
-from edge_agent.export import answer, export, export_parquet
+from edge_agent.export import export, export_parquet, render
 from edge_agent.history import History, Table
 from edge_agent.question import Question, read_instant, read_question
 from gateway_core.errors import PayloadError
@@ -268,12 +268,10 @@ def test_instants_are_read_as_people_write_them() -> None:
         read_instant("2025-11-25T12:00:00", 0)
 
 
-async def test_the_admin_answer_has_times_as_people_read_them(tmp_path: Path) -> None:
+async def test_an_answer_as_json_has_times_as_people_read_them(tmp_path: Path) -> None:
     async with site(tmp_path) as one:
         await one.archived(reading(1), reading(1.5))
-        form = {"measurement": "env", "start": "-1d", "fields": ["t"]}
-        kind, body = await answer(one.history, form, lambda: one.now)
-        assert kind == "application/json"
+        body = b"".join(render(await one.ask(fields=["t"]), "json"))
         assert msgspec.json.decode(body) == {
             "columns": ["time", "device", "edge", "profile", "t"],
             "rows": [
