@@ -1,0 +1,72 @@
+"""`check` reads everything a person wrote, starts nothing, and names every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_agent.check import check
+from tests.fakes.edge import ENV, write_profile
+
+CONFIG = """\
+edge: {id: e1, data_dir: var}
+mqtt: [{url: "mqtt://127.0.0.1:1", username: u, password_file: secret}]
+profiles: [profiles]
+devices: {file: devices.csv}
+cameras: {file: feeds.csv}
+systems: {file: systems.yaml}
+egress: {file: egress.yaml}
+uplink: {url: "http://[::1]:1"}
+"""
+
+
+def site(folder: Path) -> Path:
+    """Write a site without a mistake."""
+    write_profile(folder / "profiles")
+    (folder / "edge.yaml").write_text(CONFIG)
+    (folder / "devices.csv").write_text("id,profile,address\nd1,test/env,tg/d1/up\n")
+    (folder / "feeds.csv").write_text(
+        "id,host,rtsp_url\ncam-1,127.0.0.1,rtsp://127.0.0.1:554/live\n"
+    )
+    (folder / "systems.yaml").write_text("systems:\n  - {id: db, kind: tcp, target: 'a:5432'}\n")
+    (folder / "egress.yaml").write_text("format: 1\n")
+    (folder / "secret").write_text("geheim\n")
+    (folder / "secret").chmod(0o600)
+    return folder / "edge.yaml"
+
+
+def test_a_sound_site_has_no_faults_and_tells_what_it_would_load(tmp_path: Path) -> None:
+    found = check(site(tmp_path))
+    assert found.faults == []
+    assert (found.counts["devices"], found.counts["feeds"], found.counts["systems"]) == (1, 1, 1)
+    assert found.counts["profiles"] > 1
+    assert not (tmp_path / "var").exists()
+
+
+def test_every_file_s_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    path = site(tmp_path)
+    (tmp_path / "devices.csv").write_text("id,profile,address\nd1,test/enw,x\n")
+    (tmp_path / "feeds.csv").write_text("id,host\n")
+    (tmp_path / "systems.yaml").write_text("systems:\n  - {id: db, kind: ftp, target: 'a:1'}\n")
+    (tmp_path / "egress.yaml").write_text("fromat: 1\n")
+    (tmp_path / "secret").chmod(0o644)
+    told = "\n".join(str(fault) for fault in check(path).faults)
+    assert "devices.csv:2:4: profile: no profile 'test/enw'" in told
+    assert "feeds.csv:1:1: rtsp_url: " in told
+    assert "systems.yaml:2:" in told
+    assert "egress.yaml:1:1: " in told
+    assert "mqtt.0.password_file" in told
+    assert "chmod 600" in told
+    assert "geheim" not in told
+
+
+def test_a_secret_that_is_not_there_is_told(tmp_path: Path) -> None:
+    path = site(tmp_path)
+    (tmp_path / "secret").unlink()
+    (fault,) = check(path).faults
+    assert "cannot be read" in fault.message
+
+
+def test_a_broken_profile_is_told_with_its_place(tmp_path: Path) -> None:
+    path = site(tmp_path)
+    write_profile(tmp_path / "profiles", ENV.replace("unit: Cel", "unit: Celsios"))
+    assert any("env.yaml" in str(fault) for fault in check(path).faults)
