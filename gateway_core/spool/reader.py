@@ -49,6 +49,12 @@ class SpoolReader:
         """Close the file."""
         self._db.close()
 
+    @property
+    def head(self) -> int:
+        """Last committed sequence number, as of now; ask again to see what was appended since."""
+        with self._snapshot() as db:
+            return rows.head_of(db)
+
     def books(self) -> Books:
         """Count everything; ``max_bytes`` is 0, for the budget stands in the owner's options."""
         with self._snapshot() as db:

@@ -34,6 +34,9 @@ async def test_an_append_is_visible_to_another_connection_when_it_returns(path):
         assert await spool.append(readings(1, 3), source="s") == Span(1, 3)
         with open_reader(path) as reader:
             assert reader.read_after(0, 10) == Batch(1, readings(1, 3))
+            await spool.append([reading(4)], source="s")
+            assert reader.head == 4
+            assert reader.read_after(3, 10) == Batch(4, [reading(4)])
 
 
 async def test_appends_that_wait_together_share_one_commit_in_their_order(path):

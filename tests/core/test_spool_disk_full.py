@@ -60,11 +60,15 @@ def test_a_full_disk_costs_only_what_was_not_acknowledged(tmp_path, disk):
 
     append(1)
     disk.full = True
-    with pytest.raises(SpoolFull, match="no space left on device"):
-        for first in range(11, 5000, 10):
-            append(first)
-    disk.full = False
+    while writer._head < 5000:  # the write-ahead log has room of its own for a while
+        try:
+            append(writer._head + 1)
+        except SpoolFull:
+            break
     stored = writer._head
+    with pytest.raises(SpoolFull, match="no space left on device"):
+        append(stored + 1)
+    disk.full = False
     append(stored + 1)
     writer._transact([Job(settling("up", 1, stored + 10, Receipt(), []))])
     db.close()
