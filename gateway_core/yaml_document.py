@@ -139,9 +139,9 @@ def _child(node: Node | None, step: Step) -> tuple[Node, Node] | None:
 def _disputed(root: Node | None, file: str | Path, path: tuple[str, ...]) -> Iterator[Fault]:
     """Yield what readers would disagree on."""
     left = MAX_NODES
-    todo: list[tuple[Node, tuple[str, ...]]] = [(root, path)] if root is not None else []
-    while todo:
-        node, path = todo.pop()
+    waiting: list[tuple[Node, tuple[str, ...]]] = [(root, path)] if root is not None else []
+    while waiting:
+        node, path = waiting.pop()
         left -= 1
         if left < 0:
             yield Fault(file, *_place(node), ".".join(path), f"more than {MAX_NODES} values")
@@ -155,7 +155,7 @@ def _disputed(root: Node | None, file: str | Path, path: tuple[str, ...]) -> Ite
             below = [(each, (*path, str(index))) for index, each in enumerate(node.value)]
         else:
             below = []
-        todo.extend(reversed(below))
+        waiting.extend(reversed(below))
 
 
 def _keys(node: MappingNode, file: str | Path, path: tuple[str, ...]) -> Iterator[Fault]:
