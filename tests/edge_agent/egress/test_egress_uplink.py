@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -18,7 +19,7 @@ from edge_agent.egress import Declared
 from edge_agent.grant import NONE, RAW
 from edge_agent.ledger import Ledger
 from edge_agent.ledger_entry import Head
-from edge_agent.link import Link, LinkOptions
+from edge_agent.link import Link, LinkOptions, _watched_socket
 from edge_agent.policy import Policy
 from edge_agent.uplink import STATE_COVERED, STATE_LEDGER, Uplink
 from gateway_core.errors import Unavailable
@@ -318,3 +319,11 @@ async def test_a_cut_connection_loses_and_doubles_nothing(tmp_path: Path) -> Non
         ledger.close()
     assert sorted(seq for _, _, seq in centre.records) == list(range(1, 3001))
     assert isinstance(centre, FakeCentre)
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_peer_that_went_away_silently_is_an_error_after_ten_seconds(family: int) -> None:
+    made = _watched_socket((family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ()))
+    with made:
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
