@@ -83,7 +83,6 @@ class Link5(asyncio.BufferedProtocol):
                     port,
                     ssl=context,
                     server_hostname=host if context else None,
-                    happy_eyeballs_delay=0.25,
                 )
         except OSError as exc:
             raise unreachable(exc, self._settings.address) from exc
