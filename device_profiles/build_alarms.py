@@ -34,7 +34,7 @@ def build_alarms(data: Mapping[str, Any], faults: Faults) -> dict[str, AlarmRule
         if raise_ is None or len(faults.found) > before:
             continue
         names = raise_.names | (clear.names if clear else frozenset())
-        if not names:
+        if not raise_.names:
             faults.add((*place, "raise"), "names no measurement, so it would never be looked at")
             continue
         fields = data["measurements"]

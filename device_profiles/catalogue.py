@@ -8,6 +8,7 @@ from pathlib import Path
 from device_profiles.profile import Profile, load_profile
 from device_profiles.route import Entry, Route
 from device_profiles.topics import Tree
+from device_profiles.units import same_unit
 from gateway_core.errors import ConfigError, Fault
 
 SHIPPED = Path(__file__).with_name("vendors")
@@ -159,7 +160,7 @@ def conflicts(profiles: Iterable[Profile]) -> list[Fault]:
             kind = "string" if field.type == "enum" else field.type
             key = (profile.measurement, field.name)
             first = known.setdefault(key, (kind, field.unit, profile))
-            if first[:2] == (kind, field.unit):
+            if first[0] == kind and same_unit(first[1], field.unit):
                 continue
             faults.append(
                 profile.document.fault(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 DEEPEST = 16
@@ -70,6 +70,6 @@ def compile_path(segments: tuple[str, ...]) -> Getter:
 
 def _one(key: str) -> Getter:
     def get(values: Any) -> Any:
-        return values.get(key) if isinstance(values, Mapping) else None
+        return values.get(key) if type(values) is dict else None
 
     return get
