@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -232,6 +233,8 @@ def _create(url: str) -> Engine:
     """Return an engine whose tables exist, at a schema version that this program knows."""
     engine = create_engine(url, pool_pre_ping=True)
     if engine.dialect.name == "sqlite":
+        if engine.url.database:
+            Path(engine.url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine, "connect", _durable)
     tables.metadata.create_all(engine)
     with engine.begin() as db:
