@@ -211,14 +211,13 @@ class Link311:
         except UnicodeDecodeError:
             topic = "\ufffd"  # no profile names it: it is refused, kept raw and acknowledged
         payload = bytes(message.payload)
-        load, known = self._line.open, self._redelivery.known
+        load = self._line.open
         load.size += len(payload) + len(topic)
         if message.qos:
             mark = fingerprint(message.mid, topic, payload)
             load.words.append(message.mid)
-            if message.dup and known[message.mid] == mark:
+            if message.dup and self._redelivery.recognises(mark, load.marks):
                 return
-            known[message.mid] = mark
             load.marks.append(mark)
         load.arrivals.append(Arrival(self._settings.source, topic, payload, self._clock()))
 

@@ -117,7 +117,7 @@ class Session5:
             Unavailable: The broker closes or breaks the protocol; send `replies` and close.
         """
         pos, end = 0, len(data)
-        read, source, known = mqtt5.read, self._source, self._redelivery.known
+        read, source, recognises = mqtt5.read, self._source, self._redelivery.recognises
         arrivals, words, marks = load.arrivals, load.words, load.marks
         packet_id: int | None
         while pos < end:
@@ -143,9 +143,8 @@ class Session5:
                     raise self._broken("a packet id of 0", 0x82)
                 mark = fingerprint(packet_id, topic, payload)
                 words.append((_PUBACK if head & 0x02 else _PUBREC) | packet_id)
-                if head & 0x08 and known[packet_id] == mark:
+                if head & 0x08 and recognises(mark, marks):
                     continue
-                known[packet_id] = mark
                 marks.append(mark)
             arrivals.append(Arrival(source, topic, payload, received))
         load.size += pos

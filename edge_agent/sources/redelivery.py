@@ -19,14 +19,12 @@ commit. Slots are numbered upwards and the oldest are deleted once `depth` newer
 from __future__ import annotations
 
 import struct
-from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
 
-PACKET_IDS = 65_536
 SLOT_MARKS = 256
 """A slot is written again with what comes next until it holds so many marks."""
 
@@ -48,25 +46,22 @@ class _Slot:
 class Redelivery:
     """The memory of one broker's session.
 
+    Entering a mark costs next to nothing, since every message has one; looking one up costs a
+    walk through all of them, since only a message with DUP set asks.
+
     Args:
         prefix: Of its keys in the spool's state, for example ``mqtt/site/``.
         depth: Marks to hold at least; stay far below 65,535, where packet ids come round.
         saved: The spool's state under ``prefix``, as the last run left it.
-
-    Attributes:
-        known: Packet id to mark, 0 for none. The receiving loop writes the mark of each message
-            into it, before the commit: acknowledgements leave in order, so a message that
-            repeats one which is still being committed is answered after that commit.
     """
 
     def __init__(self, prefix: str, depth: int, saved: Mapping[str, bytes]) -> None:
-        self.depth = depth
-        self.known = array("Q", bytes(8 * PACKET_IDS))
-        self._slot_of = array("Q", bytes(8 * PACKET_IDS))
+        self._depth = depth
         self._prefix = prefix
         self._slots: deque[_Slot] = deque()
         self._held = 0
         self._next = 0
+        self._latest: dict[int, int] | None = None
         numbers = (key.removeprefix(prefix) for key in saved if key.startswith(prefix))
         for number in sorted(int(each) for each in numbers if each.isdigit()):
             value = saved[self._key(number)]
@@ -74,15 +69,24 @@ class Redelivery:
             self._slots.append(_Slot(number, marks))
             self._held += len(marks)
             self._next = number + 1
-            self._place(marks, number)
 
     def __len__(self) -> int:
         """Marks held."""
         return self._held
 
-    def recognises(self, mark: int) -> bool:
-        """Whether a message that came with DUP set was committed, or is about to be."""
-        return mark != 0 and self.known[mark >> 48] == mark
+    def recognises(self, mark: int, waiting: Sequence[int] = ()) -> bool:
+        """Whether a message that came with DUP set was committed, or is about to be.
+
+        Acknowledgements leave in the order of receipt, so a message that repeats one which is
+        still being committed is answered after that commit.
+
+        Args:
+            mark: Of the message.
+            waiting: Marks received and not entered yet.
+        """
+        if self._latest is None:
+            self._latest = {each >> 48: each for slot in self._slots for each in slot.marks}
+        return self._latest.get(mark >> 48) == mark or mark in waiting
 
     def enter(self, marks: Sequence[int], *, settled: bool) -> dict[str, bytes | None]:
         """Return the state to store with the messages of these marks.
@@ -94,6 +98,7 @@ class Redelivery:
         """
         if not marks:
             return {}
+        self._latest = None
         last = self._slots[-1] if self._slots else None
         if settled and last is not None and len(last.marks) + len(marks) <= SLOT_MARKS:
             last.marks.extend(marks)
@@ -102,12 +107,11 @@ class Redelivery:
             self._slots.append(last)
             self._next += 1
         self._held += len(marks)
-        self._place(marks, last.number)
         state: dict[str, bytes | None] = {}
-        while self._held - len(self._slots[0].marks) >= self.depth:
+        while self._held - len(self._slots[0].marks) >= self._depth:
             oldest = self._slots.popleft()
             state[self._key(oldest.number)] = None
-            self._drop(oldest)
+            self._held -= len(oldest.marks)
         state[self._key(last.number)] = struct.pack(f"<{len(last.marks)}Q", *last.marks)
         return state
 
@@ -116,22 +120,8 @@ class Redelivery:
         state: dict[str, bytes | None] = {self._key(slot.number): None for slot in self._slots}
         self._slots.clear()
         self._held = 0
-        self.known = array("Q", bytes(8 * PACKET_IDS))
+        self._latest = None
         return state
-
-    def _place(self, marks: Sequence[int], number: int) -> None:
-        known, slot_of = self.known, self._slot_of
-        for mark in marks:
-            packet_id = mark >> 48
-            known[packet_id] = mark
-            slot_of[packet_id] = number
-
-    def _drop(self, slot: _Slot) -> None:
-        for mark in slot.marks:
-            packet_id = mark >> 48
-            if self._slot_of[packet_id] == slot.number and self.known[packet_id] == mark:
-                self.known[packet_id] = 0
-        self._held -= len(slot.marks)
 
     def _key(self, number: int) -> str:
         return f"{self._prefix}{number:012d}"

@@ -21,8 +21,6 @@ def _apply(state: dict[str, bytes], change: dict[str, bytes | None]) -> None:
 def _commit(
     memory: Redelivery, state: dict[str, bytes], marks: list[int], *, settled: bool
 ) -> None:
-    for mark in marks:
-        memory.known[mark >> 48] = mark
     _apply(state, memory.enter(marks, settled=settled))
 
 
