@@ -138,22 +138,25 @@ class Archive:
         groups: dict[tuple[str, int], list[Numbered]] = {}
         rejected: list[Rejection] = []
         derived = 0
-        for seq, record in enumerate(batch.records, batch.first):
-            if type(record) is Reading:
-                if record.derived:
-                    derived += 1
+        for row in enumerate(batch.records, batch.first):
+            record = row[1]
+            if type(record) is Reading and record.derived:
+                derived += 1
+                continue
+            place = (topic(record), record.time // HOUR_NS)
+            group = groups.get(place)
+            if group is None:
+                if type(record) is Reading and not _MEASUREMENT.fullmatch(record.measurement):
+                    rejected.append(Rejection(row[0], "bad_measurement", "not a folder's name"))
                     continue
-                if _MEASUREMENT.fullmatch(record.measurement) is None:
-                    rejected.append(Rejection(seq, "bad_measurement", "not a folder's name"))
-                    continue
-            place = (topic(record), record.time - record.time % HOUR_NS)
-            groups.setdefault(place, []).append((seq, record))
+                group = groups[place] = []
+            group.append(row)
         self.shelf.discard(part for part in self._last if part.first >= batch.first)
         self._last = []
         written: list[Part] = []
         try:
             for (kind, hour), rows in groups.items():
-                written += self._write_hour(kind, hour, rows, (batch.first, batch.last))
+                written += self._write_hour(kind, hour * HOUR_NS, rows, (batch.first, batch.last))
             for folder in {part.path.parent for part in written}:
                 sync_folder(folder)
         except OSError:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from msgspec import structs
-
 from edge_agent.egress import AlarmText, Declared, SiteEgress
 from edge_agent.grant import EXACT, Coarseness, Grant, aggregate_names, tightest
 from gateway_core.model import Reading
@@ -26,11 +24,13 @@ class Gate:
         rules: Every declared field and the rule that decided: ``profile``, ``class`` or
             ``site:<n>``, the n-th entry of the site's file.
         released: Fields whose values leave, each with how exact it leaves.
+        exact: The same, when all of them leave as they came; else nothing.
         whole: Those of them that leave as they came.
         tags: Tags that leave.
         derived: Measurement of an aggregate to the fields that it may carry, each with how
             exact it leaves.
-        windows: Length of a window in nanoseconds to the fields that leave as its aggregates.
+        windows: Length of a window in nanoseconds to the fields that leave as its aggregates,
+            each with whether that takes samples (``p95``) and the window before (``delta``).
         alarms: What leaves of an alarm.
         hidden: Nothing of this device leaves.
     """
@@ -40,10 +40,11 @@ class Gate:
     grants: Mapping[str, Grant]
     rules: Mapping[str, str]
     released: Mapping[str, Coarseness]
+    exact: Mapping[str, Coarseness] | None
     whole: frozenset[str]
     tags: frozenset[str]
     derived: Mapping[str, Mapping[str, Coarseness]]
-    windows: Mapping[int, tuple[str, ...]]
+    windows: Mapping[int, tuple[tuple[str, bool, bool], ...]]
     alarms: AlarmText
     hidden: bool = False
     _reasons: dict[tuple[str, ...], str] = field(default_factory=dict, repr=False, compare=False)
@@ -58,9 +59,14 @@ class Gate:
             allowed = self.released
         else:
             return "unknown_measurement"
-        fields = {
-            name: allowed[name](value) for name, value in reading.fields.items() if name in allowed
-        }
+        if allowed is self.exact:
+            fields = {name: value for name, value in reading.fields.items() if name in allowed}
+        else:
+            fields = {
+                name: allowed[name](value)
+                for name, value in reading.fields.items()
+                if name in allowed
+            }
         if not fields:
             return self._reason(reading)
         flags = reading.flags
@@ -71,7 +77,18 @@ class Gate:
             tags = {name: value for name, value in tags.items() if name in self.tags}
         if fields == reading.fields and flags == reading.flags and tags is reading.tags:
             return reading
-        return structs.replace(reading, fields=fields, flags=flags, tags=tags)
+        return Reading(
+            reading.edge,
+            reading.device,
+            reading.profile,
+            reading.measurement,
+            reading.time,
+            reading.received,
+            fields,
+            tags,
+            flags,
+            reading.derived,
+        )
 
     def _reason(self, reading: Reading) -> str:
         """Return the rule that withholds all fields of a reading: the one nearest to a release."""
@@ -108,13 +125,14 @@ def build_gate(declared: Declared, site: SiteEgress, *, device: str | None) -> G
                 grants[name], rules[name] = tighter, rule
     released = {name: grant.coarsen for name, grant in grants.items() if grant.raw}
     derived: dict[str, dict[str, Coarseness]] = {}
-    windows: dict[int, tuple[str, ...]] = {}
+    windows: dict[int, tuple[tuple[str, bool, bool], ...]] = {}
     labels: dict[int, str] = {}
     for name, grant in grants.items():
         if grant.rank == 1:  # fields of one window leave under one name, whoever wrote 60m or 1h
             label = labels.setdefault(grant.every_ns, grant.label)
             grants[name] = replace(grant, every=label)
-            windows[grant.every_ns] = (*windows.get(grant.every_ns, ()), name)
+            needs = (name, "p95" in grant.fns, "delta" in grant.fns)
+            windows[grant.every_ns] = (*windows.get(grant.every_ns, ()), needs)
             measurement = f"{declared.measurement}_{label}"
             names = aggregate_names(name, grant.fns)
             derived.setdefault(measurement, {}).update(dict.fromkeys(names, grant.coarsen))
@@ -127,6 +145,7 @@ def build_gate(declared: Declared, site: SiteEgress, *, device: str | None) -> G
         grants=grants,
         rules=rules,
         released=released,
+        exact=released if all(one == EXACT for one in released.values()) else None,
         whole=frozenset(name for name, coarsen in released.items() if coarsen == EXACT),
         tags=frozenset(
             tag for tag in declared.tags if tag not in local and not site.is_local_tag(tag)

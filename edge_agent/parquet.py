@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -14,6 +15,8 @@ from gateway_core.errors import GatewayError
 
 _MERGED = b"tidegate.merged"
 _ROW_GROUP = 100_000
+# what pyarrow says of a file whose bytes make no sense, and its ArrowInvalid is a ValueError
+_UNREADABLE = (OSError, ValueError, MemoryError, OverflowError, RuntimeError, pa.ArrowException)
 
 
 class DamagedFile(GatewayError):
@@ -36,9 +39,7 @@ def write_table(path: Path, table: pa.Table) -> int:
     """
     beside = path.with_name(f".{path.name}.tmp")
     try:
-        pq.write_table(
-            table, beside, compression="zstd", compression_level=1, write_page_checksum=True
-        )
+        pq.write_table(table, beside, **_layout(table.schema))
         return _named(beside, path)
     except OSError:
         beside.unlink(missing_ok=True)
@@ -61,9 +62,7 @@ def merge(paths: Sequence[Path], target: Path) -> int:
     schema = schema.with_metadata({_MERGED: named})
     beside = target.with_name(f".{target.name}.tmp")
     try:
-        with pq.ParquetWriter(
-            beside, schema, compression="zstd", compression_level=1, write_page_checksum=True
-        ) as writer:
+        with pq.ParquetWriter(beside, schema, **_layout(schema)) as writer:
             for path in paths:
                 table = read_table(path)
                 gone = [name for name in schema.names if name not in table.column_names]
@@ -107,7 +106,7 @@ def read_table(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read(use_threads=False)
-    except (OSError, pa.ArrowException) as exc:
+    except _UNREADABLE as exc:
         raise DamagedFile(path, str(exc)) from exc
 
 
@@ -119,7 +118,7 @@ def read_schema(path: Path) -> pa.Schema:
     """
     try:
         return pq.read_schema(path)
-    except (OSError, pa.ArrowException) as exc:
+    except _UNREADABLE as exc:
         raise DamagedFile(path, str(exc)) from exc
 
 
@@ -140,6 +139,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _layout(schema: pa.Schema) -> dict[str, Any]:
+    """Return how columns are written: whole numbers as differences, texts as a dictionary."""
+    whole = [field.name for field in schema if pa.types.is_integer(field.type)]
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "write_page_checksum": True,
+        "use_dictionary": [field.name for field in schema if pa.types.is_string(field.type)],
+        "column_encoding": dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+    }
 
 
 def _named(beside: Path, path: Path) -> int:

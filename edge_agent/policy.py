@@ -100,8 +100,13 @@ class Policy:
         trimmed = 0
         plain = None if self._by_device else self._gates
         for seq, record in enumerate(batch.records, batch.first):
-            if plain is not None and type(record) is Reading:
-                gate = plain.get(record.profile)
+            left: Record | str
+            if isinstance(record, Reading):
+                gate = (
+                    self.gate(record.profile, record.device)
+                    if plain is None
+                    else plain.get(record.profile)
+                )
                 if (
                     gate is not None
                     and record.measurement == gate.measurement
@@ -109,11 +114,14 @@ class Policy:
                     and not record.flags
                     and gate.tags.issuperset(record.tags)
                     and not record.derived
+                    and not gate.hidden
                 ):  # the common case passes as it is
                     seqs.append(seq)
                     records.append(record)
                     continue
-            left = self._pass(record)
+                left = "unknown_profile" if gate is None else gate.reading(record)
+            else:
+                left = self._pass(record)
             if isinstance(left, str):
                 withheld[left] = withheld.get(left, 0) + 1
                 continue
@@ -122,13 +130,10 @@ class Policy:
             records.append(left)
         return Released(batch.first, batch.last, seqs, records, withheld, trimmed)
 
-    def _pass(self, record: Record) -> Record | str:
+    def _pass(self, record: Alarm | FeedHealth | SystemHealth | Listed | Loss) -> Record | str:
         """Return what may leave of a record, or the rule that withholds it."""
         site = self._site
         match record:
-            case Reading():
-                gate = self.gate(record.profile, record.device)
-                return "unknown_profile" if gate is None else gate.reading(record)
             case Alarm():
                 return self._alarm(record)
             case FeedHealth():

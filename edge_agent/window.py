@@ -58,13 +58,16 @@ class Tally(msgspec.Struct, array_like=True, gc=False):
 
     def add(self, value: Value, time: int, *, sample: bool) -> Taken:
         """Take in one more value."""
-        if isinstance(value, str) != isinstance(self.last, str):
+        if (type(value) is str) != (type(self.last) is str):
             return "mismatched"
-        if not isinstance(value, str):
-            number = int(value) if isinstance(value, bool) else value
+        if type(value) is not str:
+            number = int(value) if type(value) is bool else value
+            assert not isinstance(number, str)
             self._sum(number)
-            self.low = min(self.low, number)
-            self.high = max(self.high, number)
+            if number < self.low:
+                self.low = number
+            elif number > self.high:
+                self.high = number
             if sample and self.count % self.stride == 0:
                 self._sample(number)
         self.count += 1
@@ -106,16 +109,17 @@ class Tally(msgspec.Struct, array_like=True, gc=False):
                 return self._delta()
 
     def _sum(self, number: float) -> None:
-        if isinstance(number, int) and isinstance(self.total, int):
-            whole = self.total + number
+        total = self.total
+        whole = total + number
+        if type(whole) is int:
             self.total = whole if whole in _INT64 else float(whole)
             return
-        # Neumaier: keep what the addition rounds away
-        total = float(self.total + number)
-        if math.isfinite(total):
-            big, small = sorted((self.total, number), key=abs, reverse=True)
-            self.carry += (big - total) + small
-        self.total = total
+        if math.isfinite(whole):  # Neumaier: keep what the addition rounds away
+            if abs(total) >= abs(number):
+                self.carry += (total - whole) + number
+            else:
+                self.carry += (number - whole) + total
+        self.total = whole
 
     def _sample(self, number: float) -> None:
         if len(self.samples) >= MAX_SAMPLES:

@@ -12,7 +12,7 @@ import structlog
 
 from edge_agent.gate import Gate
 from edge_agent.policy import Policy
-from edge_agent.window import Tally, Window, first_tally
+from edge_agent.window import Taken, Tally, Window, first_tally
 from gateway_core.clock import NS
 from gateway_core.model import Batch, Reading, Receipt, Record
 
@@ -122,20 +122,22 @@ class Windows:
     def _add(self, reading: Reading, gate: Gate, now: int) -> str:
         """Add a reading to its windows; return why some window could not take it, or nothing."""
         refused = ""
-        tags = {name: value for name, value in reading.tags.items() if name in gate.tags}
-        for every_ns, names in gate.windows.items():
-            present = [name for name in names if name in reading.fields]
+        tags, kept = reading.tags, gate.tags
+        if tags and not kept.issuperset(tags):
+            tags = {name: value for name, value in tags.items() if name in kept}
+        for every_ns, wanted in gate.windows.items():
+            present = [needs for needs in wanted if needs[0] in reading.fields]
             if not present:
                 continue
             start = reading.time - reading.time % every_ns
-            series = self._series_of(reading, tags, every_ns)
-            found = self._window((series, start), now)
-            if found is None:
-                why = self._why_not(series, start + every_ns, now)
+            key = (self._series_of(reading, tags, every_ns), start)
+            window = self._open.get(key) or self._reopened(key, now)
+            if window is None:
+                why = self._why_not(key[0], start + every_ns, now)
                 if why:
                     refused = why
                     continue
-                found = Window(
+                window = Window(
                     edge=reading.edge,
                     device=reading.device,
                     profile=reading.profile,
@@ -146,36 +148,42 @@ class Windows:
                     due=max(start + every_ns, now) + self._grace,
                     tallies={},
                 )
-                self._open[series, start] = found
-                heapq.heappush(self._due, (found.due, (series, start)))
-            for name in present:
-                self._add_value(found, series, name, reading, gate, now)
-            self._changed.add((series, start))
+                self._open[key] = window
+                heapq.heappush(self._due, (window.due, key))
+            for name, samples, rises in present:
+                taken = self._add_value(window, key, name, reading, samples=samples, rises=rises)
+                if rises and taken == "newest":
+                    self._rebase_after(window, key, name, reading, now)
+            self._changed.add(key)
         return refused
 
     def _add_value(
-        self, window: Window, series: str, name: str, reading: Reading, gate: Gate, now: int
-    ) -> None:
-        value, fns = reading.fields[name], gate.grants[name].fns
+        self, window: Window, key: Key, name: str, reading: Reading, *, samples: bool, rises: bool
+    ) -> Taken:
+        value = reading.fields[name]
         tally = window.tallies.get(name)
-        if tally is None:
-            tally = first_tally(value, reading.time, sample="p95" in fns)
-            window.tallies[name] = tally
-            if "delta" in fns:
-                self._base(tally, (series, window.start - window.every_ns), name)
-            taken = "newest"
-        else:
-            taken = tally.add(value, reading.time, sample="p95" in fns)
-        if taken == "mismatched":
-            log.warning("value_mismatched", device=reading.device, field=name)
-        elif taken == "newest" and "delta" in fns:
-            # the window after this one counts its rise from here
-            after = (series, window.end)
-            later = self._peek(after)
-            if later is not None and name in later.tallies:
-                later = self._window(after, now)
-                if later is not None and later.tallies[name].rebase(value, reading.time):
-                    self._changed.add(after)
+        if tally is not None:
+            taken = tally.add(value, reading.time, sample=samples)
+            if taken == "mismatched":
+                log.warning("value_mismatched", device=reading.device, field=name)
+            return taken
+        tally = first_tally(value, reading.time, sample=samples)
+        window.tallies[name] = tally
+        if rises:
+            self._base(tally, (key[0], window.start - window.every_ns), name)
+        return "newest"
+
+    def _rebase_after(
+        self, window: Window, key: Key, name: str, reading: Reading, now: int
+    ) -> None:
+        """Let the window after this one count its rise from this reading."""
+        after = (key[0], window.end)
+        known = self._peek(after)
+        if known is None or name not in known.tallies:
+            return
+        later = self._open.get(after) or self._reopened(after, now)
+        if later is not None and later.tallies[name].rebase(reading.fields[name], reading.time):
+            self._changed.add(after)
 
     def _base(self, tally: Tally, before: Key, name: str) -> None:
         earlier = self._peek(before)
@@ -189,11 +197,8 @@ class Windows:
         told = self._told.get(key)
         return None if told is None else _decode(told)
 
-    def _window(self, key: Key, now: int) -> Window | None:
-        """Return a window that can be added to, taking up again one that was told."""
-        found = self._open.get(key)
-        if found is not None:
-            return found
+    def _reopened(self, key: Key, now: int) -> Window | None:
+        """Take up again a window that was told; None if it was not."""
         told = self._told.pop(key, None)
         if told is None:
             return None
@@ -270,7 +275,9 @@ class Windows:
             self._state[_HORIZON + series] = None
 
     def _series_of(self, reading: Reading, tags: dict[str, str], every_ns: int) -> str:
-        parts = (reading.profile, reading.device, every_ns, *sorted(tags.items()))
+        parts: tuple[object, ...] = (reading.profile, reading.device, every_ns)
+        if tags:
+            parts = (*parts, *sorted(tags.items()))
         found = self._series.get(parts)
         if found is None:
             if len(self._series) >= self._options.max_windows:
