@@ -18,8 +18,8 @@ import msgspec
 
 from gateway_core.intervals import Intervals
 
-MAX_SPAN = 1_000_000
-"""Most sequence numbers that one upload may account for."""
+MAX_SPAN = 1_000_000_000
+"""Most sequence numbers that one upload may account for; a site may withhold nearly everything."""
 MAX_INTERVALS = 4096
 """Most pieces that what was received may be in."""
 

@@ -207,6 +207,7 @@ class Intake:
 def _to_response(problem: Problem) -> web.Response:
     text: dict[str, Any] = {
         "type": f"urn:tidegate:problem:{problem.code}",
+        "code": problem.code,
         "title": problem.code.replace("_", " "),
         "status": problem.status,
         "detail": problem.detail,
