@@ -46,6 +46,11 @@ def normal_host(text: str) -> str:
     return bare.rstrip(".").lower()
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, not a name."""
+    return ":" in host or host.replace(".", "").isdigit()
+
+
 def bracketed(host: str) -> str:
     """Return a host as it stands in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host

@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import cast
 
+from edge_agent.cameras.address import is_address
 from edge_agent.cameras.challenge import Challenge, authorize, choose
 from edge_agent.cameras.evidence import StreamCheck
 from edge_agent.cameras.inventory import Credential, Feed
@@ -41,6 +42,7 @@ _ERRNO: dict[int, Outcome] = {
     errno.ENOBUFS: "own_limit",
     errno.ENOMEM: "own_limit",
 }
+_MOST_ADDRESSES = 4
 _MALFORMED: dict[str, Outcome] = {"not_rtsp": "not_rtsp", "too_large": "too_large"}
 _STATUS: dict[int, Outcome] = {
     401: "auth_failed",
@@ -79,14 +81,15 @@ async def check_stream(
     feed: Feed, plan: Plan, logins: Logins, settings: PatrolSettings
 ) -> StreamCheck:
     """Check one feed; every way it can go wrong is an outcome, none is raised."""
-    loop = asyncio.get_running_loop()
+    try:
+        addresses = await _resolve(feed, settings.connect_s)
+    except (OSError, UnicodeError) as exc:  # UnicodeError: a name that IDNA cannot encode
+        return StreamCheck("name_unresolved", detail=str(exc) or "no answer in time")
     try:
         async with asyncio.timeout(settings.connect_s):
-            transport, wire = await loop.create_connection(_Wire, feed.rtsp.host, feed.rtsp.port)
+            wire = await _connect(addresses, feed.rtsp.port)
     except OSError as exc:
         return StreamCheck(connect_outcome(exc), detail=str(exc) or "no connection in time")
-    except UnicodeError as exc:  # raised for a host name that IDNA cannot encode
-        return StreamCheck("name_unresolved", detail=str(exc))
     check = _Check(feed, wire, logins, settings)
     try:
         return await check.run(plan)
@@ -97,7 +100,27 @@ async def check_stream(
     except ConnectionError as exc:
         return replace(check.so_far, outcome="reset", detail=f"{wire.asked}: {exc}")
     finally:
-        transport.abort()  # no session was set up, and a lingering close costs the camera a slot
+        wire.abort()  # no session was set up, and a lingering close costs the camera a slot
+
+
+async def _resolve(feed: Feed, deadline_s: float) -> list[str]:
+    """Look a name up apart from connecting: when that fails, the device is not to blame."""
+    if is_address(feed.rtsp.host):
+        return [feed.rtsp.host]
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(deadline_s):
+        found = await loop.getaddrinfo(feed.rtsp.host, feed.rtsp.port, type=socket.SOCK_STREAM)
+    return [str(info[4][0]) for info in found[:_MOST_ADDRESSES]]
+
+
+async def _connect(addresses: list[str], port: int) -> _Wire:
+    loop = asyncio.get_running_loop()
+    for address in addresses[:-1]:
+        try:
+            return (await loop.create_connection(_Wire, address, port))[1]
+        except OSError:
+            continue
+    return (await loop.create_connection(_Wire, addresses[-1], port))[1]
 
 
 class _Wire(asyncio.Protocol):
@@ -128,10 +151,14 @@ class _Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(ConnectionResetError(str(exc or "the device closed the connection")))
 
-    def _fail(self, error: Exception) -> None:
-        self._error = self._error or error
+    def abort(self) -> None:
+        """Cut the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+    def _fail(self, error: Exception) -> None:
+        self._error = self._error or error
+        self.abort()
         self._wake()
 
     def _wake(self) -> None:

@@ -1,0 +1,139 @@
+"""Every feed has its turn once a sweep, evenly spread, and no device is asked by too many."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.cameras.address import RtspAddress
+from edge_agent.cameras.gates import Gates
+from edge_agent.cameras.inventory import Feed
+from edge_agent.cameras.pacing import Pace
+from edge_agent.cameras.settings import PatrolSettings
+
+
+def turns(pace: Pace, start: float, stop: float, step: float = 0.1) -> list[tuple[float, str]]:
+    taken, now = [], start
+    while now < stop:
+        while (key := pace.take(now)) is not None:
+            taken.append((now, key))
+        now += step
+    return taken
+
+
+def test_every_key_has_one_turn_in_each_round() -> None:
+    keys = [f"c{number}" for number in range(200)]
+    pace = Pace(60.0, Random(1))
+    pace.spread(keys, 0.0, 60.0)
+
+    for sweep in range(3):
+        taken = [key for _, key in turns(pace, sweep * 60.0, sweep * 60.0 + 59.8)]
+        assert len(taken) >= 198
+        assert len(set(taken)) == len(taken)
+
+
+def test_turns_are_even_over_the_round() -> None:
+    pace = Pace(60.0, Random(1))
+    pace.spread([f"c{number}" for number in range(600)], 0.0, 60.0)
+    turns(pace, 0.0, 60.0)
+
+    counts = [0] * 6
+    for at, _ in turns(pace, 60.0, 120.0):
+        counts[int((at - 60) // 10)] += 1
+
+    assert min(counts) >= 97
+    assert max(counts) <= 103
+
+
+def test_after_a_long_halt_missed_turns_are_left_out() -> None:
+    pace = Pace(10.0, Random(1))
+    pace.spread(["a", "b"], 0.0, 10.0)
+    turns(pace, 0.0, 10.0)
+
+    assert sorted(key for _, key in turns(pace, 100.0, 101.0)) == ["a", "b"]
+
+
+def test_a_key_that_was_taken_out_has_no_turn() -> None:
+    pace = Pace(10.0, Random(1))
+    pace.spread(["a", "b"], 0.0, 1.0)
+    pace.discard("a")
+
+    assert {key for _, key in turns(pace, 0.0, 30.0)} == {"b"}
+    pace.discard("b")
+    assert pace.wait(0.0) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 100)), max_size=300))
+def test_moving_turns_about_never_loses_a_key(moves: list[tuple[str, float]]) -> None:
+    pace = Pace(10.0, Random(1))
+    for key, due in moves:
+        pace.set(key, due)
+
+    assert {key for _, key in turns(pace, 0.0, 101.0, 0.5)} == {key for key, _ in moves}
+
+
+def feed(host: str, group: str = "", port: int = 554) -> Feed:
+    return Feed(f"{host}-{group}", host, RtspAddress(f"rtsp://{host}/", host, port), group=group)
+
+
+async def most_at_once(gates: Gates, feeds: list[Feed]) -> int:
+    now = most = 0
+
+    async def visit(each: Feed) -> None:
+        nonlocal now, most
+        async with gates.hold(each):
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            now -= 1
+
+    async with asyncio.TaskGroup() as group:
+        for each in feeds:
+            group.create_task(visit(each))
+    return most
+
+
+async def test_one_check_at_a_time_on_a_device() -> None:
+    assert await most_at_once(Gates(PatrolSettings()), [feed("10.0.0.1")] * 9) == 1
+
+
+async def test_a_group_has_its_own_limit() -> None:
+    feeds = [feed(f"10.0.{number}.1", "nvr") for number in range(9)]
+
+    assert await most_at_once(Gates(PatrolSettings(per_group=3)), feeds) == 3
+
+
+async def test_a_neighbourhood_is_a_24_or_a_64() -> None:
+    settings = PatrolSettings(per_neighbourhood=2)
+    four = [feed(f"10.0.0.{number}") for number in range(9)]
+    six = [feed(f"2001:db8::{number}") for number in range(9)]
+
+    assert await most_at_once(Gates(settings), four) == 2
+    assert await most_at_once(Gates(settings), six) == 2
+    assert await most_at_once(Gates(settings), [four[0], feed("10.0.1.0"), six[0]]) == 3
+
+
+async def test_gates_that_nobody_uses_are_forgotten() -> None:
+    gates = Gates(PatrolSettings())
+    await most_at_once(gates, [feed(f"10.0.{number}.1", f"g{number}") for number in range(50)])
+
+    assert len(gates) == 0
+
+
+async def test_a_waiter_that_is_cancelled_leaves_no_trace() -> None:
+    gates = Gates(PatrolSettings())
+
+    async def wait() -> None:
+        async with gates.hold(feed("10.0.0.1")):
+            raise AssertionError
+
+    async with gates.hold(feed("10.0.0.1")), asyncio.TaskGroup() as group:
+        task = group.create_task(wait())
+        await asyncio.sleep(0)
+        task.cancel()
+
+    assert len(gates) == 0

@@ -1,0 +1,104 @@
+"""A snapshot's visible faults are named, and a bad picture takes nothing but its worker along."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from edge_agent.cameras.grader import Grader
+from edge_agent.cameras.picture import MAX_SIDE, Measures, grade, jpeg_size
+from gateway_core.errors import PayloadError
+from simulators.cameras.jpeg import picture
+
+GOOD = Measures(640, 360, mean=126, std=16, sharpness=160, residual=1.2, key="a")
+
+
+def measures(**changes: object) -> Measures:
+    import msgspec
+
+    return msgspec.structs.replace(GOOD, **changes)
+
+
+@pytest.mark.parametrize(
+    ("seen", "faults"),
+    [
+        (GOOD, ()),
+        (measures(mean=8, std=0, sharpness=0), ("picture_black",)),
+        (measures(mean=12, std=20), ()),
+        (measures(mean=251), ("picture_white",)),
+        (measures(mean=128, std=0, sharpness=0), ("picture_flat",)),
+        (measures(sharpness=2), ("picture_blurred",)),
+        (measures(sharpness=13165, residual=18.5), ("picture_noisy",)),
+        (measures(sharpness=13165, residual=0.5), ()),
+        (measures(key="before"), ("picture_frozen",)),
+        (measures(key="before", sharpness=2), ("picture_blurred", "picture_frozen")),
+    ],
+)
+def test_faults_follow_from_measures(seen: Measures, faults: tuple[str, ...]) -> None:
+    assert grade(seen, "before") == faults
+
+
+def test_a_jpegs_size_is_read_without_decoding() -> None:
+    assert jpeg_size(picture("good", 0)) == (640, 360)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "picture_unreadable"),
+        (b"GIF89a", "picture_unreadable"),
+        (b"\xff\xd8\xff\xe0\x00\x00" * 3, "picture_unreadable"),
+        (picture("good", 0)[:60], "picture_unreadable"),
+        (
+            b"\xff\xd8\xff\xc0\x00\x0b\x08" + (MAX_SIDE + 1).to_bytes(2, "big") * 2 + b"\x01\x01",
+            "picture_too_large",
+        ),
+        (b"\xff\xd8\xff\xc0\x00\x0b\x08" + b"\x23\x28\x23\x28" + b"\x01\x01", "picture_too_large"),
+    ],
+)
+def test_what_is_no_picture_never_reaches_the_decoder(data: bytes, code: str) -> None:
+    with pytest.raises(PayloadError) as caught:
+        jpeg_size(data)
+
+    assert caught.value.code == code
+
+
+async def test_the_worker_tells_good_from_bad() -> None:
+    async with Grader() as grader:
+        good, other = (
+            await grader.measure(picture("good", 0)),
+            await grader.measure(picture("good", 1)),
+        )
+        black = await grader.measure(picture("black", 0))
+        blurred = await grader.measure(picture("blurred", 0))
+
+        assert grade(good, "") == ()
+        assert grade(other, good.key) == ()
+        assert grade(good, good.key) == ("picture_frozen",)
+        assert grade(black, "") == ("picture_black",)
+        assert grade(blurred, "") == ("picture_blurred",)
+
+
+async def test_a_broken_picture_is_unreadable_and_the_worker_lives_on() -> None:
+    data = picture("good", 0)
+    async with Grader() as grader:
+        with pytest.raises(PayloadError, match="picture_unreadable"):
+            await grader.measure(data[:400])
+
+        assert (await grader.measure(data)).width == 640
+
+
+async def test_a_hung_worker_is_killed_and_replaced() -> None:
+    hangs = (sys.executable, "-c", "import time; time.sleep(3600)")
+    async with Grader(deadline_s=0.2, command=hangs) as grader:
+        for _ in range(2):
+            with pytest.raises(PayloadError, match="picture_timeout"):
+                await grader.measure(picture("good", 0))
+
+
+async def test_a_crashing_worker_is_a_finding_not_a_failure() -> None:
+    crashes = (sys.executable, "-c", "import os; os.abort()")
+    async with Grader(command=crashes) as grader:
+        with pytest.raises(PayloadError, match="picture_crashed"):
+            await grader.measure(picture("good", 0))

@@ -1,0 +1,130 @@
+"""Devices for the camera tests: scripted ones that do exactly what a test says, and a clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+from edge_agent.cameras.address import RtspAddress, bracketed
+from edge_agent.cameras.inventory import Credential, Feed
+from simulators.cameras.camera import Device
+from simulators.cameras.fleet import CameraFleet
+from simulators.cameras.options import FleetOptions
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class ScriptedDevice:
+    """Listens on a free port, plays a script on each connection and keeps what it was sent."""
+
+    def __init__(self, script: Script, host: str = "127.0.0.1") -> None:
+        self._script = script
+        self.host = host
+        self.port = 0
+        self.connections = 0
+        self.received = bytearray()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, self.host, 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            await self._script(_Recording(reader, self.received), writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    def feed(self, credential: Credential | None = None, **more: object) -> Feed:
+        """A feed whose stream, and whose ONVIF service, is this device."""
+        url = f"rtsp://{bracketed(self.host)}:{self.port}/live"
+        address = RtspAddress(url, self.host, self.port)
+        return Feed(
+            id="gate-1",
+            host=self.host,
+            rtsp=address,
+            onvif_port=self.port,
+            credential=credential,
+            **more,
+        )
+
+
+class _Recording:
+    """A stream reader that keeps a copy of what it read."""
+
+    def __init__(self, reader: asyncio.StreamReader, copy: bytearray) -> None:
+        self._reader = reader
+        self._copy = copy
+
+    async def readuntil(self, separator: bytes) -> bytes:
+        data = await self._reader.readuntil(separator)
+        self._copy += data
+        return data
+
+    async def readexactly(self, count: int) -> bytes:
+        data = await self._reader.readexactly(count)
+        self._copy += data
+        return data
+
+    async def read(self) -> bytes:
+        data = await self._reader.read()
+        self._copy += data
+        return data
+
+
+def answering(*answers: bytes) -> Script:
+    """A script that gives these answers to the first requests and then only listens."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in answers:
+            head = await reader.readuntil(b"\r\n\r\n")
+            for line in head.split(b"\r\n"):
+                if line.lower().startswith(b"content-length:"):
+                    await reader.readexactly(int(line.partition(b":")[2]))
+            writer.write(answer)
+            await writer.drain()
+        await reader.read()
+
+    return script
+
+
+@asynccontextmanager
+async def fleet_and_feeds(
+    folder: Path, **options: object
+) -> AsyncIterator[tuple[CameraFleet, dict[str, Feed]]]:
+    """A started fleet on free ports, and its feeds as the feeds file gives them."""
+    from edge_agent.cameras.inventory import load_feeds
+
+    path = folder / "feeds.csv"
+    options = {"rtsp_port": 0, "mix": {}, "count": 4, **options}
+    async with CameraFleet(FleetOptions(feeds_file=path, **options)) as fleet:
+        yield fleet, load_feeds(path)
+
+
+def set_up(device: Device, **changes: object) -> None:
+    """Give a simulated device the traits that a test is about."""
+    for name, value in changes.items():
+        setattr(device, name, value)
+
+
+class HandClock:
+    """A wall clock that moves only when told to."""
+
+    def __init__(self, now: int = 1_800_000_000_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> int:
+        self.now += int(seconds * 1_000_000_000)
+        return self.now
