@@ -80,8 +80,7 @@ def lint(*files: Path, json: bool = False) -> int:
         json: Print JSON.
     """
     paths = files or (SHIPPED,)
-    beside = () if not files else tuple(load_catalogue([], strict=False).profiles.values())
-    faults = lint_files(_existing(paths), beside)
+    faults = lint_files(_existing(paths))
     if json:
         print_json([str(fault) for fault in faults])
         return 2 if faults else 0

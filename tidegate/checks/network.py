@@ -70,7 +70,9 @@ async def check_http(name: str, url: str, clock: Clock) -> tuple[Finding, float 
             status, date = answer.status, answer.headers.get("Date")
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:
         advice = "start it, or mend the URL; the edge keeps everything until then"
-        finding = Finding(name, "fail", f"{url}: {exc!r}", "it does not answer", advice)
+        finding = Finding(
+            name, "fail", f"{url}: {exc or 'no answer in time'}", "it does not answer", advice
+        )
         return finding, None
     offset = None
     if date is not None:
