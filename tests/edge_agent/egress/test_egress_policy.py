@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from device_profiles.catalogue import load_catalogue
+from edge_agent.declared import declare
 from edge_agent.egress import Declared, SiteEgress
 from edge_agent.grant import NONE, RAW, Coarseness, Grant, is_looser, tightest
 from edge_agent.policy import Policy, Released
@@ -292,3 +294,30 @@ def test_not_a_number_passes_through_a_gate_that_trims() -> None:
     assert isinstance(one, Reading)
     assert list(one.fields) == ["power"]
     assert math.isnan(one.fields["power"])  # type: ignore[arg-type]
+
+
+def test_the_example_of_the_reference_tightens_the_profiles_that_ship(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "egress-file.md"
+    example = page.read_text("utf-8").split("```yaml\n")[1].split("```")[0]
+    declared = declare(load_catalogue([]))
+    site = load_site_egress(write(tmp_path, example), declared)
+    policy = Policy(declared, site)
+    vehicle = policy.gate("jtt/808-2013-vehicle", "v1")
+    assert vehicle is not None
+    assert vehicle.grants["lat"].coarsen == Coarseness(1)
+    vip = policy.gate("shelly/plus-plug-s", "vip-1")
+    assert vip is not None
+    assert {grant.rank for grant in vip.grants.values()} == {0}
+    lab = policy.gate("shelly/plus-plug-s", "lab-1")
+    assert lab is not None
+    assert lab.hidden
+
+
+def test_every_shipped_profile_lets_out_no_more_than_it_says() -> None:
+    catalogue = load_catalogue([])
+    for name, one in declare(catalogue).items():
+        rules = catalogue.profiles[name].egress.rules
+        assert one.grants.keys() == catalogue.profiles[name].fields.keys()
+        assert {field for field, grant in one.grants.items() if grant.raw} == {
+            field for field, rule in rules.items() if rule.kind == "raw"
+        }
