@@ -71,7 +71,7 @@ async def check_http(name: str, url: str, clock: Clock) -> tuple[Finding, float 
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:
         advice = "start it, or mend the URL; the edge keeps everything until then"
         finding = Finding(
-            name, "fail", f"{url}: {exc or 'no answer in time'}", "it does not answer", advice
+            name, "fail", f"{url}: {str(exc) or 'no answer in time'}", "it does not answer", advice
         )
         return finding, None
     offset = None
