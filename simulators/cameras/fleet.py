@@ -59,7 +59,9 @@ class CameraFleet:
             device.condition = draw_condition(options, self._dice)
             start = index * options.channels
             stop = min(start + options.channels, options.count)
-            device.feeds = [f"cam-{number:06d}" for number in range(start + 1, stop + 1)]
+            device.feeds = [
+                f"{options.prefix}{number:06d}" for number in range(start + 1, stop + 1)
+            ]
             devices.append(device)
         return devices
 
@@ -199,7 +201,7 @@ class CameraFleet:
                     writer.writerow(
                         (
                             feed,
-                            f"Camera {feed[4:]}",
+                            f"Camera {feed[-6:]}",
                             device.host,
                             device.onvif_port,
                             device.stream_url(channel),

@@ -66,6 +66,7 @@ class FleetOptions:
 
     Attributes:
         count: Feeds.
+        prefix: What the feeds' ids begin with; the command and the demo write ``sim-cam-``.
         seed: The same seed gives the same fleet and the same changes.
         mix: Share of each condition; what is missing from 1 is good.
         address: First camera's address; the next ones follow. ``::1`` puts all of them on one
@@ -82,6 +83,7 @@ class FleetOptions:
     """
 
     count: int = 2000
+    prefix: str = "cam-"
     seed: int = 1
     mix: Mapping[Condition, float] = field(default_factory=lambda: DEFAULT_MIX)
     address: str = "127.10.0.1"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway_core.model import Value
@@ -22,6 +22,7 @@ class Quantity:
         low: Least value; numbers only.
         high: Greatest value; numbers only.
         choices: What a ``choice`` may be.
+        outliers: Share of devices that begin, and about stay, at the greatest value.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Quantity:
     low: float = 0.0
     high: float = 100.0
     choices: tuple[str, ...] = ()
+    outliers: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,30 @@ class Fleet:
         count: Number of devices.
         quantities: What each message carries, beside ``seq``.
         seed: Two fleets of one seed say the same.
+        first: Number of the first device, so that two fleets can share a city.
+        name: Makes a device's id of its number, where the profile dictates what ids look like.
+        said: Device to the last ``seq`` of an earlier run, which this one goes on from.
     """
 
     def __init__(
-        self, prefix: str, count: int, quantities: tuple[Quantity, ...], seed: int = 1
+        self,
+        prefix: str,
+        count: int,
+        quantities: tuple[Quantity, ...],
+        seed: int = 1,
+        *,
+        first: int = 1,
+        name: Callable[[int], str] | None = None,
+        said: Mapping[str, int] | None = None,
     ) -> None:
         self._quantities = quantities
         rng = random.Random(seed)  # noqa: S311  # a simulation, not a secret
-        self._walks = [
-            _Walk(f"{prefix}-{n:05d}", random.Random(rng.random()))  # noqa: S311
-            for n in range(1, count + 1)
-        ]
+        said = said or {}
+        self._walks = []
+        for n in range(first, first + count):
+            device = name(n) if name is not None else f"{prefix}-{n:05d}"
+            own = random.Random(rng.random())  # noqa: S311
+            self._walks.append(_Walk(device, own, said.get(device, 0)))
 
     @property
     def devices(self) -> list[str]:
@@ -100,6 +115,7 @@ def _step(quantity: Quantity, walk: _Walk) -> Value:
         return rng.random() < (0.98 if now else 0.02)
     span = quantity.high - quantity.low
     if not isinstance(now, (int, float)):
-        now = quantity.low + span * (0.4 + 0.2 * rng.random())
+        outlier = quantity.outliers > 0 and rng.random() < quantity.outliers
+        now = quantity.high if outlier else quantity.low + span * (0.4 + 0.2 * rng.random())
     moved = min(quantity.high, max(quantity.low, now + span * 0.005 * rng.uniform(-1, 1)))
     return round(moved) if quantity.kind == "int" else round(moved, 2)

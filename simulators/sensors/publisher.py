@@ -17,7 +17,8 @@ from gateway_core.errors import Unavailable
 _CONNECT_S = 10.0
 _KEEP_ALIVE_S = 30
 _SESSION_S = 3600
-_TAKEN = (mqtt5.PubAckReasonCode.SUCCESS, mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS)
+_HEARD = mqtt5.PubAckReasonCode.SUCCESS
+_UNHEARD = mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS
 
 
 @dataclass(slots=True)
@@ -38,11 +39,21 @@ class Publisher:
         url: ``mqtt://host:port`` or ``mqtts://host:port``.
         client_id: Stays the same over reconnections.
         window: Most messages in flight.
+        listened: Do not call acknowledged what the broker took for nobody.
         tls: Context for ``mqtts``; None takes the system's certificates.
+
+    Attributes:
+        unheard: Messages that the broker took for nobody, where ``listened``.
     """
 
     def __init__(
-        self, url: str, client_id: str, *, window: int = 200, tls: ssl.SSLContext | None = None
+        self,
+        url: str,
+        client_id: str,
+        *,
+        window: int = 200,
+        listened: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         parts = urlsplit(url)
         self._host = parts.hostname or "localhost"
@@ -50,6 +61,8 @@ class Publisher:
         self._port = parts.port or (8883 if secure else 1883)
         self._tls = (tls or ssl.create_default_context()) if secure else None
         self._client_id = client_id
+        self._listened = listened
+        self.unheard = 0
         self._slots = asyncio.Semaphore(window)
         self._free = list(range(window, 0, -1))
         self._pending: dict[int, _Pending] = {}
@@ -136,7 +149,10 @@ class Publisher:
             return
         self._free.append(packet.packet_id)
         self._slots.release()
-        if packet.reason_code in _TAKEN:
+        unheard = packet.reason_code == _UNHEARD
+        if unheard and self._listened:
+            self.unheard += 1
+        elif unheard or packet.reason_code == _HEARD:
             pending.acknowledged()
         if not self._pending:
             self._idle.set()

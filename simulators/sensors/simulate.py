@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from gateway_core.supervise import Patience, supervise
 from simulators.sensors.coap import CoapSender
 from simulators.sensors.fleet import Fleet, Message
 from simulators.sensors.publisher import Publisher
-from simulators.sensors.truth import TruthFile
+from simulators.sensors.truth import Acknowledged, TruthFile
 
 _PATIENCE = Patience(first=0.2, longest=5.0)
 _COAP_AT_ONCE = 64
@@ -47,6 +48,8 @@ class SensorOptions:
         connections: MQTT connections that the devices share.
         window: Most unacknowledged messages of each connection.
         clockless: Send no time of the device's own.
+        listened: A PUBACK that says that nobody subscribes is no promise: such a message is
+            counted as ``unheard`` and not as acknowledged.
         truth: Where to write what was acknowledged; None to keep only the counts.
     """
 
@@ -59,6 +62,7 @@ class SensorOptions:
     connections: int = 1
     window: int = 200
     clockless: bool = False
+    listened: bool = False
     truth: Path | None = None
 
 
@@ -70,12 +74,14 @@ class SensorReport:
         sent: Messages handed to a connection.
         acknowledged: Messages whose PUBACK or 2.04 came.
         refused: Messages that CoAP answered with an error, by code.
+        unheard: Messages that no subscriber of the broker got; 0 unless ``listened``.
         seconds: How long it took.
     """
 
     sent: int
     acknowledged: int
     refused: Mapping[str, int]
+    unheard: int
     seconds: float
 
 
@@ -88,6 +94,7 @@ class Simulation:
         encoders: Mapping[str, PayloadEncoder],
         options: SensorOptions,
         clock: Clock = wall_ns,
+        watch: Callable[[Acknowledged], None] | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -96,6 +103,7 @@ class Simulation:
             encoders: ``mqtt`` and ``coap`` to what encodes for it.
             options: What to do.
             clock: The devices' clock.
+            watch: Is told of each acknowledgement as it comes.
 
         Raises:
             GatewayError: Neither a broker nor a CoAP server was given.
@@ -106,8 +114,10 @@ class Simulation:
         self._encoders = encoders
         self._options = options
         self._clock = clock
+        self._watch = watch
         self._stop = asyncio.Event()
         self.sent = 0
+        self.unheard = 0
         self.acknowledged = 0
         self.refused: dict[str, int] = {}
 
@@ -119,27 +129,32 @@ class Simulation:
         """Send at the declared rate, wait for every acknowledgement, return the counts."""
         o = self._options
         began = monotonic()
-        truth = TruthFile(o.truth) if o.truth else None
-        if truth is not None:
-            truth.__enter__()
-        try:
+        with TruthFile(o.truth) if o.truth else contextlib.nullcontext() as truth:
             async with asyncio.TaskGroup() as tasks:
-                await self._send(tasks, truth)
-        except* _Done:
-            pass
-        finally:
-            if truth is not None:
-                truth.__exit__(None, None, None)
-        return SensorReport(self.sent, self.acknowledged, dict(self.refused), monotonic() - began)
+                publishers = self._publishers()
+                connections = [
+                    tasks.create_task(supervise(f"publisher-{n}", each.run, _PATIENCE))
+                    for n, each in enumerate(publishers)
+                ]
+                await self._send(publishers, truth)
+                for publisher in publishers:
+                    await publisher.drained()
+                self.unheard = sum(each.unheard for each in publishers)
+                for connection in connections:
+                    connection.cancel()
+        return SensorReport(
+            self.sent, self.acknowledged, dict(self.refused), self.unheard, monotonic() - began
+        )
 
-    async def _send(self, tasks: asyncio.TaskGroup, truth: TruthFile | None) -> None:
+    def _publishers(self) -> list[Publisher]:
         o = self._options
-        publishers: list[Publisher] = []
-        if o.mqtt is not None:
-            for n in range(o.connections):
-                publisher = Publisher(o.mqtt, f"sim-sensors-{os.getpid()}-{n}", window=o.window)
-                publishers.append(publisher)
-                tasks.create_task(supervise(f"publisher-{n}", publisher.run, _PATIENCE))
+        if o.mqtt is None:
+            return []
+        names = [f"sim-sensors-{os.getpid()}-{n}" for n in range(o.connections)]
+        return [Publisher(o.mqtt, name, window=o.window, listened=o.listened) for name in names]
+
+    async def _send(self, publishers: Sequence[Publisher], truth: TruthFile | None) -> None:
+        o = self._options
         async with _Coap(o.coap) as coap, asyncio.TaskGroup() as requests:
             began = monotonic()
             room = asyncio.Semaphore(_COAP_AT_ONCE)
@@ -156,9 +171,6 @@ class Simulation:
                     topic, payload, _ = self._encode("mqtt", message)
                     await publisher.publish(topic, payload, note)
                 self.sent += 1
-        for publisher in publishers:
-            await publisher.drained()
-        raise _Done
 
     async def _paced(self, began: float, index: int) -> bool:
         """Wait until it is message ``index``'s turn; False when the run is over."""
@@ -178,7 +190,7 @@ class Simulation:
 
     def _goes_coap(self, message: Message) -> bool:
         """Decide by device, so that one device always speaks one protocol."""
-        return int(message.device[-5:]) * 0.618034 % 1 < self._options.coap_share
+        return crc32(b"coap" + message.device.encode()) / 2**32 < self._options.coap_share
 
     def _encode(self, via: str, message: Message) -> tuple[str, bytes, int | None]:
         time = None if self._options.clockless else self._clock()
@@ -189,8 +201,11 @@ class Simulation:
 
         def acknowledged() -> None:
             self.acknowledged += 1
+            now = self._clock()
             if truth is not None:
-                truth.acknowledged(message.device, message.seq, sent, self._clock())
+                truth.acknowledged(message.device, message.seq, sent, now)
+            if self._watch is not None:
+                self._watch(Acknowledged(message.device, message.seq, sent, now))
 
         return acknowledged
 
@@ -208,10 +223,6 @@ class Simulation:
             note()
         else:
             self.refused[code] = self.refused.get(code, 0) + 1
-
-
-class _Done(Exception):  # not an error: it ends the connections' TaskGroup
-    """Everything was sent and acknowledged."""
 
 
 class _Coap:

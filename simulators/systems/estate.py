@@ -91,9 +91,9 @@ class Estate:
         elif system.server is None:
             await self._open(system)
 
-    def write(self, path: Path, every: str = "10s") -> None:
-        """Write the systems.yaml that makes an edge watch them all."""
-        path.write_text(_yaml(self.systems, every), encoding="utf-8")
+    def write(self, path: Path, every: str = "10s", part: slice = slice(None)) -> None:
+        """Write the systems.yaml that makes an edge watch them all, or only a part of them."""
+        path.write_text(_yaml(self.systems[part], every), encoding="utf-8")
 
     async def _open(self, system: SimulatedSystem) -> None:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
