@@ -17,6 +17,8 @@ from gateway_core.meter import Meter
 from gateway_core.model import Reading
 
 MAX_DETAIL = 200
+SAME_RUSH_NS = 10**9
+"""A receive time that lies further back than this is another occasion: a replay, a clock set."""
 
 
 class Reader:
@@ -46,6 +48,7 @@ class Reader:
         self._rules = rules
         self._meter = meter
         self._max_payload = max_payload
+        self._stamp = 0
 
     def read(self, arrival: Arrival, draft: Draft, *, live: bool = True) -> None:
         """Add what an arrival says to a draft.
@@ -64,7 +67,8 @@ class Reader:
         way = self._ways.find(arrival.via, arrival.address, arrival.content_format)
         if way.reason:
             raise PayloadError(way.reason, "no loaded profile reads this address")
-        route, decoded, device = self._decode(way, arrival)
+        received = self._instant(arrival.received)
+        route, decoded, device = self._decode(way, arrival, received)
         heard = bool(decoded.readings) or decoded.online is not None
         if device is None and heard:
             device = self._registry.admit(
@@ -88,11 +92,22 @@ class Reader:
         if decoded.online is not None and self._registry.set_online(device, decoded.online):
             draft.news.append(self._registry.listed(device, arrival.received))
         if decoded.readings:
-            self._keep(arrival, route.profile, decoded.readings, device, draft, live=live)
+            self._stamp = received
+            self._keep(received, route.profile, decoded.readings, device, draft, live=live)
+
+    def _instant(self, received: int) -> int:
+        """Return a receive time that no other reading has.
+
+        What came in one read of a socket came at one instant; two readings of one device without
+        a clock would be one point in every store, and the first of them lost.
+        """
+        if 0 <= self._stamp - received < SAME_RUSH_NS:
+            return self._stamp + 1
+        return received
 
     def _keep(
         self,
-        arrival: Arrival,
+        received: int,
         profile: Profile,
         points: Sequence[Point],
         device: Device,
@@ -110,7 +125,7 @@ class Reader:
                     profile.id,
                     profile.measurement,
                     point.time,
-                    arrival.received,
+                    received,
                     point.fields,
                     point.tags,
                     point.flags,
@@ -119,7 +134,9 @@ class Reader:
             if live and profile.alarms:
                 self._rules.step(device, profile.id, point.fields, point.time, draft)
 
-    def _decode(self, way: Way, arrival: Arrival) -> tuple[Route, Decoded, Device | None]:
+    def _decode(
+        self, way: Way, arrival: Arrival, received: int
+    ) -> tuple[Route, Decoded, Device | None]:
         """Return the route that reads this payload, what it read, and the device where known.
 
         Among several routes the known device's profile wins; for a device that nobody knows,
@@ -128,13 +145,13 @@ class Reader:
         devices, routes = self._registry.devices, way.routes
         if len(routes) == 1:
             route = routes[0]
-            decoded = route.decode(arrival.payload, arrival.received, arrival.content_format)
+            decoded = route.decode(arrival.payload, received, arrival.content_format)
             return route, decoded, devices.get(way.device or decoded.device)
         first: tuple[Route, Decoded, Device | None] | None = None
         error: PayloadError | None = None
         for route in routes:
             try:
-                decoded = route.decode(arrival.payload, arrival.received, arrival.content_format)
+                decoded = route.decode(arrival.payload, received, arrival.content_format)
             except PayloadError as exc:
                 error = error or exc
                 continue

@@ -243,3 +243,23 @@ async def test_the_books_of_the_spool_balance_over_readings_and_refusals(tmp_pat
 def test_a_draft_owes_only_what_cannot_be_made_again() -> None:
     assert not Draft(records=[Listed("e1", "device", "d1", 1)]).owes
     assert Draft(news=[Listed("e1", "device", "d1", 1)]).owes
+
+
+async def test_messages_that_came_at_one_instant_are_readings_of_different_instants(
+    tmp_path: Path,
+) -> None:
+    """A broker's backlog comes in one read: of a device without a clock, nothing may coincide."""
+    async with open_edge(tmp_path) as edge:
+        await edge.say("d1", GOOD, GOOD, "{", GOOD)
+        await edge.say("d2", GOOD)
+        readings = await edge.readings()
+        assert [each.time - NOW for each in readings] == [0, 1, 2, 3]
+        assert [each.received - NOW for each in readings] == [0, 1, 2, 3]
+
+
+async def test_a_clock_that_was_set_back_is_followed(tmp_path: Path) -> None:
+    async with open_edge(tmp_path) as edge:
+        await edge.say("d1", GOOD)
+        edge.clock.pass_s(-60)
+        await edge.say("d1", GOOD)
+        assert [each.time - NOW for each in await edge.readings()] == [0, -60_000_000_000]
