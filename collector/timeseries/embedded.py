@@ -97,8 +97,10 @@ class Embedded:
             raise Unavailable(f"embedded time series: {exc}") from exc
 
     def _load(self) -> None:
+        fresh = Catalogue()
+        fresh.load(self._connection)
         self._places.clear()
-        self._catalogue.load(self._connection)
+        self._catalogue = fresh  # whole: questions read it from another thread
         self._known = {each.name: each for each in self._catalogue.measurements()}
 
     def _write(self, batch: Batch) -> Receipt:

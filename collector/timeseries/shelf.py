@@ -95,7 +95,7 @@ class Catalogue:
     """All shelves, in memory as in the file.
 
     Changes are made in memory while a batch is gathered; `drain` returns the statements that make
-    the same changes in the file. When those fail, `load` again.
+    the same changes in the file. When those fail, begin anew with another `Catalogue`.
     """
 
     def __init__(self) -> None:
@@ -106,10 +106,9 @@ class Catalogue:
         self._count = 0
 
     def load(self, connection: Any) -> None:
-        """Create what a new file lacks and read everything."""
+        """Create what a new file lacks and read everything; call once."""
         for statement in _SCHEMA:
             connection.execute(statement)
-        self.__init__()  # type: ignore[misc]
         for name, tab in connection.execute(
             "SELECT name, tab FROM tidegate.measurements"
         ).fetchall():

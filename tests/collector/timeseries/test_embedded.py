@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from collector.query import Query, QueryError
@@ -161,3 +162,25 @@ async def test_health_is_a_series_and_a_listing_is_not(store) -> None:
     assert receipt.dropped == {"not_a_series": 1}
     assert table.columns == ("time", "feed", "edge", "state", "rtt_ms")
     assert table.rows == [(T, "f1", "e1", "online", 3.5)]
+
+
+async def test_a_write_that_fails_half_way_leaves_nothing_and_can_be_sent_again(
+    store, monkeypatch
+) -> None:
+    await store.write(Batch(1, [reading(0, t=1.0)]))
+    batch = Batch(2, [reading(1, device="d2", fresh=2), reading(2, measurement="new", n=3)])
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_merge", broken_disk)
+        with pytest.raises(Unavailable, match="no space"):
+            await store.write(batch)
+    assert [row[0] - T for row in await rows(store)] == [0]
+    await store.write(batch)
+    assert [(row[0] - T, row[1], *row[4:]) for row in await rows(store)] == [
+        (0, "d1", None, 1.0),
+        (1, "d2", 2, None),
+    ]
+    assert [row[4] for row in await rows(store, "new")] == [3]
+
+
+def broken_disk(*_: object) -> None:
+    raise duckdb.IOException("no space left on device")
