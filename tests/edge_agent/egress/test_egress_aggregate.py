@@ -385,3 +385,16 @@ def test_text_where_numbers_were_is_not_mixed_in() -> None:
     tally = first_tally(1.0, 0, sample=False)
     assert tally.add("broken", 1, sample=False) == "mismatched"
     assert tally.tell("count") == 1
+
+
+async def test_the_timer_tells_nothing_that_rests_on_an_unsettled_receipt(tmp_path: Path) -> None:
+    async with site(tmp_path, t=grant("count")) as one:
+        await one.spool.append([reading(1, t=1.0), reading(2, t=2.0)], source="mqtt:site")
+        await one.aggregate.send(await one.spool.read("aggregate", 10))
+        one.now = T0 + 310 * S
+        await one.aggregate.tell_due()
+        assert await one.told() == []
+        one.start()  # killed before the settling transaction
+        await one.drain()
+        told = await one.at(400)
+        assert [each.fields for each in told] == [{"t_count": 2}]
