@@ -8,6 +8,9 @@ import { age, language, stale, status, t } from "./state.js";
 
 export const html = htm.bind(h);
 
+const SHOWN_S = 600;
+const hours = (_plot, ticks) => ticks.map((s) => clock(s * 1000));
+
 const SHAPES = {
   online: "●", connected: "●", up: "●",
   degraded: "▲", silent: "▲", no_stream: "▲", auth_failed: "▲", locked_out: "▲",
@@ -42,9 +45,12 @@ export function Rate() {
         ...size(),
         legend: { show: false },
         cursor: { show: false },
-        scales: { y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
-        axes: [axis, { ...axis, size: 64 }],
-        series: [{}, { stroke: "#7fb2d1", fill: "#7fb2d122", width: 1.5 }],
+        scales: {
+          x: { range: (_u, _min, max) => [max - SHOWN_S, max] },
+          y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] },
+        },
+        axes: [{ ...axis, space: 90, values: hours }, { ...axis, size: 64 }],
+        series: [{}, { stroke: "#7fb2d1", fill: "#7fb2d122", width: 1.5, points: { show: false } }],
       },
       [[], []],
       place.current,

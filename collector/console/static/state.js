@@ -5,7 +5,9 @@ import { words } from "./words.js";
 export const PERIOD_MS = 2000;
 const TIMEOUT_MS = 5000;
 
-export const language = signal(localStorage.getItem("language") === "en" ? "en" : "zh");
+// ?lang=en for a screen that nobody touches; else what was chosen last; else Chinese.
+const asked = new URLSearchParams(location.search).get("lang") ?? localStorage.getItem("language");
+export const language = signal(asked === "en" ? "en" : "zh");
 export const status = signal(null);
 export const reachable = signal(true);
 export const now = signal(Date.now());

@@ -1,0 +1,130 @@
+"""The overview shows what the collector knows, in Chinese and English, and asks nobody else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.collector.api.test_api import records, upload
+from tests.e2e.city import City, http, wait_for
+
+STATIC = Path(__file__).parents[3] / "collector" / "console" / "static"
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    city = City(tmp_path_factory.mktemp("city"))
+    try:
+        city.centre().start()
+        upload(city, 1, records(), **{"Tidegate-Backlog": "7", "Tidegate-Residual": "0"})
+        wait_for(
+            "the registry",
+            lambda: len(http("GET", f"{city.api}/api/v1/devices")["items"]) == 30,
+        )
+        yield city
+    finally:
+        city.close()
+
+
+def browse(url: str, folder: Path) -> tuple[str, set[str]]:
+    """Return the page's DOM after some seconds and the hosts that the browser asked."""
+    log = folder / "net.json"
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        f"--user-data-dir={folder / 'profile'}",
+        f"--log-net-log={log}",
+        "--virtual-time-budget=5000",
+        "--dump-dom",
+        url,
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    asked = set()
+    for line in log.read_text(errors="replace").splitlines():
+        found = re.search(r'"url":"(\w+://[^/"]+)', line)
+        if found:
+            asked.add(found[1])
+    return done.stdout, {host for host in asked if host.startswith(("http", "ws"))}
+
+
+def text(dom: str, element: str) -> str:
+    """Return the words inside the element of that id."""
+    start = dom.index(f'id="{element}"')
+    after = dom[start : start + 6000].split(">", 1)[1]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", after)).strip()
+
+
+@pytest.mark.slow
+def test_the_overview_shows_what_is_known_and_asks_nobody_else(city: City, tmp_path: Path) -> None:
+    dom, asked = browse(city.api + "/", tmp_path)
+    assert text(dom, "tile-devices").startswith("设备 30 / 30")
+    assert text(dom, "tile-feeds").startswith("视频 20 / 30")
+    assert text(dom, "tile-residual").startswith("账目差额 0")
+    assert text(dom, "edges").startswith("边缘节点 数据时间")
+    assert "sim-edge-01 模拟 ● 已连接" in text(dom, "edges")
+    assert "紧急 sim-env-00002 模拟 温度过高" in text(dom, "alarms")
+    assert "temperature 20.1" in text(dom, "latest")
+    assert asked == {city.api}
+
+
+@pytest.mark.slow
+def test_the_same_page_speaks_english(city: City, tmp_path: Path) -> None:
+    dom, _ = browse(city.api + "/?lang=en", tmp_path)
+    assert text(dom, "tile-devices").startswith("Devices 30 / 30")
+    assert "sim-edge-01 simulated ● connected" in text(dom, "edges")
+    assert "critical sim-env-00002 simulated Too hot" in text(dom, "alarms")
+
+
+@pytest.mark.slow
+def test_no_data_is_a_dash_and_never_zero(tmp_path: Path) -> None:
+    city = City(tmp_path)
+    try:
+        city.centre().start()
+        upload(city, 1, records()[:1])
+        dom, _ = browse(city.api + "/", tmp_path)
+    finally:
+        city.close()
+    row = text(dom, "edges").split("已连接")[1]
+    assert row.startswith(" — — — ")
+
+
+def test_names_from_outside_are_text(city: City) -> None:
+    with urllib.request.urlopen(city.api + "/") as answer:
+        policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for file in STATIC.glob("*.js"):
+        assert "innerHTML" not in file.read_text()
+
+
+def test_both_languages_have_every_word() -> None:
+    source = (STATIC / "words.js").read_text()
+    chinese, english = source.split("  en: {")
+    keys = [set(re.findall(r"^    (\w+):", part, re.MULTILINE)) for part in (chinese, english)]
+    assert keys[0] == keys[1]
+    used = set()
+    for file in STATIC.glob("*.js"):
+        used |= set(re.findall(r'\bt\("(\w+)"\)', file.read_text()))
+    assert used <= keys[0]
+
+
+def test_vendored_files_are_the_ones_that_were_reviewed() -> None:
+    manifest = json.loads((STATIC / "vendor" / "manifest.json").read_text())
+    files = {p.name for p in (STATIC / "vendor").iterdir() if p.suffix in {".js", ".css"}}
+    assert files == manifest.keys()
+    for name, facts in manifest.items():
+        digest = hashlib.sha256((STATIC / "vendor" / name).read_bytes()).hexdigest()
+        assert digest == facts["sha256"], name
