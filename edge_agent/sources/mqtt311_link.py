@@ -30,6 +30,18 @@ FILTERS_A_PACKET = 100
 READS_A_WAKE = 200
 
 
+class _ClosingSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # inherited
+        """Shake hands, or close."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class Link311:
     """As `Link5`, for brokers that speak MQTT 3.1.1 only.
 
@@ -72,6 +84,7 @@ class Link311:
             client.username_pw_set(self._settings.username, cast("Any", password))  # bytes will do
         context = await asyncio.to_thread(tls_context, self._settings)
         if context is not None:
+            context.sslsocket_class = _ClosingSocket
             client.tls_set_context(context)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect

@@ -124,7 +124,8 @@ class Session5:
             head = data[pos]
             try:
                 packet, used = read(data[pos:])
-            except (IndexError, ValueError) as exc:
+            except BaseException as exc:  # noqa: BLE001  # judged in the next line
+                _reraise_unless_unreadable(exc)
                 used = self._complete(data[pos:])
                 if not used:
                     break
@@ -187,7 +188,7 @@ class Session5:
             raise self._broken("a packet without a length", 0x81)
         return 0
 
-    def _salvaged(self, data: memoryview, why: Exception) -> tuple[str, int, bytes]:
+    def _salvaged(self, data: memoryview, why: BaseException) -> tuple[str, int, bytes]:
         """Return topic, packet id and the rest of a PUBLISH that the codec cannot read.
 
         It would come again at every connection and keep everything behind it from coming, so
@@ -210,6 +211,16 @@ class Session5:
         reason = mqtt5.DisconnectReasonCode(code)
         self.replies.append(mqtt5.DisconnectPacket(reason_code=reason).write())
         return Unavailable(f"the broker sent {what}")
+
+
+def _reraise_unless_unreadable(exc: BaseException) -> None:
+    """Let pass what says that bytes cannot be read: two errors, and the codec's own panic.
+
+    The Rust code panics at text that is not UTF-8, and its PanicException is no Exception.
+    """
+    panicked = type(exc).__module__ == "pyo3_runtime"
+    if not isinstance(exc, IndexError | ValueError) and not panicked:
+        raise exc
 
 
 def _terms(packet: mqtt5.ConnAckPacket) -> Terms:

@@ -124,9 +124,11 @@ class ByteBroker:
     def __init__(self, connack: bytes | None = None, suback: bytes | None = None) -> None:
         self.connack = connack or mqtt5.ConnAckPacket().write()
         self.suback = suback
+        self.answers_pings = True
         self.port = 0
         self.packets: list[mqtt5.Packet] = []
         self.connections = 0
+        self._waiting = 0
         self.on_subscribe: Callable[[], None] = lambda: None
         self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
@@ -152,6 +154,12 @@ class ByteBroker:
     def send(self, data: bytes) -> None:
         """Send bytes on the latest connection."""
         self._writers[-1].write(data)
+
+    def stalled(self) -> bool:
+        """Whether the other end takes no more: much is left to send, and it does not shrink."""
+        waiting = self._writers[-1].transport.get_write_buffer_size()
+        before, self._waiting = self._waiting, waiting
+        return waiting > 20_000_000 and waiting == before
 
     def drop(self) -> None:
         """Cut every connection."""
@@ -199,5 +207,5 @@ class ByteBroker:
             codes = [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE] * len(packet.topic_filters)
             writer.write(self.suback or mqtt5.SubAckPacket(packet.packet_id, codes).write())
             self.on_subscribe()
-        elif isinstance(packet, mqtt5.PingReqPacket):
+        elif isinstance(packet, mqtt5.PingReqPacket) and self.answers_pings:
             writer.write(mqtt5.PingRespPacket().write())
