@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Self
 
 from edge_agent.cameras.address import RtspAddress, bracketed
-from edge_agent.cameras.inventory import Credential, Feed
+from edge_agent.cameras.inventory import Credential, Feed, load_feeds
+from edge_agent.cameras.patrol import Patrol
+from edge_agent.cameras.settings import PatrolSettings
+from gateway_core.errors import SpoolFull
+from gateway_core.meter import Meter
+from gateway_core.model import FeedHealth, Record
 from simulators.cameras.camera import Device
 from simulators.cameras.fleet import CameraFleet
 from simulators.cameras.options import FleetOptions
@@ -102,8 +108,6 @@ async def fleet_and_feeds(
     folder: Path, **options: object
 ) -> AsyncIterator[tuple[CameraFleet, dict[str, Feed]]]:
     """A started fleet on free ports, and its feeds as the feeds file gives them."""
-    from edge_agent.cameras.inventory import load_feeds
-
     path = folder / "feeds.csv"
     options = {"rtsp_port": 0, "mix": {}, "count": 4, **options}
     async with CameraFleet(FleetOptions(feeds_file=path, **options)) as fleet:
@@ -128,3 +132,59 @@ class HandClock:
     def advance(self, seconds: float) -> int:
         self.now += int(seconds * 1_000_000_000)
         return self.now
+
+
+class Recorder:
+    """Stores records like a spool, can be full for a while, and wakes whoever waits for one."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.full = False
+        self.refused = 0
+        self._changed = asyncio.Condition()
+
+    async def append(self, records: Sequence[Record]) -> None:
+        async with self._changed:
+            if self.full:
+                self.refused += 1
+            else:
+                self.records.extend(records)
+            self._changed.notify_all()
+        if self.full:
+            raise SpoolFull("the disk budget is used up")
+
+    def latest(self) -> dict[str, FeedHealth]:
+        """The last health record of each feed."""
+        return {each.feed: each for each in self.records if isinstance(each, FeedHealth)}
+
+    def states(self) -> dict[str, str]:
+        """The last recorded state of each feed."""
+        return {feed: record.state for feed, record in self.latest().items()}
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Wait until what was stored satisfies a condition."""
+        async with asyncio.timeout(seconds), self._changed:
+            await self._changed.wait_for(condition)
+
+
+@asynccontextmanager
+async def patrolling(
+    feeds: dict[str, Feed], recorder: Recorder, **settings: float
+) -> AsyncIterator[Patrol]:
+    """A running patrol with a short sweep."""
+    # Nothing here depends on speed: a loaded machine only takes longer to come to the truth.
+    quick = {"sweep_s": 0.4, "stale_sweeps": 100.0, "onvif_s": 600.0, **settings}
+    patrol = Patrol(
+        "bz-edge-01",
+        feeds,
+        recorder.append,
+        settings=PatrolSettings(**quick),
+        meter=Meter(),
+        chance=Random(1),
+    )
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(patrol.run())
+        try:
+            yield patrol
+        finally:
+            task.cancel()
