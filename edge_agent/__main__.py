@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -36,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     setup_logging(asked.log_level)
     try:
         config = load_edge_config(asked.config)
-        asyncio.run(run_agent(config))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(run_agent(config))
     except ConfigError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
@@ -44,6 +47,16 @@ def main(arguments: list[str] | None = None) -> int:
         log.error("agent_failed", why=str(exc))  # noqa: TRY400 - why is the whole story
         return 1
     return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop where it is installed, else None: the standard library's loop."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+        return factory
+    return None
 
 
 if __name__ == "__main__":
