@@ -10,6 +10,7 @@ import asyncio
 import email.utils
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -87,8 +88,12 @@ class Link:
     ) -> None:
         await self._close()
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: bytes, extra: Mapping[str, str] | None = None) -> Answer:
         """Send one upload and return the answer, whatever its status.
+
+        Args:
+            body: The upload.
+            extra: Headers beside our own.
 
         Waits first as long as an earlier answer's Retry-After asked for.
 
@@ -98,7 +103,7 @@ class Link:
         """
         await asyncio.sleep(max(0.0, self._not_before - monotonic()))
         session = await self._opened()
-        headers = {"Content-Type": CONTENT_TYPE, **self._authorization()}
+        headers = {"Content-Type": CONTENT_TYPE, **self._authorization(), **(extra or {})}
         try:
             async with (
                 asyncio.timeout(self._options.deadline_s),

@@ -25,6 +25,8 @@ from gateway_core.spool import Spool
 
 BATCH = 5_000
 LINGER_S = 0.1
+UPLINK_LINGER_S = 0.5
+"""Each batch is a ledger entry of some hundred bytes: two a second keep it for weeks."""
 ARCHIVED_AT_ONCE = 50_000
 ARCHIVE_S = 5.0
 
@@ -76,10 +78,18 @@ class Outlets:
         )
         parts.start("windows", self._aggregate.run)
         if self._uplink is not None:
-            uplink = partial(
-                forward, spool, self._uplink, limit=BATCH, linger_s=LINGER_S, lanes=self._lanes
+            parts.start(
+                "uplink",
+                partial(
+                    forward,
+                    spool,
+                    self._uplink,
+                    limit=BATCH,
+                    linger_s=UPLINK_LINGER_S,
+                    lanes=self._lanes,
+                ),
             )
-            parts.start("uplink", uplink)
+            parts.start("report", partial(self._uplink.report.run, self._uplink.beat))
 
     def adopt(self, policy: Policy) -> None:
         """Use other egress rules from the next batch on."""

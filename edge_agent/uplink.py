@@ -23,6 +23,7 @@ from edge_agent.covered import MOST_RANGES, Covered, Untold, added
 from edge_agent.ledger import Departure, Ledger
 from edge_agent.link import Answer, Link
 from edge_agent.policy import Policy
+from edge_agent.report import SelfReport
 from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import PayloadError, Unavailable
 from gateway_core.model import Batch, Receipt, Rejection
@@ -83,6 +84,8 @@ class Uplink:
         self._ledger = ledger
         self._link = link
         self._clock = clock
+        self.report = SelfReport(spool, self.name)
+        self._turn = asyncio.Lock()
         self._untold = Untold(state)
         self._told_at = 0
         self._suspected = -1  # in a row since the last record was accepted; -1: none ever was
@@ -98,6 +101,23 @@ class Uplink:
         Raises:
             Unavailable: The collector did not take all of it; it comes again.
         """
+        async with self._turn:
+            return await self._send(batch)
+
+    async def beat(self) -> None:
+        """Tell the collector that this edge is there, with an upload of nothing new.
+
+        Raises:
+            Unavailable: The collector does not answer.
+        """
+        settled = self._spool.settled(self.name)
+        if not settled:
+            return  # nothing was ever sent that could be named again
+        async with self._turn:
+            upload = Upload(self._edge, self._spool.epoch, settled, settled, [], [])
+            await self._deliver(upload, _Sending(), 0)
+
+    async def _send(self, batch: Batch) -> Receipt:
         released = await asyncio.to_thread(self._policy.release, batch)
         sending = _Sending()
         if released.records:
@@ -125,15 +145,6 @@ class Uplink:
                 STATE_LEDGER: str(self._ledger.durable).encode(),
             },
         )
-
-    async def lag_s(self) -> float:
-        """Return the age in seconds of the oldest record that is not settled; 0 without one."""
-        oldest = await self._spool.read_after(self._spool.settled(self.name), 1)
-        if oldest is None:
-            return 0.0
-        record = oldest.records[0]
-        taken_in = getattr(record, "received", record.time)
-        return max(0.0, (self._clock() - taken_in) / NS)
 
     async def _tell(self, sending: _Sending) -> None:
         """Tell the collector what stays on site, when it is time or too much to remember."""
@@ -183,7 +194,7 @@ class Uplink:
             )
         )
         try:
-            answer = await self._link.post(body)
+            answer = await self._link.post(body, await self.report.headers())
         except Unavailable as exc:
             await self._ledger.mark(number, "unavailable", str(exc))
             raise

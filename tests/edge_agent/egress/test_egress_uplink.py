@@ -315,7 +315,6 @@ async def test_a_cut_connection_loses_and_doubles_nothing(tmp_path: Path) -> Non
         await _until_settled(spool, uplink, 3000)
         books = (await spool.books()).consumers["uplink"]
         assert (books.delivered, books.residual) == (3000, 0)
-        assert await uplink.lag_s() == 0.0
         ledger.close()
     assert sorted(seq for _, _, seq in centre.records) == list(range(1, 3001))
     assert isinstance(centre, FakeCentre)
@@ -327,3 +326,28 @@ def test_a_peer_that_went_away_silently_is_an_error_after_ten_seconds(family: in
     with made:
         assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
         assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
+async def test_every_upload_says_what_the_edge_still_holds(tmp_path: Path) -> None:
+    async with fake_centre() as centre, site(tmp_path, centre.url) as edge:
+        spool = edge.uplink._spool
+        await spool.register("uplink")
+        await spool.append([reading(n) for n in range(1, 4)], source="test")
+        await edge.uplink.send(await spool.read("uplink", 2))
+    assert centre.headers["Tidegate-Backlog"] == "3"
+    assert centre.headers["Tidegate-Oldest"] == "1"
+    assert centre.headers["Tidegate-Residual"] == "0"
+
+
+async def test_a_quiet_edge_says_that_it_is_there_and_nothing_else(tmp_path: Path) -> None:
+    async with fake_centre() as centre, site(tmp_path, centre.url) as edge:
+        spool = edge.uplink._spool
+        await spool.register("uplink")
+        await edge.uplink.beat()
+        assert centre.uploads == []
+        await spool.append([reading(1)], source="test")
+        batch = await spool.read("uplink", 1)
+        await spool.settle("uplink", 1, 1, await edge.uplink.send(batch))
+        await edge.uplink.beat()
+    assert [(u.first, u.last, u.records) for u in centre.uploads[1:]] == [(1, 1, [])]
+    assert centre.duplicates == 0

@@ -1,0 +1,65 @@
+"""What an edge tells the collector of itself beside its uploads: backlog, oldest record, residual.
+
+Headers of the request, read by the collector's intake. They hold counts and one instant, nothing
+that a device said. An upload that accounts for nothing new carries them when there is nothing to
+send, so that a quiet edge is not taken for one that is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+from gateway_core.clock import monotonic
+from gateway_core.spool import Spool
+
+BEAT_S = 15.0
+"""Longest silence towards the collector while it can be reached; it calls an edge stale at 90 s."""
+_FRESH_S = 2.0
+
+
+class SelfReport:
+    """Reads the spool's books for one consumer, at most every two seconds.
+
+    Args:
+        spool: Whose books.
+        consumer: Whose backlog.
+    """
+
+    def __init__(self, spool: Spool, consumer: str) -> None:
+        self._spool = spool
+        self._consumer = consumer
+        self._headers: dict[str, str] = {}
+        self._read_at = -_FRESH_S
+        self.said_at = 0.0
+
+    async def headers(self) -> dict[str, str]:
+        """Return the headers of the next request."""
+        self.said_at = monotonic()
+        if self.said_at - self._read_at < _FRESH_S:
+            return self._headers
+        books = await self._spool.books()
+        self._headers = {"Tidegate-Residual": str(books.residual)}
+        held = books.consumers.get(self._consumer)
+        if held is not None:
+            self._headers["Tidegate-Backlog"] = str(held.buffered)
+            oldest = await self._spool.read_after(held.settled, 1) if held.buffered else None
+            if oldest is not None:
+                record = oldest.records[0]
+                self._headers["Tidegate-Oldest"] = str(getattr(record, "received", record.time))
+        self._read_at = self.said_at
+        return self._headers
+
+    async def run(self, beat: Callable[[], Awaitable[None]]) -> NoReturn:
+        """Call ``beat`` whenever nothing was said for `BEAT_S`, for ever.
+
+        Raises:
+            Unavailable: As ``beat`` does; run it under `supervise`.
+        """
+        while True:
+            quiet = monotonic() - self.said_at
+            if quiet >= BEAT_S:
+                await beat()
+                quiet = 0.0
+            await asyncio.sleep(BEAT_S - quiet)
