@@ -1,0 +1,288 @@
+"""Real processes of a small city on free loopback ports, ended by their process ids."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PYTHON = sys.executable
+DEADLINE_S = 60.0
+
+
+def free_port(host: str = "127.0.0.1", kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as s:
+        s.bind((host, 0))
+        return int(s.getsockname()[1])
+
+
+def wait_for(what: str, ready: Callable[[], Any], seconds: float = DEADLINE_S) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = ready()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not come within {seconds:g} s")
+
+
+def answers(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
+        s.settimeout(1)
+        return s.connect_ex((host, port)) == 0
+
+
+def http(method: str, url: str, body: Any = None, timeout: float = 60) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=timeout) as answer:
+        return json.loads(answer.read())
+
+
+def reachable(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def coap_client() -> str:
+    """The program of libcoap; Debian names it after the TLS library that it was built with."""
+    names = ("coap-client", "coap-client-notls", "coap-client-openssl", "coap-client-gnutls")
+    return next(path for path in map(shutil.which, names) if path)
+
+
+def tidegate(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a person would."""
+    return subprocess.run(
+        [PYTHON, "-m", "tidegate", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=cwd,
+    )
+
+
+@dataclass
+class Program:
+    """One process that can be ended, killed and started again with the same command."""
+
+    name: str
+    command: list[str]
+    log: Path
+    ready: Callable[[], bool]
+    env: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, wait: bool = True) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, env={**os.environ, **self.env}
+            )
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self) -> None:
+        def alive() -> bool:
+            assert self.process is not None
+            if self.process.poll() is not None:
+                tail = self.log.read_text(errors="replace")[-3000:]
+                raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{tail}")
+            return self.ready()
+
+        wait_for(self.name, alive)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+        self.process = None
+
+
+class City:
+    """Broker, edge and centre below one folder; `close` ends whatever runs."""
+
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+        self.folder = folder
+        self.host = host
+        self.programs: list[Program] = []
+        self.mqtt_port = free_port(host)
+        self.coap_port = free_port(host, socket.SOCK_DGRAM)
+        self.intake_port = free_port(host)
+        self.api_port = free_port(host)
+        self.admin_port = free_port(host)
+
+    def at(self, port: int) -> str:
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+    @property
+    def api(self) -> str:
+        return f"http://{self.at(self.api_port)}"
+
+    @property
+    def admin(self) -> str:
+        return f"http://{self.at(self.admin_port)}"
+
+    def _add(self, program: Program) -> Program:
+        self.programs.append(program)
+        return program
+
+    def broker(self) -> Program:
+        folder = self.folder / "broker"
+        folder.mkdir()
+        config = folder / "mosquitto.conf"
+        config.write_text(
+            f"listener {self.mqtt_port} {self.host}\nallow_anonymous true\nuser root\n"
+            f"persistence true\npersistence_location {folder}/\n"
+            "max_queued_messages 0\nmax_inflight_messages 4000\n"
+        )
+        return self._add(
+            Program(
+                "mosquitto",
+                [shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(config)],
+                folder / "log",
+                lambda: answers(self.host, self.mqtt_port),
+            )
+        )
+
+    def edge(
+        self, *, uplink_port: int | None = None, extra: str = "", env: dict[str, str] | None = None
+    ) -> Program:
+        folder = self.folder / "edge"
+        folder.mkdir(exist_ok=True)
+        (folder / "profiles").mkdir(exist_ok=True)
+        config = folder / "edge.yaml"
+        config.write_text(
+            "edge: {id: sim-edge-01, area: '371602', data_dir: ./var}\n"
+            f"mqtt: [{{name: site, url: 'mqtt://{self.at(self.mqtt_port)}'}}]\n"
+            f"coap: {{listen: '{self.at(self.coap_port)}'}}\n"
+            "profiles: [./profiles]\n"
+            f"uplink: {{url: 'http://{self.at(uplink_port or self.intake_port)}'}}\n"
+            f"admin: {{listen: '{self.at(self.admin_port)}'}}\n" + extra
+        )
+        return self._add(
+            Program(
+                "edge",
+                [PYTHON, "-m", "edge_agent", "--config", str(config)],
+                folder / "log",
+                lambda: reachable(f"{self.admin}/healthz"),
+                env or {},
+            )
+        )
+
+    def centre(self, timeseries: str = "{kind: embedded}", extra: str = "") -> Program:
+        folder = self.folder / "centre"
+        folder.mkdir(exist_ok=True)
+        config = folder / "collector.yaml"
+        config.write_text(
+            "collector: {data_dir: ./var}\n"
+            f"intake: {{listen: '{self.at(self.intake_port)}'}}\n"
+            f"api: {{listen: '{self.at(self.api_port)}'}}\n"
+            f"timeseries: {timeseries}\n"
+            f"registry: {{url: 'sqlite:///{folder}/registry.db'}}\n" + extra
+        )
+        return self._add(
+            Program(
+                "collector",
+                [PYTHON, "-m", "collector", "--config", str(config)],
+                folder / "log",
+                lambda: reachable(f"{self.api}/healthz"),
+            )
+        )
+
+    def influxd(self) -> tuple[Program, int]:
+        folder = self.folder / "influx"
+        folder.mkdir()
+        port, backup = free_port(self.host), free_port(self.host)
+        config = folder / "influxdb.conf"
+        config.write_text(
+            "reporting-disabled = true\n"
+            f'bind-address = "{self.at(backup)}"\n'
+            f'[meta]\n  dir = "{folder}/meta"\n'
+            f'[data]\n  dir = "{folder}/data"\n  wal-dir = "{folder}/wal"\n'
+            "  query-log-enabled = false\n"
+            f'[http]\n  bind-address = "{self.at(port)}"\n  log-enabled = false\n'
+            "[monitor]\n  store-enabled = false\n"
+        )
+        program = Program(
+            "influxd",
+            [shutil.which("influxd") or "/usr/bin/influxd", "-config", str(config)],
+            folder / "log",
+            lambda: answers(self.host, port),
+        )
+        return self._add(program), port
+
+    def start(self, *, timeseries: str = "{kind: embedded}") -> None:
+        """Start broker, centre and edge, and wait until the edge hears the broker."""
+        self.broker().start()
+        self.centre(timeseries).start()
+        self.edge().start()
+        self.wait_connected()
+
+    def wait_connected(self) -> None:
+        wait_for(
+            "every source to be connected",
+            lambda: all(each["connected"] for each in self.edge_status()["sources"]),
+        )
+
+    def say(self, device: str, text: str | bytes, topic: str = "tg/{}/up") -> None:
+        """Publish one message as a person would, with mosquitto_pub and QoS 1."""
+        raw = text.encode() if isinstance(text, str) else text
+        command = ["mosquitto_pub", "-h", self.host, "-p", str(self.mqtt_port), "-q", "1"]
+        subprocess.run([*command, "-t", topic.format(device), "-s"], input=raw, check=True)
+
+    def put(self, path: str, text: str | bytes, content_format: int = 50) -> str:
+        """PUT one CoAP message as a person would, with libcoap's client; return its answer."""
+        raw = text.encode() if isinstance(text, str) else text
+        url = f"coap://{self.at(self.coap_port)}/{path}"
+        command = [coap_client(), "-v", "6", "-m", "put", "-t", str(content_format), "-f", "-", url]
+        done = subprocess.run(command, input=raw, capture_output=True, timeout=60, check=False)
+        return (done.stdout + done.stderr).decode(errors="replace")
+
+    def query(self, **question: Any) -> dict[str, Any]:
+        found: dict[str, Any] = http("POST", f"{self.api}/api/v1/query", question)
+        return found
+
+    def edge_status(self) -> dict[str, Any]:
+        found: dict[str, Any] = http("GET", f"{self.admin}/status")
+        return found
+
+    def delivered(self) -> list[tuple[str, int]]:
+        """(device, seq) of every point of measurement env at the centre."""
+        try:
+            table = self.query(
+                measurement="env", fields=["seq"], start="-1d", stop="+1d", limit=1_000_000
+            )
+        except urllib.error.HTTPError as exc:
+            if exc.code == 400:  # nothing of this measurement arrived yet
+                return []
+            raise
+        device, seq = table["columns"].index("device"), table["columns"].index("seq")
+        return [(row[device], row[seq]) for row in table["rows"]]
+
+    def close(self) -> None:
+        for program in reversed(self.programs):
+            program.stop()
