@@ -6,18 +6,14 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from device_profiles.moments import compile_read
-from gateway_core.clock import NS
 from gateway_core.errors import PayloadError
-from gateway_core.units import parse_duration
+from gateway_core.instant import parse_every, parse_instant
 
 Agg = Literal["mean", "min", "max", "sum", "count", "first", "last", "median", "p95"]
 AGGS: tuple[Agg, ...] = get_args(Agg)
 Format = Literal["json", "jsonl", "csv"]
 
 MAX_LIMIT = 100_000
-_PLAIN = 10**11
-_rfc3339 = compile_read("rfc3339", None)
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +73,8 @@ def read_question(form: dict[str, Any], now: int) -> Question:
     """
     try:
         asked = msgspec.convert(form, _Form)
-        start, stop = read_instant(asked.start, now), read_instant(asked.stop, now)
-        every = None if asked.every is None else round(parse_duration(asked.every) * NS)
+        start, stop = parse_instant(asked.start, now), parse_instant(asked.stop, now)
+        every = None if asked.every is None else parse_every(asked.every)
     except (ValueError, OverflowError) as exc:  # msgspec's errors are ValueErrors
         raise PayloadError("bad_question", str(exc)) from exc
     if not 1 <= asked.limit <= MAX_LIMIT:
@@ -102,26 +98,3 @@ def read_question(form: dict[str, Any], now: int) -> Question:
         cursor=asked.cursor,
         format=asked.format,
     )
-
-
-def read_instant(text: str | float, now: int) -> int:
-    """Return nanoseconds since 1970.
-
-    Args:
-        text: RFC 3339 with an offset, ``now``, ``-1h`` (that long before now), or a number:
-            seconds since 1970, or nanoseconds when it is 100 billion or more.
-        now: What ``now`` is, in nanoseconds.
-
-    Raises:
-        ValueError: None of these.
-    """
-    if isinstance(text, int | float):
-        return int(text) if abs(text) >= _PLAIN else round(text * NS)
-    if text == "now":
-        return now
-    if text.startswith("-"):
-        return now - round(parse_duration(text[1:]) * NS)
-    found = _rfc3339(text)
-    if found is None:
-        raise ValueError(f"expected 2026-01-31T08:00:00+08:00, now or -1h, found {text!r}")
-    return found

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from collector.query import MAX_LIMIT, Agg, Query
-from collector.timeseries.instant import parse_every, parse_instant
 from gateway_core.errors import PayloadError
+from gateway_core.instant import parse_every, parse_instant
 
 
 class QueryForm(BaseModel):

@@ -13,7 +13,7 @@ from collector.api.parts import Parts
 from collector.api.problem import problem
 from collector.registry.changes import Row
 from collector.registry.registry import Filter
-from collector.timeseries.instant import to_rfc3339
+from gateway_core.instant import to_rfc3339
 
 _TIMES = ("since", "first_seen", "last_seen", "judged")
 _OURS = ("seq", "online", "silent")

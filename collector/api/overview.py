@@ -8,8 +8,8 @@ from typing import Any
 
 from collector.api.parts import Contact, Parts
 from collector.registry.changes import Row
-from collector.timeseries.instant import to_rfc3339
 from gateway_core.clock import NS
+from gateway_core.instant import to_rfc3339
 
 STALE_S = 90.0
 """An edge says something at least every 30 s; three times that without a word is stale."""

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from collector.query import Cell, ColumnKind, Row, Table
-from collector.timeseries.instant import to_rfc3339
+from gateway_core.instant import to_rfc3339
 
 NO_DATA = "—"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -30,7 +30,7 @@ def silence(device: str, time: int, state: str) -> Alarm:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server of our own on a free loopback port."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin"))
     data = tmp_path_factory.mktemp("pg")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -47,8 +47,18 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories="
     subprocess.run(
-        [*run, programs / "pg_ctl", "-D", data / "d", "-w", "-l", data / "log", "-o", options]
-        + ["start"],
+        [
+            *run,
+            programs / "pg_ctl",
+            "-D",
+            data / "d",
+            "-w",
+            "-l",
+            data / "log",
+            "-o",
+            options,
+            "start",
+        ],
         check=True,
         capture_output=True,
     )
@@ -111,7 +121,8 @@ async def test_silence_and_the_next_reading_move_the_state(url: str) -> None:
         await registry.apply(Batch(3, [reading("d1", 300, t=1.0), silence("d1", 300, "cleared")]))
         back = await registry.device("d1")
         assert await registry.alarms() == []
-    assert silent is not None and back is not None
+    assert silent is not None
+    assert back is not None
     assert (silent["state"], back["state"]) == ("silent", "online")
     assert raised == {"major": 1}
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from collector.query import Table
-from collector.timeseries.instant import parse_instant, to_rfc3339
 from collector.timeseries.render import to_arrow_stream, to_csv, to_json, to_parquet, to_text
+from gateway_core.instant import parse_instant, to_rfc3339
 
 T = 1_700_000_000_000_000_000
 TABLE = Table(
