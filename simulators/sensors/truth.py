@@ -65,6 +65,15 @@ def read_truth(path: Path) -> Iterator[Acknowledged]:
             yield Acknowledged(parts[0], int(parts[1]), int(parts[2]), int(parts[3]))
 
 
+def last_seqs(path: Path) -> dict[str, int]:
+    """Return the last number of each device in a truth file; nothing when there is no file."""
+    found: dict[str, int] = {}
+    if path.exists():
+        for each in read_truth(path):
+            found[each.device] = max(each.seq, found.get(each.device, 0))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of the acknowledged messages.

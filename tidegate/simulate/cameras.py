@@ -1,0 +1,91 @@
+"""``tidegate simulate cameras``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Literal, cast
+
+from gateway_core.errors import GatewayError
+from gateway_core.units import parse_duration
+from tidegate.simulate.running import For, run, run_for, seconds_of
+
+
+def cameras(
+    *,
+    count: int = 100,
+    seed: int = 1,
+    feeds_csv: Path = Path("feeds.csv"),
+    faults: Literal["none", "usual"] = "usual",
+    fault: list[str] = [],  # noqa: B006
+    change_every: str = "0s",
+    channels: int = 1,
+    address: str = "127.10.0.1",
+    port: int = 8554,
+    onvif_port: int | None = None,
+    truth: Path | None = None,
+    for_: For = None,
+) -> int:
+    """Simulate cameras (ONVIF, RTSP, snapshots), each at an address of its own.
+
+    Writes the feeds file that an edge patrols them with, and a file ``password`` beside it.
+
+        tidegate simulate cameras --count 2000 --feeds-csv feeds.csv --fault offline=0.05
+
+    Args:
+        count: How many feeds.
+        seed: The same seed gives the same cameras and faults.
+        feeds_csv: Where to write the feeds file, once every camera listens.
+        faults: What share of cameras is in trouble: none, or the usual mix.
+        fault: Another share for one trouble, such as offline=0.05; may be repeated.
+        change_every: How often, on average, one camera breaks or is mended; 0s for never.
+        channels: Feeds of one device, as on an NVR.
+        address: The first camera's address; ::1 puts all on one address, at ports of their own.
+        port: RTSP port; 0 lets the system choose all ports.
+        onvif_port: ONVIF port; default: 345 more than --port.
+        truth: Write what each camera is meant to be like, and when, as JSON lines.
+    """
+    from simulators.cameras.fleet import CameraFleet
+    from simulators.cameras.options import DEFAULT_MIX, INTENDED, Condition, FleetOptions
+
+    mix = dict(DEFAULT_MIX) if faults == "usual" else {}
+    for pair in fault:
+        name, _, share = pair.partition("=")
+        if name not in INTENDED:
+            raise GatewayError(f"--fault {pair!r}: expected one of {', '.join(INTENDED)}=0.05")
+        mix[cast("Condition", name)] = _share(pair, share)
+    if count < 1 or channels < 1 or sum(mix.values()) > 1:
+        raise GatewayError("--count and --channels: at least 1; shares of faults: at most 1 in all")
+    part = feeds_csv.with_name(f".{feeds_csv.name}.part")
+    options = FleetOptions(
+        count=count,
+        prefix="sim-cam-",
+        seed=seed,
+        mix=mix,
+        address=address,
+        rtsp_port=port,
+        onvif_port=onvif_port if onvif_port is not None else (port + 345 if port else 0),
+        channels=channels,
+        change_every_s=parse_duration(change_every),
+        feeds_file=part,
+        truth_file=truth,
+    )
+
+    async def serve() -> None:
+        async with CameraFleet(options) as fleet:
+            await asyncio.to_thread(part.replace, feeds_csv)  # whoever sees it sees all of it
+            print(f"{count} cameras answer; their inventory is {feeds_csv}", flush=True)
+            await fleet.run()
+
+    run(run_for(serve(), seconds_of(for_)))
+    return 0
+
+
+def _share(pair: str, text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise GatewayError(f"--fault {pair!r}: expected a share from 0 to 1, as in offline=0.05")
+    return share

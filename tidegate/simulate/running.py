@@ -1,0 +1,49 @@
+"""How the commands run: for a time, until a signal, and with one error for people."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from gateway_core.errors import GatewayError
+from gateway_core.units import parse_duration
+
+For = Annotated[str | None, Parameter(name="--for", help="How long; left out: until stopped.")]
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run to the end; one error out of a group of errors is enough to tell a person."""
+    from gateway_core.log import setup_logging
+
+    setup_logging("warning")
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        return None
+    except BaseExceptionGroup as group:
+        found: BaseException = group
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        raise found from group
+
+
+async def run_for(work: Coroutine[Any, Any, None], seconds: float | None) -> None:
+    """Run until a time or a signal ends it."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    if task is not None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+        async with asyncio.timeout(seconds):
+            await work
+
+
+def seconds_of(text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as exc:
+        raise GatewayError(f"--for: {exc}") from exc
