@@ -1,0 +1,148 @@
+"""The promise: commits may end in any order; acknowledgements leave in the order of receipt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_agent.arrival import Arrival
+from edge_agent.sources.commit_line import CommitLine
+from edge_agent.sources.redelivery import Redelivery, fingerprint
+from gateway_core.errors import SpoolFull
+from gateway_core.meter import Meter
+
+
+class Gates:
+    """An ingest whose calls end when the test says so, in the order the test says."""
+
+    def __init__(self) -> None:
+        self.waiting: list[asyncio.Future[None]] = []
+        self.stored: list[bytes] = []
+
+    async def __call__(
+        self, arrivals: Sequence[Arrival], _state: Mapping[str, bytes | None]
+    ) -> list[str | None]:
+        gate = asyncio.get_running_loop().create_future()
+        self.waiting.append(gate)
+        await gate
+        self.stored += [each.payload for each in arrivals]
+        return [None] * len(arrivals)
+
+
+def _line(ingest, *, most_messages: int = 100) -> tuple[CommitLine, list[int], list[bool]]:
+    acked: list[int] = []
+    pressure: list[bool] = []
+    line = CommitLine(
+        "mqtt:site",
+        ingest,
+        Redelivery("mqtt/site/", 100, {}),
+        Meter(),
+        most_messages=most_messages,
+        most_bytes=10**6,
+    )
+    line.on_acknowledged = acked.extend
+    line.on_pressure = pressure.append
+    return line, acked, pressure
+
+
+def _receive(line: CommitLine, packet_id: int) -> None:
+    payload = b"%d" % packet_id
+    line.open.arrivals.append(Arrival("mqtt:site", "a", payload, 0))
+    line.open.words.append(packet_id)
+    line.open.marks.append(fingerprint(packet_id, "a", payload))
+    line.open.size += 10
+
+
+async def _turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@given(st.permutations(range(6)))
+@settings(deadline=None, max_examples=30)
+def test_commits_end_in_any_order_and_acknowledgements_do_not(order: list[int]) -> None:
+    async def play() -> None:
+        ingest = Gates()
+        line, acked, _ = _line(ingest)
+        async with asyncio.TaskGroup() as tasks:
+            line.start(tasks)
+            for packet_id in range(6):
+                _receive(line, packet_id)
+                line.go()
+                await _turns()
+            ended: set[int] = set()
+            for each in order:
+                ingest.waiting[each].set_result(None)
+                ended.add(each)
+                await _turns()
+                whole = next((n for n in range(6) if n not in ended), 6)
+                assert acked == list(range(whole))
+            await line.drained()
+
+    asyncio.run(play())
+
+
+async def test_what_comes_while_eight_commits_are_under_way_becomes_one_more() -> None:
+    ingest = Gates()
+    line, acked, _ = _line(ingest)
+    async with asyncio.TaskGroup() as tasks:
+        line.start(tasks)
+        for packet_id in range(20):
+            _receive(line, packet_id)
+            line.go()
+            await _turns()
+        assert len(ingest.waiting) == 8
+        ingest.waiting[0].set_result(None)
+        await _turns()
+        assert len(ingest.waiting) == 9
+        for gate in ingest.waiting[1:]:
+            gate.set_result(None)
+        await line.drained()
+    assert acked == list(range(20))
+
+
+async def test_pressure_is_said_once_at_the_limit_and_once_at_half_of_it() -> None:
+    ingest = Gates()
+    line, _, pressure = _line(ingest, most_messages=4)
+    async with asyncio.TaskGroup() as tasks:
+        line.start(tasks)
+        for packet_id in range(6):
+            _receive(line, packet_id)
+            line.go()
+            await _turns()
+        assert pressure == [True]
+        for gate in ingest.waiting:
+            gate.set_result(None)
+            await _turns()
+        await line.drained()
+    assert pressure == [True, False]
+
+
+async def test_a_full_spool_keeps_the_order_and_begins_nothing_new(monkeypatch) -> None:
+    monkeypatch.setattr("edge_agent.sources.commit_line.FIRST_WAIT_S", 0.0)
+    stored: list[bytes] = []
+    refusals = [8]
+
+    async def ingest(arrivals, _state):
+        if refusals[0]:
+            refusals[0] -= 1
+            raise SpoolFull("no room in this test")
+        stored.extend(each.payload for each in arrivals)
+        return [None] * len(arrivals)
+
+    line, acked, _ = _line(ingest)
+    async with asyncio.TaskGroup() as tasks:
+        line.start(tasks)
+        for packet_id in range(5):
+            _receive(line, packet_id)
+            line.go()
+        await _turns()
+        _receive(line, 5)
+        line.go()
+        assert len(line.open.arrivals) == 1
+        await line.drained()
+    assert stored == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert acked == [0, 1, 2, 3, 4, 5]
