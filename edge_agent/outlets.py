@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.aggregate import Aggregate
-from edge_agent.answer import answer
 from edge_agent.archive import Archive, ArchiveOptions
 from edge_agent.config import EdgeConfig, UplinkSection
-from edge_agent.history import History
 from edge_agent.ledger import Ledger
 from edge_agent.link import Link, LinkOptions
 from edge_agent.parts import Parts
@@ -23,11 +23,14 @@ from gateway_core.forward import Lanes, forward
 from gateway_core.meter import Meter
 from gateway_core.spool import Spool
 
+if TYPE_CHECKING:
+    from edge_agent.history import History
+
 BATCH = 5_000
 LINGER_S = 0.1
 UPLINK_LINGER_S = 0.5
 """Each batch is a ledger entry of some hundred bytes: two a second keep it for weeks."""
-ARCHIVED_AT_ONCE = 50_000
+ARCHIVED_AT_ONCE = 20_000
 ARCHIVE_S = 5.0
 
 
@@ -62,7 +65,8 @@ class Outlets:
         self._uplink = uplink
         self._ledger = ledger
         self._clock = clock
-        self._history = History(archive, spool, spill)
+        self._spill = spill
+        self._history: History | None = None
         self._lanes = Lanes(share=backlog_share)
 
     def start(self, parts: Parts) -> None:
@@ -99,6 +103,13 @@ class Outlets:
 
     async def answer(self, form: dict[str, Any]) -> tuple[str, bytes]:
         """Answer a question to the on-site history; see `edge_agent.answer`."""
+        # DuckDB costs 23 MB and a third of a second: only an edge that is asked pays for it.
+        await asyncio.to_thread(importlib.import_module, "edge_agent.answer")
+        from edge_agent.answer import answer
+        from edge_agent.history import History
+
+        if self._history is None:
+            self._history = History(self._archive, self._spool, self._spill)
         return await answer(self._history, form, self._clock)
 
     def ledger_head(self) -> str:
