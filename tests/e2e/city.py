@@ -64,6 +64,15 @@ def coap_client() -> str:
     return next(path for path in map(shutil.which, names) if path)
 
 
+def influxd_of(major: int) -> str | None:
+    """The InfluxDB server of that major version, if there is one on this machine."""
+    for path in filter(None, (shutil.which("influxd"), shutil.which("influxd", path="/usr/bin"))):
+        told = subprocess.run([path, "version"], capture_output=True, text=True, check=False)
+        if f"InfluxDB v{major}." in told.stdout:
+            return path
+    return None
+
+
 def tidegate(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command line as a person would."""
     return subprocess.run(
@@ -214,6 +223,7 @@ class City:
         )
 
     def influxd(self) -> tuple[Program, int]:
+        """InfluxDB 1 and its port."""
         folder = self.folder / "influx"
         folder.mkdir()
         port, backup = free_port(self.host), free_port(self.host)
@@ -229,9 +239,51 @@ class City:
         )
         program = Program(
             "influxd",
-            [shutil.which("influxd") or "/usr/bin/influxd", "-config", str(config)],
+            [influxd_of(1) or "influxd", "-config", str(config)],
             folder / "log",
             lambda: answers(self.host, port),
+        )
+        return self._add(program), port
+
+    def influxd2(self) -> tuple[Program, int]:
+        """InfluxDB 2 and its port; nobody has set it up yet."""
+        folder = self.folder / "influx2"
+        folder.mkdir()
+        port = free_port(self.host)
+        program = Program(
+            "influxd 2",
+            [
+                influxd_of(2) or "influxd",
+                f"--bolt-path={folder}/influxd.bolt",
+                f"--engine-path={folder}/engine",
+                f"--sqlite-path={folder}/influxd.sqlite",
+                f"--http-bind-address={self.at(port)}",
+                "--reporting-disabled",
+            ],
+            folder / "log",
+            lambda: reachable(f"http://{self.at(port)}/health"),
+        )
+        return self._add(program), port
+
+    def victoria_metrics(self) -> tuple[Program, int]:
+        """VictoriaMetrics and its port: another server that takes InfluxDB 2's writes."""
+        folder = self.folder / "victoria"
+        folder.mkdir()
+        port = free_port(self.host)
+        program = Program(
+            "victoria-metrics",
+            [
+                "victoria-metrics",
+                f"-storageDataPath={folder}/data",
+                f"-httpListenAddr={self.at(port)}",
+                "-retentionPeriod=100y",
+                "-memory.allowedBytes=256MB",
+                "-loggerLevel=ERROR",
+                "-search.latencyOffset=0s",
+                "-dedup.minScrapeInterval=1ms",  # a point written twice is one, as in InfluxDB
+            ],
+            folder / "log",
+            lambda: reachable(f"http://{self.at(port)}/health"),
         )
         return self._add(program), port
 
@@ -266,15 +318,20 @@ class City:
         found: dict[str, Any] = http("POST", f"{self.api}/api/v1/query", question)
         return found
 
+    def settled(self, consumer: str = "uplink") -> bool:
+        """Whether the edge has nothing left to give to one of its consumers."""
+        books = {each["name"]: each for each in self.edge_status()["consumers"]}
+        return bool(books[consumer]["buffered"] == 0)
+
     def edge_status(self) -> dict[str, Any]:
         found: dict[str, Any] = http("GET", f"{self.admin}/status")
         return found
 
-    def delivered(self) -> list[tuple[str, int]]:
+    def delivered(self, start: str | int = "-1d") -> list[tuple[str, int]]:
         """(device, seq) of every point of measurement env at the centre."""
         try:
             table = self.query(
-                measurement="env", fields=["seq"], start="-1d", stop="+1d", limit=1_000_000
+                measurement="env", fields=["seq"], start=start, stop="+1d", limit=1_000_000
             )
         except urllib.error.HTTPError as exc:
             if exc.code == 400:  # nothing of this measurement arrived yet
