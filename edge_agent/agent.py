@@ -21,6 +21,7 @@ from edge_agent.pipeline import Pipeline
 from edge_agent.reader import Reader
 from edge_agent.register import Register
 from edge_agent.registry import Registry
+from edge_agent.replay import Replayed, replay
 from edge_agent.rules import Rules
 from edge_agent.signals import handled_signals
 from edge_agent.site import Growth, Links, Site
@@ -156,6 +157,10 @@ class Agent:
                 await self._intake.renew(self._parts, knowledge.catalogue.topics())
             log.info("files_reloaded", profiles=len(knowledge.catalogue.profiles))
 
+    async def replay(self, reason: str | None, since: int, limit: int) -> Replayed:
+        """Try refused payloads again; see `edge_agent.replay.replay`."""
+        return await replay(self._spool, self._pipeline, reason, since, limit)
+
     async def flush(self) -> None:
         """Put what only memory knows on disk; called when the sources have stopped."""
         with contextlib.suppress(Exception):  # a full disk must not keep the agent from stopping
@@ -243,6 +248,26 @@ async def run_agent(
         except* ConfigError as group_error:
             raise _first(group_error) from group_error
     log.info("agent_stopped", edge=config.edge.id)
+
+
+async def replay_offline(
+    config: EdgeConfig,
+    reason: str | None = None,
+    since: int = 0,
+    limit: int = 1_000_000,
+    clock: Clock = wall_ns,
+) -> Replayed:
+    """Try refused payloads again while the agent does not run; as `edge_agent.replay.replay`.
+
+    Raises:
+        ConfigError: A file has a mistake, or the agent is running: ask its ``POST /replay``.
+        SpoolFull: What was mended so far is stored; call again for the rest.
+    """
+    knowledge = await asyncio.to_thread(read_knowledge, config)
+    async with _built(config, knowledge, clock) as agent:
+        done = await agent.replay(reason, since, limit)
+        await agent.flush()
+    return done
 
 
 @contextlib.asynccontextmanager

@@ -129,6 +129,10 @@ class Edge:
         """The refused payloads."""
         return [refusal for _, refusal in await self.spool.refusals(1000)]
 
+    async def hear(self, address: str, *payloads: str) -> Sequence[str | None]:
+        """Let messages come in at an address, all received now."""
+        return await self.pipeline.ingest([arrival(address, e, self.clock.now) for e in payloads])
+
     async def say(self, device: str, *payloads: str) -> Sequence[str | None]:
         """Let a device send messages, all received now."""
         arrivals = [arrival(f"tg/{device}/up", each, self.clock.now) for each in payloads]
@@ -141,13 +145,16 @@ async def open_edge(
     unknown: Unknown = "register",
     *,
     catalogue: Catalogue | None = None,
+    profile: str = ENV,
     max_bytes: int = 1 << 28,
     limit: int = 100_000,
     clock: Hands | None = None,
 ) -> AsyncIterator[Edge]:
     """Open a small edge in a folder; what an earlier one left there is taken up."""
     hands = clock or Hands()
-    profiles = catalogue or load_catalogue([write_profile(folder / "profiles")], shipped=False)
+    profiles = catalogue or load_catalogue(
+        [write_profile(folder / "profiles", profile)], shipped=False
+    )
     options = SpoolOptions(max_bytes=max_bytes, group_commit_s=0.002)
     meter = Meter()
     since = {"mqtt:site": 0, "coap": 0}
