@@ -26,6 +26,16 @@ FINISH_S = 5.0
 UNCOMMITTED_BYTES = 32 * 2**20
 
 
+class Subscribed(msgspec.Struct, frozen=True):
+    """What the broker's session is subscribed to, kept in the spool's state."""
+
+    qos: int
+    filters: list[str]
+
+
+NOTHING = Subscribed(0, [])
+
+
 class Link(Protocol):
     """One connection to a broker, of either version."""
 
@@ -82,8 +92,11 @@ class MqttSource:
         self._prefix = state_prefix(settings)
         self._redelivery = Redelivery(self._prefix, 4 * settings.receive_maximum, saved_state)
         saved = saved_state.get(self._filters_key)
-        self._subscribed: list[str] = msgspec.json.decode(saved, type=list[str]) if saved else []
+        self._subscribed = msgspec.json.decode(saved, type=Subscribed) if saved else NOTHING
         self._complaint = ""
+        # Whether this process saw every filter granted in the session that the broker has. What
+        # an earlier process saw does not count: a source that trusts it may be connected and deaf.
+        self._complete = False
 
     async def run(self) -> NoReturn:
         """Serve one connection until it ends, then see every commit through.
@@ -130,7 +143,7 @@ class MqttSource:
         self.terms = terms = await link.connect()
         self._meter.count("tidegate_mqtt_connects", source=self.name)
         await self._renew(terms, link, line)
-        await self._subscribe(terms, link)
+        await self._subscribe(terms, link, line)
         self._complaint = ""
         self.ready.set()
         self._meter.set("tidegate_mqtt_connected", 1, source=self.name)
@@ -154,38 +167,44 @@ class MqttSource:
             if len(self._redelivery):
                 log.warning("session_lost", source=self.name, forgotten=len(self._redelivery))
             state = self._redelivery.forget()
-            self._subscribed = []
-        surplus = [each for each in self._subscribed if each not in self._filters]
+            self._subscribed = NOTHING
+            self._complete = False
+        surplus = [each for each in self._subscribed.filters if each not in self._filters]
         if surplus:
             await link.unsubscribe(surplus)
             log.info("topics_unsubscribed", source=self.name, filters=surplus)
-        if self._subscribed != self._filters:
-            state[self._filters_key] = msgspec.json.encode(self._filters)
         if state:
             await line.store(state)
-        self._subscribed = self._filters
 
-    async def _subscribe(self, terms: Terms, link: Link) -> None:
+    async def _subscribe(self, terms: Terms, link: Link, line: CommitLine) -> None:
+        if self._settings.version == "3.1.1" and self._complete:
+            return  # subscribing again would bring every retained message again
         if not terms.shared and any(each.startswith("$share/") for each in self._filters):
             raise Refused("the broker has no shared subscriptions: leave shared_group out")
         if not terms.wildcards and any("+" in each or "#" in each for each in self._filters):
             raise Refused("the broker allows no wildcards: list whole topics under subscribe")
         codes = await link.subscribe(self._filters)
-        refused = 0
+        granted: list[str] = []
         for each, code in zip(self._filters, codes, strict=True):
             if code >= 0x80:
-                refused += 1
                 log.error(
                     "subscription_refused",
                     source=self.name,
                     filter=each,
                     why=subscribe_refused(code),
                 )
-            elif code < self._settings.qos:
+                continue
+            granted.append(each)
+            if code < self._settings.qos:
                 log.warning("subscription_weakened", source=self.name, filter=each, qos=code)
+        refused = len(codes) - len(granted)
         self._meter.set("tidegate_mqtt_filters_refused", refused, source=self.name)
-        if refused == len(codes):
+        self._complete = not refused
+        if not granted:
             raise Refused(f"the broker refuses every topic: {subscribe_refused(codes[0])}")
+        if self._subscribed != Subscribed(self._settings.qos, granted):
+            self._subscribed = Subscribed(self._settings.qos, granted)
+            await line.store({self._filters_key: msgspec.json.encode(self._subscribed)})
 
     def _left(self) -> None:
         self.ready.clear()

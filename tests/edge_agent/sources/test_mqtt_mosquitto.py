@@ -202,17 +202,34 @@ async def test_quality_of_service_2_is_stored_once_whenever_the_agent_dies(
     assert ingest.payloads() == [b"before", *[b"same words"] * 10, b"last"]
 
 
+@VERSIONS
 async def test_a_retained_message_is_not_stored_again_at_each_connection(
+    version: str, broker: Mosquitto, make_source
+) -> None:
+    ingest = FakeIngest()
+    await broker.publish("tg/dev-1/up", "retained", options=("-r",))
+    source = make_source(broker.url, ingest, version=version)
+    async with supervised(source):
+        await ingest.until(1)
+        await broker.stop()
+        await broker.start()
+        await source.ready.wait()
+        await broker.publish("tg/dev-2/up", "last")
+        await ingest.when(lambda: ingest.payloads()[-1:] == [b"last"])
+    assert ingest.payloads() == [b"retained", b"last"]
+
+
+async def test_a_retained_message_is_not_stored_again_at_each_start(
     broker: Mosquitto, make_source
 ) -> None:
     ingest = FakeIngest()
     await broker.publish("tg/dev-1/up", "retained", options=("-r",))
     for _ in range(2):
-        async with supervised(make_source(broker.url, ingest)):
+        source = make_source(broker.url, ingest)
+        async with supervised(source):
+            await source.ready.wait()
             await ingest.until(1)
-    source = make_source(broker.url, ingest)
-    async with supervised(source):
-        await source.ready.wait()
+    async with supervised(make_source(broker.url, ingest)):
         await broker.publish("tg/dev-2/up", "last")
         await ingest.when(lambda: ingest.payloads()[-1:] == [b"last"])
     assert ingest.payloads() == [b"retained", b"last"]
