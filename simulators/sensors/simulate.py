@@ -214,7 +214,7 @@ class Simulation:
     ) -> None:
         path, payload, content_format = self._encode("coap", message)
         try:
-            code = await coap.put(path, payload, content_format)
+            code = await coap.put(message.device, path, payload, content_format)
         except Unavailable:
             code = "no answer"
         finally:

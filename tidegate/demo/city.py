@@ -105,7 +105,7 @@ class City:
         feeds.unlink(missing_ok=True)
         address = "::1" if ":" in self._plan.loopback else "127.10.0.1"
         command = [
-            *(sys.executable, "-m", "tidegate", "simulate", "cameras", "--feeds-csv", str(feeds)),
+            *(sys.executable, "-m", "tidegate.simulate", "cameras", "--feeds-csv", str(feeds)),
             *("--count", str(self._plan.feeds), "--address", address, "--port", "0"),
             *("--change-every", "5s", "--truth", str(folder / "truth.jsonl")),
         ]

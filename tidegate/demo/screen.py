@@ -50,7 +50,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._console.print(Text(text))
+        self._console.print(Text(text), soft_wrap=True)
 
     async def run(self, url: str, look: Look) -> NoReturn:
         """Show the city until cancelled.
@@ -84,7 +84,7 @@ class Screen:
             table.add_row(name, Text(show(report[name])))
         self._console.print(table)
         for complaint in report["complaints"]:
-            self._console.print(Text(complaint), style="bold red")
+            self._console.print(Text(complaint), style="bold red", soft_wrap=True)
         if report["ok"]:
             self.say("every acknowledged message is in the store exactly once")
 

@@ -25,6 +25,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._numbered: set[str] = set()
 
     async def keys(
         self, measurement: str, start_ns: int, stop_ns: int, devices: Sequence[str] = ()
@@ -72,8 +73,11 @@ class Store:
                 return
 
     async def _has_seq(self, measurement: str) -> bool:
-        known = await self._get("/api/v1/measurements")
-        return any(m["name"] == measurement and SEQ in m["fields"] for m in known["items"])
+        """Whether a measurement is there and has numbers; once it has, it keeps them."""
+        if measurement not in self._numbered:
+            known = await self._get("/api/v1/measurements")
+            self._numbered.update(m["name"] for m in known["items"] if SEQ in m["fields"])
+        return measurement in self._numbered
 
     async def _get(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = msgspec.json.decode(await ask("GET", f"{self.url}{path}"))

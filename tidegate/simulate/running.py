@@ -17,7 +17,11 @@ For = Annotated[str | None, Parameter(name="--for", help="How long; left out: un
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end; one error out of a group of errors is enough to tell a person."""
+    """Run ``work`` and return what it returns; None when Ctrl-C ended it.
+
+    Raises:
+        BaseException: What ``work`` raised; one error out of a group is enough to tell a person.
+    """
     from gateway_core.log import setup_logging
 
     setup_logging("warning")
@@ -43,6 +47,11 @@ async def run_for(work: Coroutine[Any, Any, None], seconds: float | None) -> Non
 
 
 def seconds_of(text: str | None) -> float | None:
+    """Return what ``--for`` said in seconds.
+
+    Raises:
+        GatewayError: It is no duration.
+    """
     try:
         return None if text is None else parse_duration(text)
     except ValueError as exc:
