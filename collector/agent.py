@@ -27,11 +27,11 @@ from collector.reception import Reception
 from collector.registry.registry import Registry, open_registry
 from collector.registry.sink import RegistrySink
 from collector.sinks.timeseries import TimeSeriesSink
-from collector.sockets import listen, port_of
 from collector.status import Health, WatchedSink, edge_statuses, samples, stored
 from collector.timeseries.store import open_timeseries
 from gateway_core.clock import Clock, wall_ns
 from gateway_core.forward import Sink, forward
+from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
 from gateway_core.notify import notify, watchdog
 from gateway_core.spool import Spool, SpoolOptions, open_spool
@@ -95,9 +95,9 @@ class Collector:
     @property
     def api_url(self) -> str:
         """A URL that reaches the console from this machine."""
-        host = str(self.sockets[0].getsockname()[0])
+        host, port = self.sockets[0].getsockname()[:2]
         shown = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104
-        return f"http://{Address(shown, port_of(self.sockets[0]))}"
+        return f"http://{Address(shown, port)}"
 
     def lanes(self) -> list[Lane]:
         """Return every sink with how it is fed."""
@@ -177,7 +177,7 @@ async def open_collector(
             await spool.register(name)
         reception = Reception(spool, clock, config.intake.max_edges)
         await reception.load()
-        sockets = listen(config.api.listen)
+        sockets = tcp_sockets(config.api.listen, "api.listen")
         stack.callback(_close, sockets)
         intake = await stack.enter_async_context(open_intake(config.intake, reception, meter))
         rate = IngestRate(lambda: stored(reception.edges), clock)

@@ -21,9 +21,9 @@ from collector.config import IntakeSection
 from collector.guard import Guards, Limits
 from collector.identity import Gatekeeper, open_gate, tls_context
 from collector.reception import Reception, Refused, Report
-from collector.sockets import listen, port_of
 from gateway_core.clock import monotonic
 from gateway_core.errors import PayloadError, SpoolFull, Unavailable
+from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
 from gateway_core.units import Address
 from gateway_core.wire import VERSION, Upload, decode_upload, encode_receipt
@@ -105,7 +105,7 @@ class Intake:
         self._guards = Guards(runner.server, limits, self._meter)
         tls = tls_context(settings)
         servers = [await self._start(each, tls) for each in sockets]
-        self.addresses = [Address(each.getsockname()[0], port_of(each)) for each in sockets]
+        self.addresses = [Address(*each.getsockname()[:2]) for each in sockets]
         try:
             yield
         finally:
@@ -247,10 +247,9 @@ async def open_intake(
     """Listen for edges until the end of the block.
 
     Raises:
-        ConfigError: A certificate, key or tokens file cannot be read.
-        Unavailable: An address is taken.
+        ConfigError: A certificate, key or tokens file cannot be read, or an address is taken.
     """
     intake = Intake(settings, reception, open_gate(settings), meter)
-    async with intake.serve(listen(settings.listen)):
+    async with intake.serve(tcp_sockets(settings.listen, "intake.listen")):
         log.info("intake_opened", addresses=[str(each) for each in intake.addresses])
         yield intake

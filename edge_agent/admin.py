@@ -20,7 +20,8 @@ from edge_agent.replay import replay
 from edge_agent.site import Site
 from edge_agent.status import Status, samples, take_status
 from edge_agent.tap import Filter, tap
-from gateway_core.errors import ConfigError, Fault, PayloadError, Unavailable
+from gateway_core.errors import ConfigError, PayloadError, Unavailable
+from gateway_core.listening import tcp_sockets
 from gateway_core.meter import CONTENT_TYPE
 from gateway_core.units import Address
 
@@ -167,11 +168,8 @@ async def serve_admin(
     )
     await runner.setup()
     try:
-        for host, port in listen:
-            try:
-                await web.TCPSite(runner, host, port, shutdown_timeout=2.0).start()
-            except OSError as exc:
-                raise ConfigError(_taken(host, port, exc)) from exc
+        for opened in tcp_sockets(listen, "admin.listen"):
+            await web.SockSite(runner, opened, shutdown_timeout=2.0).start()
         ready([address[1] for address in runner.addresses])
         await asyncio.Event().wait()
     finally:
@@ -217,8 +215,3 @@ def _problem(status: int, title: str, detail: str) -> web.Response:
     body = {"type": "about:blank", "status": status, "title": title, "detail": detail}
     encoded = msgspec.json.encode(body)
     return web.Response(body=encoded, status=status, content_type="application/problem+json")
-
-
-def _taken(host: str, port: int, why: OSError) -> Fault:
-    message = f"cannot listen on {Address(host, port)}: {why.strerror or why}"
-    return Fault("configuration", 0, 0, "admin.listen", message)

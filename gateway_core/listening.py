@@ -21,26 +21,11 @@ def tcp_sockets(addresses: Sequence[Address], path: str = "listen") -> list[sock
     Raises:
         ConfigError: An address cannot be listened on; names it and ``path``.
     """
-    return _sockets(addresses, socket.SOCK_STREAM, path)
-
-
-def udp_sockets(addresses: Sequence[Address], path: str = "listen") -> list[socket.socket]:
-    """Return bound datagram sockets, not blocking.
-
-    Raises:
-        ConfigError: An address cannot be bound; names it and ``path``.
-    """
-    return _sockets(addresses, socket.SOCK_DGRAM, path)
-
-
-def _sockets(
-    addresses: Sequence[Address], kind: socket.SocketKind, path: str
-) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
         for address in addresses:
             try:
-                opened += _open(address, kind)
+                opened += _open(address)
             except OSError as exc:
                 message = f"cannot listen on {address}: {exc.strerror or exc}"
                 raise ConfigError(Fault("configuration", 0, 0, path, message)) from exc
@@ -51,23 +36,22 @@ def _sockets(
     return opened
 
 
-def _open(address: Address, kind: socket.SocketKind) -> list[socket.socket]:
+def _open(address: Address) -> list[socket.socket]:
     """Open every address that the host stands for (``localhost`` is often two)."""
     flags = socket.AI_PASSIVE
     if address.host == "::" and not socket.has_ipv6:
         address = Address("0.0.0.0", address.port)  # noqa: S104  # all was asked for
-    found = socket.getaddrinfo(address.host, address.port, type=kind, flags=flags)
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=flags)
     opened: list[socket.socket] = []
     try:
         for family, _, protocol, _, place in dict.fromkeys(found):
-            each = socket.socket(family, kind, protocol)
+            each = socket.socket(family, socket.SOCK_STREAM, protocol)
             opened.append(each)
-            _prepare(each, family, kind, everywhere=address.host == "::")
+            _prepare(each, family, everywhere=address.host == "::")
             free = address.port == 0 and len(opened) > 1  # one port for all of a name's addresses
             port = opened[0].getsockname()[1] if free else place[1]
             each.bind((place[0], port, *place[2:]))
-            if kind == socket.SOCK_STREAM:
-                each.listen(_BACKLOG)
+            each.listen(_BACKLOG)
     except OSError:
         for each in opened:
             each.close()
@@ -75,10 +59,9 @@ def _open(address: Address, kind: socket.SocketKind) -> list[socket.socket]:
     return opened
 
 
-def _prepare(each: socket.socket, family: int, kind: int, *, everywhere: bool) -> None:
+def _prepare(each: socket.socket, family: int, *, everywhere: bool) -> None:
     each.setblocking(False)  # noqa: FBT003  # its only parameter
-    if kind == socket.SOCK_STREAM:
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         with contextlib.suppress(OSError):  # a system that always separates the two
             each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if everywhere else 1)

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from gateway_core.errors import ConfigError
-from gateway_core.listening import tcp_sockets, udp_sockets
+from gateway_core.listening import tcp_sockets
 from gateway_core.log import setup_logging
 from gateway_core.meter import Meter, Sample
 from gateway_core.notify import notify, watchdog
@@ -105,7 +105,7 @@ async def test_everywhere_serves_ipv4_and_ipv6():
 
 
 def test_one_address_serves_only_itself():
-    (listener,) = udp_sockets([Address("::1", 0)])
+    (listener,) = tcp_sockets([Address("::1", 0)])
     with listener:
         assert listener.getsockname()[0] == "::1"
         assert listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
