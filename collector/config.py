@@ -35,7 +35,11 @@ class _Section(BaseModel):
 
 
 class CollectorSection(_Section):
-    """Where the collector keeps its data: spool, registry, embedded time series."""
+    """Where the collector keeps its data.
+
+    Attributes:
+        data_dir: Spool, registry and embedded time series live here.
+    """
 
     data_dir: Path
 
@@ -85,7 +89,11 @@ class IntakeSection(_Section):
 
 
 class ApiSection(_Section):
-    """The listener for people: API, console, metrics."""
+    """The listener for people: API, console, metrics; it has no credentials of its own.
+
+    Attributes:
+        listen: Addresses.
+    """
 
     listen: Listen = (Address("::", 8080),)
 

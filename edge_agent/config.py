@@ -83,14 +83,23 @@ class DevicesSection(_Section):
 
 
 class CamerasSection(_Section):
-    """The camera patrol: the feeds and how often each is judged."""
+    """The camera patrol.
+
+    Attributes:
+        file: feeds.csv.
+        sweep: How often each feed is judged.
+    """
 
     file: Path
     sweep: Annotated[Duration, Field(ge=1)] = 60.0
 
 
 class SystemsSection(_Section):
-    """The IT systems that are watched."""
+    """The IT systems that are watched.
+
+    Attributes:
+        file: systems.yaml.
+    """
 
     file: Path
 
@@ -112,20 +121,38 @@ class SpoolSection(_Section):
 
 
 class ArchiveSection(_Section):
-    """On-site history: how long and how much."""
+    """On-site history.
+
+    Attributes:
+        keep: How long.
+        max_bytes: How much; beyond it the oldest hours go first.
+    """
 
     keep: Annotated[Duration, Field(ge=3600)] = 30 * 86_400.0
     max_bytes: Annotated[Size, Field(ge=1 * MIB)] = 200 * GIB
 
 
 class EgressSection(_Section):
-    """What may leave: left out, only what the profiles allow."""
+    """What may leave: left out, only what the profiles allow.
+
+    Attributes:
+        file: The egress file, which can only take away.
+    """
 
     file: Path
 
 
 class UplinkSection(_Section):
-    """The collector, and how this edge proves who it is."""
+    """The collector, and how this edge proves who it is; left out: nothing leaves.
+
+    Attributes:
+        url: The collector's intake.
+        ca_file: Certificates to trust instead of the system's.
+        cert_file: This edge's certificate, with ``key_file``.
+        key_file: Its private key.
+        token_file: Its content is sent as a bearer token.
+        backlog_share: Most of the uplink's work that old records may take while new ones come.
+    """
 
     url: Annotated[str, _url("http", "https")]
     ca_file: Path | None = None
@@ -136,7 +163,11 @@ class UplinkSection(_Section):
 
 
 class AdminSection(_Section):
-    """Health, metrics, status and on-site queries; loopback unless said otherwise."""
+    """Health, metrics, status and on-site queries; it has no credentials of its own.
+
+    Attributes:
+        listen: Where; loopback unless said otherwise.
+    """
 
     listen: Listen = (Address("127.0.0.1", 9180),)
 

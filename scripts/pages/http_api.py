@@ -1,0 +1,135 @@
+"""docs/reference/http-api.md: the collector's OpenAPI document and the other listeners' routes."""
+
+# ruff: noqa: E501  # prose of a Markdown page
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+from collector.api.app import create_app
+from collector.api.parts import Parts
+from pages.table import table
+
+ROOT = Path(__file__).parents[2]
+
+HEAD = """# HTTP
+
+Three listeners. Errors are `application/problem+json` (RFC 9457): `type` ends in a stable code, `detail` says what to do
+next. Times are RFC 3339 with an offset; in the stores they are whole nanoseconds since 1970.
+
+## The collector, for people (`api.listen`)
+
+The same, to try out, at `/docs` of a running collector, which asks nothing of the internet; the console is at `/`.
+"""
+
+EDGES = """## The collector, for edges (`intake.listen`)
+
+| route | what |
+|---|---|
+| `POST /v1/batches` | one [upload](formats/wire.md); the answer is a receipt, sent after the commit |
+| `GET /healthz` | 200 when the listener answers |
+"""
+
+_ABOUT = {
+    "GET /healthz": "200 while the spool takes data, parts that wait for their peer included; else 503",
+    "GET /metrics": "[metrics](metrics.md) as Prometheus text",
+    "GET /status": "sources, books, lag, devices, feeds, systems, head of the egress ledger",
+    "GET /tap": "records as they come, one JSON object a line; `topic`, `device`, `field`, `after`",
+    "POST /query": "on-site history, what is not archived yet included: "
+    "the body of `POST /api/v1/query` and `format`: `json`, `jsonl` or `csv`",
+    "POST /reload": "read profiles, devices and egress anew",
+    "POST /replay": 'decode refused payloads again: `{"reason": …, "since": …, "limit": …}`',
+}
+
+
+def page() -> str:
+    """Return the page."""
+    return "\n".join([HEAD, *_operations(), EDGES, ADMIN_HEAD, _admin()])
+
+
+ADMIN_HEAD = """## The edge agent, for its administrator (`admin.listen`)
+
+Loopback unless configured otherwise; no credentials of its own.
+"""
+
+
+def _operations() -> list[str]:
+    # The routes are declared when the application is built and call the parts only when asked.
+    parts: Any = object.__new__(Parts)
+    document = create_app(parts).openapi()
+    return [
+        _operation(method.upper(), path, what, document)
+        for path, methods in document["paths"].items()
+        for method, what in methods.items()
+    ]
+
+
+def _operation(method: str, path: str, what: dict[str, Any], document: dict[str, Any]) -> str:
+    text = [f"### {method} {path}\n", what.get("summary", "") + "\n"]
+    if about := what.get("description"):
+        text.append(about.replace("``", "`") + "\n")
+    rows = [
+        (f"`{p['name']}`", p["in"], _kind(p["schema"], document), p.get("description", ""))
+        for p in what.get("parameters", ())
+    ]
+    rows += _body(what, document)
+    if rows:
+        text.append(table(("name", "where", "type", "meaning"), rows))
+    return "\n".join(text)
+
+
+def _body(what: dict[str, Any], document: dict[str, Any]) -> list[tuple[str, ...]]:
+    content = what.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is None:
+        return []
+    schema = _resolved(content["schema"], document)
+    return [
+        (f"`{name}`", "body", _kind(each, document), each.get("description", ""))
+        for name, each in schema.get("properties", {}).items()
+    ]
+
+
+def _resolved(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        found: dict[str, Any] = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        return found
+    return schema
+
+
+def _kind(schema: dict[str, Any], document: dict[str, Any]) -> str:
+    schema = _resolved(schema, document)
+    if "anyOf" in schema:
+        return " or ".join(
+            _kind(each, document) for each in schema["anyOf"] if each.get("type") != "null"
+        )
+    if "enum" in schema:
+        return " or ".join(f"`{each}`" for each in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    kind = str(schema.get("type", "value"))
+    if kind == "array":
+        return f"list of {_kind(schema.get('items', {}), document)}"
+    limits = [
+        f"{word} {schema[key]}"
+        for key, word in (("minimum", "from"), ("maximum", "to"))
+        if key in schema
+    ]
+    return ", ".join([kind, *limits]) + (
+        f", default `{schema['default']}`" if schema.get("default") not in (None, []) else ""
+    )
+
+
+def _admin() -> str:
+    """Return the routes of the admin listener as its source adds them."""
+    tree = ast.parse((ROOT / "edge_agent" / "admin.py").read_text(encoding="utf-8"))
+    routes = [
+        f"{node.func.attr.removeprefix('add_').upper()} {node.args[0].value}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"add_get", "add_post"}
+        and isinstance(node.args[0], ast.Constant)
+    ]
+    return table(("route", "what"), ((f"`{route}`", _ABOUT[route]) for route in routes))

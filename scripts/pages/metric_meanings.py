@@ -1,0 +1,45 @@
+"""What each metric means, in one sentence; scripts/reference.py refuses a name that is not here."""
+
+# ruff: noqa: E501  # prose of a Markdown page
+
+from __future__ import annotations
+
+MEANINGS = {
+    "tidegate_accepted": "records committed, by where they came from; on the edge also those it makes itself",
+    "tidegate_archive_bytes": "bytes of the on-site history",
+    "tidegate_archive_removed_rows": "rows of on-site history removed, by why: retention, budget, damage",
+    "tidegate_buffered": "records that a consumer has still to take",
+    "tidegate_coap_requests": "CoAP requests, by answer",
+    "tidegate_delivered": "records that a sink has taken for good",
+    "tidegate_devices": "devices, by state; one device can be in several",
+    "tidegate_dropped": "records that will not be delivered, by reason: withheld by policy, evicted, damaged",
+    "tidegate_edge_backlog": "records that an edge said it has still to send",
+    "tidegate_edge_contact_seconds": "seconds since an edge's last upload was committed",
+    "tidegate_edge_duplicates": "records of an edge that came again and changed nothing",
+    "tidegate_edge_missing": "records of an edge that neither came nor are known to be lost or withheld",
+    "tidegate_edge_residual": "what neither an edge's own books nor the collector's explain; 0",
+    "tidegate_edge_withheld": "records that stayed on site, as the edge said",
+    "tidegate_empty": "messages that were read and had nothing to store",
+    "tidegate_feed_checks": "checks of video feeds, by result",
+    "tidegate_feed_coverage": "share of the feeds that were judged in the last sweep, 0 to 1",
+    "tidegate_feeds": "video feeds, by state",
+    "tidegate_flagged": "values left out of a reading, by quality flag",
+    "tidegate_ingest_held": "times that a source held its senders because the spool was full",
+    "tidegate_intake_connections_refused": "connections of edges refused, by reason",
+    "tidegate_intake_records": "records of uploads, by result",
+    "tidegate_intake_uploads": "uploads, by result",
+    "tidegate_mqtt_connected": "1 while connected to the broker",
+    "tidegate_mqtt_connects": "connections made to the broker",
+    "tidegate_mqtt_filters_refused": "topic filters that the broker refused",
+    "tidegate_mqtt_received": "MQTT messages that were committed",
+    "tidegate_mqtt_redelivered": "MQTT messages that came again, were recognised and not stored again",
+    "tidegate_pictures": "pictures of cameras that were graded, by result",
+    "tidegate_quarantined": "records that a consumer will never take, kept aside with the reason",
+    "tidegate_refused": "payloads that no profile could read, kept raw, by [rejection code](rejections.md)",
+    "tidegate_residual": "accepted minus delivered, buffered, quarantined and dropped, over all consumers; 0",
+    "tidegate_source_connected": "1 while messages can come in by this source",
+    "tidegate_spool_bytes": "bytes of the spool in use",
+    "tidegate_spool_seconds_to_full": "seconds until the budget is used up at the present rate if nothing gets away",
+    "tidegate_systems": "IT systems, by state",
+    "tidegate_uplink_lag_seconds": "age of the oldest record that the centre does not have",
+}
