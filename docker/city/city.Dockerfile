@@ -10,5 +10,5 @@ RUN useradd --system --uid 10001 --home-dir /var/lib/tidegate --create-home tide
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8080
-ENTRYPOINT ["/opt/tidegate/bin/tidegate", "demo", "--no-browser", "--listen", "[::]:8080"]
+ENTRYPOINT ["/opt/tidegate/bin/tidegate", "demo", "--no-browser", "--listen", "::", "--port", "8080"]
 CMD ["--for", "24h"]
