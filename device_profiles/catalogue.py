@@ -29,9 +29,16 @@ class Catalogue:
     Args:
         profiles: At most one for each id.
         faults: Mistakes in files that were left out.
+        set_aside: Ids of shipped profiles that store a field otherwise than a site's own.
     """
 
-    def __init__(self, profiles: Iterable[Profile], faults: Sequence[Fault] = ()) -> None:
+    def __init__(
+        self,
+        profiles: Iterable[Profile],
+        faults: Sequence[Fault] = (),
+        set_aside: Sequence[str] = (),
+    ) -> None:
+        self.set_aside: tuple[str, ...] = tuple(set_aside)
         self.profiles: Mapping[str, Profile] = {profile.id: profile for profile in profiles}
         self.faults: tuple[Fault, ...] = tuple(faults)
         self._mqtt: Tree[_Item] = Tree()
@@ -42,6 +49,10 @@ class Catalogue:
             for entry in profile.entries:
                 tree = self._coap if entry.via == "coap" else self._mqtt
                 tree.add(entry.template, (profile, entry))
+
+    def ships(self, profile: Profile) -> bool:
+        """Return whether a profile came with Tidegate and not from a site's own folder."""
+        return SHIPPED in Path(profile.file).parents
 
     def topics(self) -> list[str]:
         """Return the MQTT subscription filters that the profiles need, sorted, each once."""
@@ -99,7 +110,8 @@ def load_catalogue(
     """Load every ``*.yaml`` and ``*.yml`` below the folders.
 
     Args:
-        folders: Later ones win where an id is in several; all win over the shipped catalogue.
+        folders: Later ones win where an id is in several; all win over the shipped catalogue,
+            whose profiles also give way where they store a field in another type or unit.
         shipped: Whether to load the shipped catalogue as well.
         strict: False: leave a broken profile out and list its mistakes in ``catalogue.faults``.
 
@@ -108,17 +120,34 @@ def load_catalogue(
     """
     profiles: dict[str, Profile] = {}
     faults: list[Fault] = []
-    if shipped:
-        _load_folder(SHIPPED, profiles, faults, strict=False)
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(Fault(folder, 0, 0, "", "no such folder of profiles"))
         _load_folder(folder, profiles, faults, strict=True)
     faults.extend(conflicts(profiles.values()))
+    aside = _add_shipped(profiles, faults) if shipped else ()
     if strict and faults:
         raise ConfigError(*faults)
     wrong = {fault.file for fault in faults}
-    return Catalogue([one for one in profiles.values() if one.file not in wrong], faults)
+    kept = [one for one in profiles.values() if one.file not in wrong]
+    return Catalogue(kept, faults, aside)
+
+
+def _add_shipped(profiles: dict[str, Profile], faults: list[Fault]) -> tuple[str, ...]:
+    """Add what ships and fits beside a site's own profiles; return the ids of what does not."""
+    aside: list[str] = []
+    own = list(profiles.values())
+    ours: dict[str, Profile] = {}
+    _load_folder(SHIPPED, ours, faults, strict=False)
+    away = {fault.file for fault in conflicts([*own, *ours.values()])}
+    for profile in ours.values():
+        if profile.id in profiles:
+            continue
+        if profile.file in away:
+            aside.append(profile.id)
+            continue
+        profiles[profile.id] = profile
+    return tuple(aside)
 
 
 def profile_files(folder: Path) -> list[Path]:

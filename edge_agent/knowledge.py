@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from device_profiles.catalogue import Catalogue, load_catalogue
 from edge_agent.config import EdgeConfig
 from edge_agent.declared import declare
@@ -11,6 +13,8 @@ from edge_agent.egress import SiteEgress
 from edge_agent.listing import Listing, read_listings
 from edge_agent.policy import Policy
 from edge_agent.tighten import load_site_egress
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,17 @@ class Knowledge:
 def read_knowledge(config: EdgeConfig) -> Knowledge:
     """Read the files that a running agent can read again; blocks, so call it in a thread.
 
+    A profile with a mistake is left out and hurts no other: what its devices say is refused as
+    ``no_match``, kept raw, and can be replayed when it is mended. `edge_agent.check` is strict.
+
     Raises:
-        ConfigError: Every mistake of the first file that has one.
+        ConfigError: Every mistake of the first other file that has one.
     """
-    catalogue = load_catalogue(config.profiles)
+    catalogue = load_catalogue(config.profiles, strict=False)
+    for fault in catalogue.faults:
+        log.error("profile_left_out", fault=str(fault))
+    for name in catalogue.set_aside:
+        log.warning("shipped_profile_set_aside", profile=name, why="the site's own differs")
     file = config.devices.file
     listings = read_listings(file, catalogue.profiles.keys()) if file is not None else []
     declared = declare(catalogue)

@@ -149,7 +149,7 @@ class Reader:
             return route, decoded, devices.get(way.device or decoded.device)
         first: tuple[Route, Decoded, Device | None] | None = None
         error: PayloadError | None = None
-        for route in routes:
+        for place, route in enumerate(routes):
             try:
                 decoded = route.decode(arrival.payload, received, arrival.content_format)
             except PayloadError as exc:
@@ -158,7 +158,8 @@ class Reader:
             device = devices.get(way.device or decoded.device)
             if device is not None and device.profile == route.profile.id:
                 return route, decoded, device
-            first = first or (route, decoded, device)
+            if first is None and place < way.open_to:
+                first = (route, decoded, device)
         if first is None:
             raise error or PayloadError("no_match")
         device = first[2]

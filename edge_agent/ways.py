@@ -26,11 +26,14 @@ class Way:
         reason: Why there is none: ``no_match`` or ``bad_topic``; empty when there is one.
         device: The id that devices.csv gives to the one device that speaks here, where it gives
             one and the address alone names the device; else empty.
+        open_to: How many of the routes, from the first, take in a device that nobody knows: where
+            a site's own profile reads an address, those that ship do so only for their devices.
     """
 
     routes: tuple[Route, ...]
     reason: str = ""
     device: str = ""
+    open_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,11 @@ class Ways:
         pin = self._pins.get(address)
         pinned = [route for route in routes if pin and route.profile.id == pin.profile]
         if pin is None or not pinned:
-            return Way(tuple(routes))
-        return Way(tuple(pinned), device=pin.device if all(map(_names_device, pinned)) else "")
+            own = [route for route in routes if not self._catalogue.ships(route.profile)]
+            rest = [route for route in routes if self._catalogue.ships(route.profile)]
+            return Way((*own, *rest), open_to=len(own) or len(rest))
+        device = pin.device if all(map(_names_device, pinned)) else ""
+        return Way(tuple(pinned), device=device, open_to=len(pinned))
 
 
 def pins_of(listings: Iterable[Listing]) -> dict[str, Pin]:

@@ -72,6 +72,16 @@ def test_two_profiles_may_not_disagree_on_a_stored_field(folder):
     assert len(lint_files([folder])) == 1
 
 
+def test_a_shipped_profile_gives_way_to_a_site_that_stores_a_field_otherwise(folder):
+    text = changed("humidity: {type: float", "humidity: {type: int", PLAIN)
+    (folder / "acme" / "room.yaml").write_text(text, "utf-8")
+    catalogue = load_catalogue([folder])
+    assert catalogue.faults == ()
+    assert "tidegate/env-sensor" in catalogue.set_aside
+    assert "tidegate/env-sensor" not in catalogue.profiles
+    assert "shelly/plus-plug-s" in catalogue.profiles
+
+
 def test_lint_wants_a_vector_that_shows_what_is_refused(tmp_path):
     file = tmp_path / "plain.yaml"
     file.write_text(PLAIN, "utf-8")
