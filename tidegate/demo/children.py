@@ -17,7 +17,6 @@ from gateway_core.errors import GatewayError
 
 T = TypeVar("T")
 
-_PATIENCE_S = 12.0
 _KILLED_S = 5.0
 _TAIL = 2000
 
@@ -51,10 +50,12 @@ class Children:
 
     Args:
         logs: Folder for their output.
+        patience_s: How long they may take to end by themselves.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, patience_s: float = 12.0) -> None:
         self._logs = logs
+        self._patience_s = patience_s
         self._children: list[Child] = []
         self._watch: Callable[[Child], None] | None = None
         setpriv = shutil.which("setpriv")
@@ -68,13 +69,13 @@ class Children:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        """End every process: politely, and after 12 seconds for certain."""
+        """End every process: politely, and for certain where that does not help."""
         try:
             for child in self._children:
                 with contextlib.suppress(ProcessLookupError):
                     child.process.terminate()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE_S):
+                async with asyncio.timeout(self._patience_s):
                     for child in self._children:
                         await child.process.wait()
         finally:

@@ -9,8 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gateway_core.errors import GatewayError
-from gateway_core.units import parse_duration
+from tidegate.simulate.usage import seconds_of
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SLOWEST = 200.0
@@ -61,7 +60,7 @@ def demo(
     from tidegate.output import print_json
 
     setup_logging("error")
-    seconds = _seconds(for_)
+    seconds = seconds_of("--for", for_)
     plan = Plan(
         seconds=seconds,
         devices=devices,
@@ -101,10 +100,3 @@ def demo(
         return 0 if outcome.as_dict()["ok"] else 1
 
     return asyncio.run(until_told())
-
-
-def _seconds(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as exc:
-        raise GatewayError(f"--for: {exc}") from exc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from gateway_core.errors import GatewayError
 from gateway_core.units import Address
+from tidegate.simulate.usage import wrong_usage
 
 _BROKER_PLACES = (
     "/usr/sbin/mosquitto",
@@ -20,7 +22,7 @@ _BROKER_PLACES = (
     "/opt/homebrew/sbin/mosquitto",
 )
 _ANYWHERE = {"::", "0.0.0.0"}  # noqa: S104  # to recognise, not to bind
-_ENTRIES_AT_LEAST = 2
+_SPEAK_AT_LEAST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +59,22 @@ class Plan:
         """Refuse what could not come to a good end.
 
         Raises:
-            GatewayError: What to give instead.
+            ConfigError: What to give instead.
         """
         if self.edges < 1 or self.devices < self.edges:
-            raise GatewayError("--edges: at least 1, and at least one of --devices for each")
-        if min(self.feeds, self.systems) < 0 or self.seconds <= 0 or self.rate <= 0:
-            raise GatewayError("--feeds, --systems, --for and --rate must not be negative")
-        if self.rate * self.seconds < _ENTRIES_AT_LEAST * self.devices:
-            least = _ENTRIES_AT_LEAST * self.devices / self.seconds
-            raise GatewayError(
-                f"--rate {self.rate:g}: not every device would speak twice in {self.seconds:g} s; "
-                f"give --rate {least:.0f} or more, or a longer --for"
+            raise wrong_usage("--edges", "at least 1, and at least one of --devices for each")
+        if min(self.seconds, self.rate) <= 0:
+            raise wrong_usage("--for", "this and --rate must be above 0")
+        if min(self.feeds, self.systems) < 0:
+            raise wrong_usage("--feeds", "this and --systems must be 0 or more")
+        if not 0 <= self.port <= 65_535:
+            raise wrong_usage("--port", f"expected 0 to 65535, found {self.port}")
+        if self.rate * self.seconds < _SPEAK_AT_LEAST * self.devices:
+            least = _SPEAK_AT_LEAST * self.devices / self.seconds
+            raise wrong_usage(
+                "--rate",
+                f"with {self.rate:g} not every device would speak twice in {self.seconds:g} s; "
+                f"give {math.ceil(least)} or more, or a longer --for",
             )
 
     @property
@@ -142,14 +149,16 @@ def checked_listen(text: str | None) -> str:
     """Return an IP address to listen on.
 
     Raises:
-        GatewayError: It is none.
+        ConfigError: It is none.
     """
     if text is None:
         return default_listen()
     try:
         return str(ipaddress.ip_address(text.strip("[]")))
     except ValueError as exc:
-        raise GatewayError(f"--listen {text!r}: expected an IP address, such as ::1") from exc
+        raise wrong_usage(
+            "--listen", f"expected an IP address such as ::1, found {text!r}"
+        ) from exc
 
 
 def edge_names(plan: Plan) -> Iterator[str]:

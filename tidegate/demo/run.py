@@ -26,6 +26,7 @@ from tidegate.demo.plan import Plan, console_port, find_broker
 from tidegate.demo.sampler import Sampler
 from tidegate.demo.screen import Glimpse, Screen
 from tidegate.demo.traffic import Traffic
+from tidegate.simulate.usage import wrong_usage
 
 _FLIP_S = 4.0
 _PATIENCE = Patience(first=0.1, longest=1.0)
@@ -107,9 +108,9 @@ def _workplace(folder: Path | None) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise GatewayError(f"--dir {folder}: is not empty; give a new folder")
+            raise wrong_usage("--dir", f"{folder} is not empty; give a new folder")
     except OSError as exc:
-        raise GatewayError(f"--dir {folder}: {exc}") from exc
+        raise wrong_usage("--dir", str(exc)) from exc
     yield folder.resolve()
 
 

@@ -6,9 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Literal, cast
 
-from gateway_core.errors import GatewayError
-from gateway_core.units import parse_duration
-from tidegate.simulate.running import For, run, run_for, seconds_of
+from tidegate.simulate.running import For, run, run_for
+from tidegate.simulate.usage import seconds_of, wrong_usage
 
 
 def cameras(
@@ -52,10 +51,11 @@ def cameras(
     for pair in fault:
         name, _, share = pair.partition("=")
         if name not in INTENDED:
-            raise GatewayError(f"--fault {pair!r}: expected one of {', '.join(INTENDED)}=0.05")
+            known = ", ".join(INTENDED)
+            raise wrong_usage("--fault", f"{pair!r}: expected offline=0.05, or one of {known}")
         mix[cast("Condition", name)] = _share(pair, share)
     if count < 1 or channels < 1 or sum(mix.values()) > 1:
-        raise GatewayError("--count and --channels: at least 1; shares of faults: at most 1 in all")
+        raise wrong_usage("--count", "this and --channels: 1 or more; all faults: at most 1")
     part = feeds_csv.with_name(f".{feeds_csv.name}.part")
     options = FleetOptions(
         count=count,
@@ -66,7 +66,7 @@ def cameras(
         rtsp_port=port,
         onvif_port=onvif_port if onvif_port is not None else (port + 345 if port else 0),
         channels=channels,
-        change_every_s=parse_duration(change_every),
+        change_every_s=seconds_of("--change-every", change_every),
         feeds_file=part,
         truth_file=truth,
     )
@@ -77,7 +77,7 @@ def cameras(
             print(f"{count} cameras answer; their inventory is {feeds_csv}", flush=True)
             await fleet.run()
 
-    run(run_for(serve(), seconds_of(for_)))
+    run(run_for(serve(), seconds_of("--for", for_) if for_ else None))
     return 0
 
 
@@ -87,5 +87,5 @@ def _share(pair: str, text: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise GatewayError(f"--fault {pair!r}: expected a share from 0 to 1, as in offline=0.05")
+        raise wrong_usage("--fault", f"{pair!r}: expected a share from 0 to 1: offline=0.05")
     return share

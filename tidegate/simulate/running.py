@@ -10,9 +10,6 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gateway_core.errors import GatewayError
-from gateway_core.units import parse_duration
-
 For = Annotated[str | None, Parameter(name="--for", help="How long; left out: until stopped.")]
 
 
@@ -44,15 +41,3 @@ async def run_for(work: Coroutine[Any, Any, None], seconds: float | None) -> Non
     with contextlib.suppress(TimeoutError, asyncio.CancelledError):
         async with asyncio.timeout(seconds):
             await work
-
-
-def seconds_of(text: str | None) -> float | None:
-    """Return what ``--for`` said in seconds.
-
-    Raises:
-        GatewayError: It is no duration.
-    """
-    try:
-        return None if text is None else parse_duration(text)
-    except ValueError as exc:
-        raise GatewayError(f"--for: {exc}") from exc

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gateway_core.errors import GatewayError
 from tidegate.output import print_json, print_pairs
 from tidegate.query import HERE, Url
-from tidegate.simulate.running import For, run, seconds_of
+from tidegate.simulate.running import For, run
+from tidegate.simulate.usage import seconds_of, wrong_usage
 
 if TYPE_CHECKING:
     from device_profiles.profile import Profile
@@ -70,16 +70,19 @@ def sensors(
 
     chosen = _profile(profile, folder)
     if truth is not None and SEQ not in chosen.fields:
-        raise GatewayError(f"--truth: {profile} has no field {SEQ!r} in which a number comes back")
+        raise wrong_usage("--truth", f"{profile} has no field {SEQ!r} in which a number comes back")
     if rate <= 0 or devices < 1 or connections < 1 or window < 1 or not 0 <= coap_share <= 1:
-        raise GatewayError("--rate, --devices, --connections, --window: above 0; --coap-share: 0-1")
+        message = "this, --devices, --connections and --window: above 0; --coap-share: 0 to 1"
+        raise wrong_usage("--rate", message)
+    if mqtt is None and coap is None:
+        raise wrong_usage("--mqtt", "give a broker here, a CoAP server with --coap, or both")
     options = SensorOptions(
         mqtt=mqtt,
         coap=coap,
         coap_share=coap_share,
         rate=rate,
         count=count,
-        seconds=seconds_of(for_),
+        seconds=seconds_of("--for", for_) if for_ else None,
         connections=connections,
         window=window,
         clockless=clockless,
@@ -162,5 +165,5 @@ def _profile(name: str, folders: list[Path]) -> Profile:
 
     known = load_catalogue(folders, strict=False).profiles
     if name not in known:
-        raise GatewayError(f"--profile {name!r}: there are {', '.join(sorted(known))}")
+        raise wrong_usage("--profile", f"{name!r} is unknown; there are {', '.join(sorted(known))}")
     return known[name]

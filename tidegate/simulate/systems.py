@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from gateway_core.units import parse_duration
-from tidegate.simulate.running import For, run, run_for, seconds_of
+from tidegate.simulate.running import For, run, run_for
+from tidegate.simulate.usage import seconds_of, wrong_usage
 
 
 def systems(
@@ -33,7 +33,9 @@ def systems(
     """
     from simulators.systems.estate import Estate
 
-    pause = parse_duration(change_every)
+    if count < 1:
+        raise wrong_usage("--count", f"1 or more, found {count}")
+    pause = seconds_of("--change-every", change_every)
 
     async def serve() -> None:
         async with Estate(count, seed, listen) as estate:
@@ -45,5 +47,5 @@ def systems(
                     system = await estate.flip()
                     print(f"{system.id} {'up' if system.up else 'down'}", flush=True)
 
-    run(run_for(serve(), seconds_of(for_)))
+    run(run_for(serve(), seconds_of("--for", for_) if for_ else None))
     return 0
