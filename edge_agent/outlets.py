@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 BATCH = 5_000
 LINGER_S = 0.1
-UPLINK_LINGER_S = 0.5
-"""Each batch is a ledger entry of some hundred bytes: two a second keep it for weeks."""
+UPLINK_LINGER_S = 0.25
+"""Each batch is a ledger entry of some hundred bytes: four a second at most keep it for weeks."""
 ARCHIVED_AT_ONCE = 20_000
 ARCHIVE_S = 5.0
 
