@@ -43,7 +43,8 @@ def demo(
         feeds: Cameras over all edges.
         systems: IT systems over all edges.
         edges: Edge agents, each with a broker of its own.
-        rate: Messages a second over all sensors; default: 200, or what 500 s need for each sensor.
+        rate: Messages a second over all sensors; default: 200, or more where
+            each sensor would otherwise speak less than four times.
         report: Write the report to this file, as JSON.
         browser: Open the console where there is a display.
         port: Of the console; when it is taken, a free one is used and named. 0: any free one.

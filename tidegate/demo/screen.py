@@ -88,6 +88,11 @@ class Screen:
         if report["ok"]:
             self.say("every acknowledged message is in the store exactly once")
 
+    def _time(self, elapsed: float) -> str:
+        if elapsed > self._seconds:
+            return "sensors are silent, looking for what they sent"
+        return f"{elapsed:.0f} of {self._seconds:g} s"
+
     def _line(self, elapsed: float, glimpse: Glimpse) -> str:
         return "  ".join(f"{name} {value}" for name, value in self._rows(elapsed, glimpse))
 
@@ -104,7 +109,7 @@ class Screen:
         totals, books = status["totals"], status["books"]["timeseries"]
         connected = sum(edge["state"] == "connected" for edge in status["edges"])
         return [
-            ("time", f"{min(elapsed, self._seconds):.0f} of {self._seconds:g} s"),
+            ("time", self._time(elapsed)),
             ("edges", f"{connected} of {self._edges} connected"),
             ("acknowledged", f"{glimpse.acknowledged} of {glimpse.sent} sent"),
             ("in the store", f"{books['delivered']} (waiting: {books['buffered']})"),

@@ -50,7 +50,7 @@ def sensors(
     Args:
         mqtt: The broker, mqtt://host:port.
         coap: The CoAP server, coap://host:port.
-        profile: What the devices are.
+        profile: What the devices are; ``tidegate profiles list`` names them.
         folder: Folders of profiles beside the catalogue that ships.
         devices: How many.
         rate: Messages a second, all devices together.
