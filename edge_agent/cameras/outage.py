@@ -7,7 +7,7 @@ from collections.abc import Collection
 FEWEST = 3
 """With fewer hosts alive, all of them failing at once may well be their own doing."""
 ENOUGH = 20
-"""This many hosts in a row that answered last time and now do not, and none that does."""
+"""So many hosts in a row that answered last time and now do not, and none that does, prove it."""
 
 
 class OutageWatch:
@@ -34,7 +34,9 @@ class OutageWatch:
             self._witnesses.discard(host)
             self._failed.add(host)
         alive = len(self._witnesses) + len(self._failed)
-        if len(self._failed) >= min(ENOUGH, max(FEWEST, alive)):
+        # Two thirds, not all: on a small site the first to fail would else be asked a second
+        # time, and judged, before the last one's turn comes.
+        if len(self._failed) >= min(ENOUGH, max(FEWEST, -(-2 * alive // 3))):
             self.down = True
 
     def forget_except(self, hosts: Collection[str]) -> None:

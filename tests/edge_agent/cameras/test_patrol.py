@@ -106,13 +106,15 @@ async def test_losing_our_own_network_makes_feeds_unknown_not_offline(
     async def unreachable(*_: object, **__: object) -> None:
         raise OSError(errno.EHOSTUNREACH, "no route to host")
 
-    async with fleet_and_feeds(tmp_path, count=6) as (_, feeds), patrolling(feeds, recorder):
-        await recorder.until(lambda: list(recorder.states().values()) == ["online"] * 6)
-        with monkeypatch.context() as patched:
-            patched.setattr(loop, "create_connection", unreachable)
-            await recorder.until(lambda: list(recorder.states().values()) == ["unknown"] * 6)
-            assert recorder.latest()["cam-000001"].faults == ("rtsp_network_down",)
-        await recorder.until(lambda: list(recorder.states().values()) == ["online"] * 6)
+    async with fleet_and_feeds(tmp_path, count=6) as (_, listed):
+        feeds = {key: replace(feed, onvif_port=None) for key, feed in listed.items()}
+        async with patrolling(feeds, recorder):
+            await recorder.until(lambda: list(recorder.states().values()) == ["online"] * 6)
+            with monkeypatch.context() as patched:
+                patched.setattr(loop, "create_connection", unreachable)
+                await recorder.until(lambda: list(recorder.states().values()) == ["unknown"] * 6)
+                assert recorder.latest()["cam-000001"].faults == ("rtsp_network_down",)
+            await recorder.until(lambda: list(recorder.states().values()) == ["online"] * 6)
 
     states = {r.state for r in recorder.records if isinstance(r, FeedHealth)}
     assert states == {"online", "unknown"}
@@ -179,7 +181,7 @@ async def test_coverage_and_checks_are_measured(tmp_path: Path) -> None:
     recorder = Recorder()
     async with (
         fleet_and_feeds(tmp_path, count=4) as (_, feeds),
-        patrolling(feeds, recorder) as patrol,
+        patrolling(feeds, recorder, sweep_s=3.0) as patrol,
     ):
         await recorder.until(lambda: list(recorder.states().values()) == ["online"] * 4)
         assert patrol.coverage() == 1.0

@@ -149,9 +149,9 @@ def hosts(count: int, *, reached: bool) -> list[tuple[str, bool]]:
     return [(f"h{number}", reached) for number in range(count)]
 
 
-def test_all_hosts_failing_at_once_is_our_own_outage() -> None:
-    assert not watch(*hosts(5, reached=True), *hosts(4, reached=False)).down
-    assert watch(*hosts(5, reached=True), *hosts(5, reached=False)).down
+def test_two_thirds_of_the_hosts_failing_in_a_row_is_our_own_outage() -> None:
+    assert not watch(*hosts(6, reached=True), *hosts(3, reached=False)).down
+    assert watch(*hosts(6, reached=True), *hosts(4, reached=False)).down
 
 
 def test_twenty_in_a_row_are_enough_of_a_thousand() -> None:
