@@ -135,3 +135,14 @@ async def test_a_broker_that_restarts_gets_what_it_had_not_acknowledged_again(
 def test_a_run_without_a_target_says_what_to_give() -> None:
     with pytest.raises(GatewayError, match="--mqtt"):
         Simulation(Fleet("sim-env", 1, TEMPERATURE), {}, SensorOptions())
+
+
+async def test_what_the_broker_took_for_nobody_is_no_promise(broker: int, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.csv"
+    options = SensorOptions(
+        mqtt=f"mqtt://127.0.0.1:{broker}", rate=1e6, count=50, listened=True, truth=truth
+    )
+    simulation = Simulation(Fleet("sim-env", 5, TEMPERATURE), {"mqtt": JsonEncoder()}, options)
+    report = await simulation.run()
+    assert (report.sent, report.acknowledged, report.unheard) == (50, 0, 50)
+    assert list(read_truth(truth)) == []
