@@ -10,10 +10,10 @@ from gateway_core.errors import GatewayError
 from simulators.sensors.simulate import SensorReport
 from simulators.sensors.truth import Acknowledged, TruthFile, Verdict, last_seqs
 from tests.fakes.demo import HeldStore
-from tidegate.demo.judgement import judge_truth
 from tidegate.demo.outcome import Findings, Outcome
 from tidegate.demo.plan import Plan
 from tidegate.demo.sampler import Latency, Sampler, quantile
+from tidegate.simulate.judgement import judge_truth
 
 S = 1_000_000_000
 PLAN = Plan(

@@ -17,8 +17,8 @@ from simulators.systems.estate import Estate
 from tidegate.demo.children import Children
 from tidegate.demo.plan import Plan, console_url, find_broker
 from tidegate.demo.sites import Site, lay_out, write_centre, write_site
-from tidegate.demo.store import Store
 from tidegate.remote import ask
+from tidegate.simulate.store import Store
 
 _READY_S = 90.0
 _LOOK_S = 0.1

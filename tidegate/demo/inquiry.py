@@ -7,10 +7,10 @@ from collections import Counter
 
 from gateway_core.clock import monotonic
 from tidegate.demo.city import City
-from tidegate.demo.judgement import judge_truth
 from tidegate.demo.outcome import Findings
 from tidegate.demo.plan import Plan
 from tidegate.demo.traffic import Traffic
+from tidegate.simulate.judgement import judge_truth
 
 _LONGEST_S = 30.0
 _LOOK_S = 0.5

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from gateway_core.clock import NS, Clock, wall_ns
 from simulators.sensors.truth import Acknowledged, Key
-from tidegate.demo.store import Store
+from tidegate.simulate.store import Store
 
 _PAUSE_S = 0.05
 _AHEAD_NS = 60 * NS

@@ -113,8 +113,8 @@ def check(
         measurement: Where the readings went.
         json: Print JSON.
     """
-    from tidegate.demo.judgement import judge_truth
-    from tidegate.demo.store import Store
+    from tidegate.simulate.judgement import judge_truth
+    from tidegate.simulate.store import Store
 
     verdict = asyncio.run(judge_truth(Store(url.rstrip("/")), truth, measurement))
     if json:

@@ -8,7 +8,7 @@ from pathlib import Path
 from gateway_core.clock import NS
 from gateway_core.errors import GatewayError
 from simulators.sensors.truth import Acknowledged, Verdict, judge, read_truth
-from tidegate.demo.store import Store
+from tidegate.simulate.store import Store
 
 _MARGIN_NS = 60 * NS
 """Points of a device without a clock bear the time of receipt, after a message was sent."""
