@@ -24,7 +24,8 @@ from collector.config import CollectorConfig
 from collector.intake import Intake, open_intake
 from collector.query import TimeSeries
 from collector.reception import Reception
-from collector.registry.registry import Registry, open_registry
+from collector.registry.database import open_database
+from collector.registry.registry import Registry
 from collector.registry.sink import RegistrySink
 from collector.sinks.timeseries import TimeSeriesSink
 from collector.status import Health, WatchedSink, edge_statuses, samples, stored
@@ -172,7 +173,8 @@ async def open_collector(
             open_spool(data / SPOOL_FILE, OWNER, options, clock)
         )
         store = await stack.enter_async_context(open_timeseries(config))
-        registry = await stack.enter_async_context(open_registry(config.registry_url))
+        database = await stack.enter_async_context(open_database(config.registry_url))
+        registry = Registry(database)
         for name in ("timeseries", "registry"):  # before the first record, so that each sees it
             await spool.register(name)
         reception = Reception(spool, clock, config.intake.max_edges)

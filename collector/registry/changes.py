@@ -6,33 +6,39 @@ and counts carry the sequence number of the last record they include.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from collector.registry.judge import shown_name
 from gateway_core.model import (
     Alarm,
-    Batch,
     FeedHealth,
     Listed,
     Loss,
     Reading,
     Record,
     SystemHealth,
+    Value,
 )
 
 Row = dict[str, Any]
 Key = tuple[str, ...]
 
+LATEST = 256
+"""Most latest values of one device, over all its measurements."""
+SHOWN_CHARS = 256
+"""Most characters of a latest value."""
+
 TABLE_OF = {"device": "devices", "feed": "feeds", "system": "systems"}
 
 
-def touched(batch: Batch) -> dict[str, set[Key]]:
-    """Return table name -> keys of the rows that ``batch`` speaks about."""
+def touched(records: Iterable[Record]) -> dict[str, set[Key]]:
+    """Return table name -> keys of the rows that ``records`` speak about."""
     found: dict[str, set[Key]] = {
         name: set() for name in ("devices", "feeds", "systems", "edges", "alarms")
     }
-    for record in batch.records:
+    for record in records:
         found["edges"].add((record.edge,))
         match record:
             case Reading():
@@ -57,15 +63,14 @@ class Changes:
     """The rows as they stand, changed in place by `take`.
 
     Attributes:
-        rows: Table name -> key -> row; holds every row that the batch touches and that exists.
+        rows: Table name -> key -> row; holds every row that the records touch and that exists.
     """
 
     rows: dict[str, dict[Key, Row]] = field(default_factory=dict)
 
-    def take(self, batch: Batch) -> None:
-        """Fold every record of ``batch`` into its row, making the row where there is none."""
-        for offset, record in enumerate(batch.records):
-            seq = batch.first + offset
+    def take(self, records: Iterable[tuple[int, Record]]) -> None:
+        """Fold each record, by its sequence number, into its row, made where there is none."""
+        for seq, record in records:
             self._edge(record, seq)
             match record:
                 case Reading():
@@ -109,7 +114,8 @@ class Changes:
         for name, value in reading.fields.items():
             known = latest.get(name)
             if known is None or known[1] <= reading.time:
-                latest[name] = [value, reading.time]
+                latest[name] = [_kept(value), reading.time]
+        _bound(row["latest"])
         if seq > row["seq"]:
             row["seq"] = seq
             row["readings"] += 1
@@ -136,7 +142,7 @@ class Changes:
     def _listed(self, listed: Listed) -> None:
         blank = blank_device() if listed.kind == "device" else _BLANK_HEALTH
         row = self._row(TABLE_OF[listed.kind], (listed.edge, listed.id), blank)
-        row["name"] = listed.name or row["name"]
+        row["name"] = shown_name(listed.name) or row["name"]
         row["area"] = listed.area or row["area"]
         if listed.lat is not None:
             row |= {"lat": listed.lat, "lon": listed.lon}
@@ -196,6 +202,23 @@ def blank_device() -> Row:
         "latest": {},
         "seq": 0,
     }
+
+
+def _kept(value: Value) -> Value:
+    """Return a value as the registry shows it; the whole of a long text is in the series."""
+    return value if type(value) is not str or len(value) <= SHOWN_CHARS else value[:SHOWN_CHARS]
+
+
+def _bound(latest: dict[str, dict[str, list[Any]]]) -> None:
+    """Let the values go that are oldest, where a device has more names than are kept."""
+    spare = sum(map(len, latest.values())) - LATEST
+    if spare <= 0:
+        return
+    by_age = sorted((at, m, f) for m, fields in latest.items() for f, (_, at) in fields.items())
+    for _, measurement, name in by_age[:spare]:
+        del latest[measurement][name]
+        if not latest[measurement]:
+            del latest[measurement]
 
 
 def _settle_device(row: Row, time: int) -> None:

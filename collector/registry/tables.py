@@ -50,7 +50,8 @@ def _named(name: str, *columns: Column[object]) -> Table:
         Column("since", BigInteger),
         *columns,
         Index(f"{name}_by_id", "id", "edge"),
-        Index(f"{name}_by_state", "state"),
+        Index(f"{name}_by_state", "state", "id", "edge"),
+        Index(f"{name}_by_edge", "edge", "state"),  # the counts of the overview, from it alone
     )
 
 
@@ -65,6 +66,7 @@ devices = _named(
     Column("latest", JSON, nullable=False, default=dict),
     Column("seq", BigInteger, nullable=False, default=0),
 )
+Index("devices_by_last_seen", devices.c.last_seen)
 """``latest``: measurement -> field -> [value, time]. ``seq``: the last spool record counted."""
 
 _HEALTH = (

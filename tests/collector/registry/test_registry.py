@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.registry.changes import Changes, touched
+from collector.registry.database import Unfit
 from collector.registry.registry import Filter, Registry, open_registry
+from collector.registry.sink import RegistrySink
 from gateway_core.errors import PayloadError, Unavailable
 from gateway_core.model import Alarm, Batch, FeedHealth, Listed, Loss, Reading, Record
 
@@ -85,8 +87,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 async def test_a_reading_makes_the_device_known_with_its_latest_values(url: str) -> None:
     async with open_registry(url) as registry:
-        await registry.apply(Batch(1, [reading("d1", 100, temperature=20.5, humidity=40.0)]))
-        await registry.apply(Batch(2, [reading("d1", 200, temperature=21.0)]))
+        await RegistrySink(registry).send(
+            Batch(1, [reading("d1", 100, temperature=20.5, humidity=40.0)])
+        )
+        await RegistrySink(registry).send(Batch(2, [reading("d1", 200, temperature=21.0)]))
         row = await registry.device("d1")
     assert row is not None
     assert row["latest"] == {"env": {"temperature": [21.0, 200], "humidity": [40.0, 100]}}
@@ -96,9 +100,9 @@ async def test_a_reading_makes_the_device_known_with_its_latest_values(url: str)
 async def test_the_same_batch_twice_changes_nothing(url: str) -> None:
     batch = Batch(1, [reading("d1", 100, t=1.0), Loss("e1", 5, "x", 3, 7, "damaged")])
     async with open_registry(url) as registry:
-        await registry.apply(batch)
+        await RegistrySink(registry).send(batch)
         once = (await registry.device("d1"), await registry.edges())
-        await registry.apply(batch)
+        await RegistrySink(registry).send(batch)
         assert (await registry.device("d1"), await registry.edges()) == once
     assert once[1][0]["lost"] == 5
     assert once[1][0]["records"] == 2
@@ -107,7 +111,7 @@ async def test_the_same_batch_twice_changes_nothing(url: str) -> None:
 async def test_a_device_that_was_only_listed_is_unknown_not_offline(url: str) -> None:
     listed = Listed("e1", "device", "d1", 5, name="Boiler room", profile="a/b", area="371602")
     async with open_registry(url) as registry:
-        await registry.apply(Batch(1, [listed]))
+        await RegistrySink(registry).send(Batch(1, [listed]))
         row = await registry.device("d1")
     assert row is not None
     assert (row["state"], row["last_seen"], row["name"]) == ("unknown", None, "Boiler room")
@@ -115,10 +119,14 @@ async def test_a_device_that_was_only_listed_is_unknown_not_offline(url: str) ->
 
 async def test_silence_and_the_next_reading_move_the_state(url: str) -> None:
     async with open_registry(url) as registry:
-        await registry.apply(Batch(1, [reading("d1", 100, t=1.0), silence("d1", 200, "raised")]))
+        await RegistrySink(registry).send(
+            Batch(1, [reading("d1", 100, t=1.0), silence("d1", 200, "raised")])
+        )
         silent = await registry.device("d1")
         raised = await registry.raised()
-        await registry.apply(Batch(3, [reading("d1", 300, t=1.0), silence("d1", 300, "cleared")]))
+        await RegistrySink(registry).send(
+            Batch(3, [reading("d1", 300, t=1.0), silence("d1", 300, "cleared")])
+        )
         back = await registry.device("d1")
         assert await registry.alarms() == []
     assert silent is not None
@@ -129,18 +137,93 @@ async def test_silence_and_the_next_reading_move_the_state(url: str) -> None:
 
 async def test_an_older_feed_verdict_never_replaces_a_newer_one(url: str) -> None:
     async with open_registry(url) as registry:
-        await registry.apply(Batch(1, [FeedHealth("e1", "f1", 200, "offline", ("rtsp_timeout",))]))
-        await registry.apply(Batch(2, [FeedHealth("e1", "f1", 100, "online")]))
+        await RegistrySink(registry).send(
+            Batch(1, [FeedHealth("e1", "f1", 200, "offline", ("rtsp_timeout",))])
+        )
+        await RegistrySink(registry).send(Batch(2, [FeedHealth("e1", "f1", 100, "online")]))
         page = await registry.page("feeds", Filter())
     assert [(r["id"], r["state"], r["faults"]) for r in page.rows] == [
         ("f1", "offline", ["rtsp_timeout"])
     ]
 
 
+@pytest.mark.parametrize(
+    ("evil", "reason"),
+    [
+        (reading("nan", 100, t=float("nan")), "not_finite"),
+        (reading("x" * 256, 100, t=1.0), "too_long"),
+        (reading("", 100, t=1.0), "empty_name"),
+        (reading("nul\0", 100, t=1.0), "control_character"),
+        (reading("late", 2**64 - 1, t=1.0), "int_range"),
+        (reading("big", 100, t=2**64 - 1), "int_range"),
+        (FeedHealth("e1", "f", 100, "online", checks=2**40), "int_range"),
+        (FeedHealth("e1", "f", 100, "online", rtt_ms=float("inf")), "not_finite"),
+        (Alarm("e1", "d", "p", "r" * 65, "major", "raised", 100), "too_long"),
+        (Alarm("e1", "d", "p", "r", "major", "raised", 100, {"en": "\0"}), "bad_text"),
+        (Listed("e1", "device", "d", 100, lat=float("nan"), lon=0.0), "not_finite"),
+        (Loss("e1", 100, "x", 1, 2**64 - 1, "damaged"), "int_range"),
+    ],
+)
+async def test_what_no_database_holds_is_rejected_alone(
+    url: str, evil: Record, reason: str
+) -> None:
+    async with open_registry(url) as registry:
+        batch = Batch(1, [reading("a", 100, t=1.0), evil, reading("b", 100, t=1.0)])
+        receipt = await RegistrySink(registry).send(batch)
+        rows = (await registry.page("devices", Filter())).rows
+    assert [(r.seq, r.reason) for r in receipt.rejected] == [(2, reason)]
+    assert [row["id"] for row in rows] == ["a", "b"]
+
+
+async def test_what_only_the_database_refuses_is_found_by_halving(tmp_path: Path) -> None:
+    async with open_registry(f"sqlite:///{tmp_path}/registry.db") as registry:
+        sink = RegistrySink(_Picky(registry))
+        records: list[Record] = [reading(f"d{n}", 100, t=1.0) for n in range(9)]
+        receipt = await sink.send(Batch(1, records))
+        rows = (await registry.page("devices", Filter())).rows
+    assert [(r.seq, r.reason) for r in receipt.rejected] == [(6, "database_refused")]
+    assert len(rows) == 8
+
+
+async def test_a_device_keeps_its_newest_values_and_only_so_many(url: str) -> None:
+    async with open_registry(url) as registry:
+        sink = RegistrySink(registry)
+        await sink.send(Batch(1, [reading("d1", n, **{f"f{n}": 1.0}) for n in range(1, 301)]))
+        await sink.send(Batch(301, [Reading("e1", "d1", "p", "env", 400, 400, {"s": "x" * 999})]))
+        row = await registry.device("d1")
+    assert row is not None
+    kept = row["latest"]["env"]
+    assert len(kept) == 256
+    assert "f45" not in kept
+    assert "f46" in kept
+    assert kept["s"] == ["x" * 256, 400]
+
+
+async def test_a_name_is_kept_as_people_can_read_it(url: str) -> None:
+    async with open_registry(url) as registry:
+        listed = Listed("e1", "device", "d1", 5, name="锅炉\0房\n" + "n" * 500)
+        await RegistrySink(registry).send(Batch(1, [listed]))
+        row = await registry.device("d1")
+    assert row is not None
+    assert row["name"] == "锅炉房" + "n" * 252
+
+
+class _Picky(Registry):
+    """A registry whose database will not hold d5, for a reason that nobody foresaw."""
+
+    def __init__(self, inner: Registry) -> None:
+        super().__init__(inner._database)
+
+    async def apply(self, records: Sequence[tuple[int, Record]]) -> None:
+        if any(isinstance(each, Reading) and each.device == "d5" for _, each in records):
+            raise Unfit("no d5")
+        await super().apply(records)
+
+
 async def test_pages_hold_every_row_once(url: str) -> None:
     records: list[Record] = [reading(f"d{n:03}", 100, t=1.0) for n in range(25)]
     async with open_registry(url) as registry:
-        await registry.apply(Batch(1, records))
+        await RegistrySink(registry).send(Batch(1, records))
         seen: list[str] = []
         cursor: str | None = None
         for _ in range(10):
@@ -158,7 +241,7 @@ async def test_filters_take_text_as_text(url: str) -> None:
         Listed("e2", "device", "axb", 1, name="海河", area="371603"),
     ]
     async with open_registry(url) as registry:
-        await registry.apply(Batch(1, records))
+        await RegistrySink(registry).send(Batch(1, records))
 
         async def ids(**wanted: str) -> list[str]:
             return [r["id"] for r in (await registry.page("devices", Filter(**wanted))).rows]
@@ -186,7 +269,7 @@ async def test_two_collectors_may_share_postgresql(postgres: str) -> None:
                 records: list[Record] = [
                     Reading(edge, f"d{i}", "p", "env", n, n, {"t": 1.0}) for i in range(30)
                 ]
-                await registry.apply(Batch(1 + 30 * n, records))
+                await RegistrySink(registry).send(Batch(1 + 30 * n, records))
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(fill(one, "e1"))
@@ -212,8 +295,8 @@ def test_the_latest_value_does_not_depend_on_the_order_of_arrival(times, order) 
     changes = Changes()
     for seq, time in enumerate(shuffled, 1):
         batch = Batch(seq, [reading("d1", time, t=float(time))])
-        assert ("e1", "d1") in touched(batch)["devices"]
-        changes.take(batch)
+        assert ("e1", "d1") in touched(batch.records)["devices"]
+        changes.take([(seq, batch.records[0])])
     assert changes.rows["devices"]["e1", "d1"]["latest"]["env"]["t"] == [
         float(unique[-1]),
         unique[-1],
