@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +11,9 @@ import msgspec
 from device_profiles.alarms import AlarmMemory, AlarmRules
 from device_profiles.catalogue import Catalogue
 from device_profiles.decoded import Decoded, Point
+from device_profiles.likeness import differing, plain, same
 from device_profiles.line_preview import render_line
 from device_profiles.profile import Profile
-from gateway_core.clock import NS
 from gateway_core.errors import PayloadError
 from gateway_core.model import Value
 
@@ -23,9 +22,6 @@ EDGE = "edge1"
 
 Line = Callable[[str, Mapping[str, str], Mapping[str, Value], int], str]
 """Renders measurement, tags, fields and time; `render_line` unless the caller has another."""
-
-_RELATIVE = 1e-6
-_MILLISECOND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +131,7 @@ def run_tests(profile: Profile, line: Line = render_line) -> list[Outcome]:
     outcomes = []
     for index, test in enumerate(profile.tests):
         failures = _run(profile, test, line)
-        place = profile.document.locate(("tests", index))[0] if failures else 0
+        place = profile.document.locate(("tests", index))[0]
         outcomes.append(Outcome(profile.id, test["name"], not failures, tuple(failures), place))
     return outcomes
 
@@ -188,7 +184,7 @@ def _compare(
         if key in expect and expect[key] != found:
             failures.append(f"{key}: expected {expect[key]!r}, found {found!r}")
     if "points" in expect:
-        failures += _compare_points(expect["points"], decoded.readings)
+        failures += differing(expect["points"], decoded.readings)
     for key, marks in (("quality", result.quality), ("alarms", result.alarms)):
         wanted = sorted(expect.get(key, ()))
         if wanted != sorted(marks):
@@ -196,7 +192,7 @@ def _compare(
     if "line" in expect:
         lines = [_line(profile, decoded.device, point, line) for point in decoded.readings]
         wanted = [expect["line"]] if isinstance(expect["line"], str) else expect["line"]
-        if lines != wanted:
+        if sorted(map(plain, lines)) != sorted(map(plain, wanted)):
             failures.append(f"line: expected {wanted}, found {lines}")
     return failures
 
@@ -208,48 +204,6 @@ def _line(profile: Profile, device: str, point: Point, line: Line) -> str:
 
 def _listed(marks: list[str]) -> str:
     return ", ".join(marks) or "none"
-
-
-def _compare_points(expected: list[dict[str, Any]], found: list[Point]) -> list[str]:
-    if len(expected) != len(found):
-        all_fields = [dict(point.fields) for point in found]
-        return [f"points: expected {len(expected)}, found {len(found)}: {all_fields}"]
-    failures = []
-    for number, (wanted, point) in enumerate(zip(expected, found, strict=True), start=1):
-        fields = dict(wanted)
-        time = fields.pop("time", None)
-        if time is not None and not _at(time, point.time):
-            failures.append(f"point {number}: time: expected {time}, found {point.time / NS:.6f}")
-        for name in sorted(fields.keys() | point.fields.keys()):
-            if name not in fields or name not in point.fields:
-                where = "not expected" if name not in fields else "missing"
-                value = f" {point.fields[name]!r}" if name in point.fields else ""
-                failures.append(f"point {number}: {name}{value}: {where}")
-            elif not same(fields[name], point.fields[name]):
-                failures.append(
-                    f"point {number}: {name}: expected {fields[name]!r},"
-                    f" found {point.fields[name]!r}"
-                )
-    return failures
-
-
-def _at(seconds: object, time_ns: int) -> bool:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        return False
-    return abs(seconds * NS - time_ns) < _MILLISECOND
-
-
-def same(expected: object, found: object) -> bool:
-    """Return whether two values are equal: numbers to 1e-6 relative, a bool is never a number."""
-    if isinstance(expected, bool) or isinstance(found, bool):
-        return expected is found
-    if isinstance(expected, int | float) and isinstance(found, int | float):
-        return math.isclose(expected, found, rel_tol=_RELATIVE, abs_tol=1e-9)
-    if isinstance(expected, dict) and isinstance(found, dict):
-        return expected.keys() == found.keys() and all(same(expected[k], found[k]) for k in found)
-    if isinstance(expected, list) and isinstance(found, list):
-        return len(expected) == len(found) and all(map(same, expected, found))
-    return expected == found
 
 
 def _run_command(profile: Profile, call: Mapping[str, Any], expect: Mapping[str, Any]) -> list[str]:

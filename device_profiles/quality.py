@@ -223,10 +223,14 @@ def _bool(_spec: Mapping[str, Any]) -> Finish:
     return finish
 
 
-def _string(_spec: Mapping[str, Any]) -> Finish:
+def _string(spec: Mapping[str, Any]) -> Finish:
+    allowed = frozenset(spec.get("values", ()))
+
     def finish(value: Any) -> str:
         if type(value) is not str:
             raise Flagged("not_string")
+        if allowed and value not in allowed:
+            raise Flagged("not_in_enum")
         if len(value) > LONGEST_TEXT:
             raise Flagged("too_long")
         return value

@@ -65,6 +65,7 @@ def test_a_good_value_is_stored_in_its_type(spec, value, stored):
         ({"type": "enum", "values": ["a"]}, 1, "not_in_enum"),
         ({"type": "string"}, 5, "not_string"),
         ({"type": "string"}, "x" * 1025, "too_long"),
+        ({"type": "string", "values": ["good", "bad"]}, "ugly", "not_in_enum"),
     ],
 )
 def test_a_bad_value_is_flagged(spec, value, code):
