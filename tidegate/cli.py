@@ -12,6 +12,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError, Parameter
 
 from gateway_core.errors import ConfigError, GatewayError
+from tidegate.usage import WrongUsage
 
 FAILED, WRONG = 1, 2
 
@@ -42,6 +43,9 @@ def main(arguments: list[str] | None = None) -> None:
         result = app(arguments, exit_on_error=False, result_action="return_value")
     except ConfigError as exc:
         print(exc, file=sys.stderr)
+        sys.exit(WRONG)
+    except WrongUsage as exc:
+        print(f"tidegate: {exc}", file=sys.stderr)
         sys.exit(WRONG)
     except CycloptsError:
         sys.exit(WRONG)  # cyclopts has said why

@@ -18,6 +18,7 @@ from device_profiles.profile import Profile, load_profile
 from gateway_core.clock import wall_ns
 from gateway_core.errors import ConfigError, Fault, GatewayError
 from tidegate.output import print_json, print_table
+from tidegate.usage import WrongUsage
 
 app = App(name="profiles", help="Device profiles: what a device says and what it means.")
 
@@ -59,7 +60,7 @@ def new(profile: str, *, folder: Path = Path("profiles")) -> None:
         folder: Where to.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*", profile):
-        raise GatewayError(f"{profile!r}: expected vendor/model in small letters: acme/thermo-1")
+        raise WrongUsage(f"{profile!r}: expected vendor/model in small letters: acme/thermo-1")
     vendor, model = profile.split("/")
     path = folder / vendor / f"{model}.yaml"
     if path.exists():
@@ -145,7 +146,7 @@ def decode(
         content_format: CoAP Content-Format.
     """
     if (topic is None) == (path is None):
-        raise GatewayError("give --topic (MQTT) or --path (CoAP)")
+        raise WrongUsage("give --topic (MQTT) or --path (CoAP)")
     found = decode_once(
         _find(profile, folder),
         _payload(json, hex, base64),
@@ -163,13 +164,13 @@ def _find(profile: str, folders: Sequence[Path]) -> Profile:
         return load_profile(Path(profile))
     known = load_catalogue(folders, strict=False).profiles
     if profile not in known:
-        raise GatewayError(f"no profile {profile!r}; tidegate profiles list shows what there is")
+        raise WrongUsage(f"no profile {profile!r}; tidegate profiles list shows what there is")
     return known[profile]
 
 
 def _payload(text: str | None, digits: str | None, coded: str | None) -> bytes:
     if sum(given is not None for given in (text, digits, coded)) != 1:
-        raise GatewayError("give the payload once: --json, --hex or --base64")
+        raise WrongUsage("give the payload once: --json, --hex or --base64")
     try:
         if text is not None:
             return text.encode()
@@ -177,7 +178,7 @@ def _payload(text: str | None, digits: str | None, coded: str | None) -> bytes:
             return bytes.fromhex(digits)
         return b64.b64decode(coded or "", validate=True)
     except (ValueError, binascii.Error) as exc:
-        raise GatewayError(f"the payload cannot be read: {exc}") from exc
+        raise WrongUsage(f"the payload cannot be read: {exc}") from exc
 
 
 def _existing(paths: Sequence[Path]) -> Sequence[Path]:

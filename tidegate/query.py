@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from cyclopts import Parameter
 
-from gateway_core.errors import GatewayError
 from tidegate.output import print_table
 from tidegate.remote import ask
+from tidegate.usage import WrongUsage
 
 Format = Literal["table", "csv", "json", "parquet"]
 Url = Annotated[str, Parameter(help="Of the collector's API.", env_var="TIDEGATE_URL")]
@@ -33,13 +33,13 @@ def question(
     """Return the body of ``POST /api/v1/query``, without limits.
 
     Raises:
-        GatewayError: ``where`` is not ``tag=value``.
+        WrongUsage: ``where`` is not ``tag=value``.
     """
     tags: dict[str, list[str]] = {"device": device} if device else {}
     for pair in where:
         tag, equals, value = pair.partition("=")
         if not equals:
-            raise GatewayError(f"--where {pair!r}: expected tag=value, such as edge=bz-edge-01")
+            raise WrongUsage(f"--where {pair!r}: expected tag=value, such as edge=bz-edge-01")
         tags.setdefault(tag, []).append(value)
     return {
         "measurement": measurement,
