@@ -1,4 +1,4 @@
-"""The promise: who types the README's first reading into three terminals sees that reading at the centre."""
+"""The promise: what the README and the how-to pages tell a newcomer to type does what they say."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class Desk:
         self.folder = folder
         self.coap = free_port("::1")
         self.broker = free_port()
-        intake, api, admin = free_port(), free_port(), free_port()
+        self.admin = free_port()
+        self.answer = ""
+        intake, api = free_port(), free_port()
         (folder / "config").mkdir()
         for tool in ("mosquitto_pub", "mosquitto_sub"):
             (folder / "config" / tool).write_text(f"-p {self.broker}\n")
@@ -50,7 +52,7 @@ class Desk:
             "TIDEGATE_UPLINK__URL": f"http://127.0.0.1:{intake}",
             "TIDEGATE_MQTT__0__URL": f"mqtt://127.0.0.1:{self.broker}",
             "TIDEGATE_COAP__LISTEN": f":{self.coap}",
-            "TIDEGATE_ADMIN__LISTEN": f"127.0.0.1:{admin}",
+            "TIDEGATE_ADMIN__LISTEN": f"127.0.0.1:{self.admin}",
             "TIDEGATE_URL": f"http://127.0.0.1:{api}",
             "COLUMNS": "200",
         }
@@ -96,34 +98,52 @@ class Desk:
             process.wait(30)
 
     def _here(self, block: str) -> str:
-        return block.replace("coap://[::1]/", f"coap://[::1]:{self.coap}/")
+        coap, admin = f"coap://[::1]:{self.coap}/", f"127.0.0.1:{self.admin}/"
+        return block.replace("coap://[::1]/", coap).replace("127.0.0.1:9180/", admin)
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """Yield a folder and a broker, as Debian starts one."""
-    desk = Desk(tmp_path)
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Yield a folder, a broker as Debian starts one, and the README's first two terminals."""
+    desk = Desk(tmp_path_factory.mktemp("first"))
     broker = subprocess.Popen(
         [MOSQUITTO, "-p", str(desk.broker)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    yield desk
-    broker.terminate()
-    broker.wait(10)
+    centre, site, devices, _ = _blocks("README.md")
+    try:
+        with (
+            desk.keep_running(centre, READY["collector run"]),
+            desk.keep_running(site, READY["edge run"]),
+        ):
+            desk.answer = desk.type(devices)
+            yield desk
+    finally:
+        broker.terminate()
+        broker.wait(10)
 
 
 @pytest.mark.slow
-def test_the_first_reading_comes_as_the_readme_says(desk: Desk) -> None:
-    centre, site, devices, refused = _blocks("README.md")
-    with (
-        desk.keep_running(centre, READY["collector run"]),
-        desk.keep_running(site, READY["edge run"]),
-    ):
-        answer = desk.type(devices)
-        assert re.search(r"room-1 .*\b40 .*\b21\.5\b", answer), answer
-        assert re.search(r"room-2 .*\b19\b", answer), answer
-        told = desk.type(refused)
+@pytest.mark.xdist_group("readme")
+def test_the_first_readings_come_to_the_centre(desk: Desk) -> None:
+    assert re.search(r"room-1 .*\b40 .*\b21\.5\b", desk.answer), desk.answer
+    assert re.search(r"room-2 .*\b19\b", desk.answer), desk.answer
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("readme")
+def test_what_nobody_can_read_is_found_again(desk: Desk) -> None:
+    told = desk.type(_blocks("README.md")[3])
     assert "not_json" in told
     assert "residual" in told
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("readme")
+def test_the_history_is_asked_for_on_site_and_at_the_centre(desk: Desk) -> None:
+    on_site, centre = _blocks("docs/how-to/query-history.md")
+    assert '"room-1"' in desk.type(on_site)
+    assert "room-1" in desk.type(centre)
+    assert "room-2" in (desk.folder / "env.csv").read_text()
 
 
 def test_the_blocks_that_keep_running_are_the_first_two() -> None:
