@@ -83,7 +83,8 @@ class CameraFleet:
         Raises:
             Unavailable: An address or a port is taken, or the system allows too few open files.
         """
-        _allow_open_files(2 * len(self.devices) + 1024)
+        sockets = 1 if 0 < self._options.rtsp_port == self._options.onvif_port else 2
+        _allow_open_files(sockets * len(self.devices) + 1024)
         if self._options.truth_file is not None:
             # Kept open for the fleet's life; a line is written at each change.
             self._truth = self._options.truth_file.open("w", encoding="utf-8")
