@@ -1,4 +1,4 @@
-"""The collector's configuration file, section by section (docs/reference/collector-config.md).
+"""The collector's configuration file, section by section (docs/reference/configuration.md).
 
 Relative paths are relative to the folder of the file that names them. Secrets are paths to files,
 never values.

@@ -1,4 +1,4 @@
-"""The edge agent's configuration file, section by section (docs/reference/edge-config.md).
+"""The edge agent's configuration file, section by section (docs/reference/configuration.md).
 
 Relative paths are relative to the folder of the file that names them, so that a site's folder can
 be moved as a whole. Secrets are paths to files, never values.
