@@ -17,6 +17,7 @@ import structlog
 
 from device_profiles.alarms import AlarmMemory, AlarmRules
 from device_profiles.profile import Profile
+from edge_agent.calm import Calm, Known
 from edge_agent.draft import Draft
 from edge_agent.registry import Device, Registry
 from gateway_core.clock import NS
@@ -52,15 +53,20 @@ class Rules:
         self._registry = registry
         self._since = since
         self._memory: dict[str, AlarmMemory] = {}
+        self._known: dict[str, Known] = {}  # of the calm devices: they have no memory beside
         self._due: dict[str, int] = {}
         self._looked = 0
         self._engines: dict[str, AlarmRules] = {}
+        self._calm: dict[str, Calm] = {}
         self._profiles: Mapping[str, Profile] = {}
         self.use(profiles)
 
     def use(self, profiles: Mapping[str, Profile]) -> None:
         """Take other profiles from now on; memory of rules that remain is kept."""
+        for name in list(self._known):
+            self._remember(name)
         self._profiles = profiles
+        self._calm = {name: calm for name, each in profiles.items() if (calm := Calm.of(each))}
         self._engines = {name: AlarmRules(each) for name, each in profiles.items() if each.alarms}
 
     def recall(self, state: Mapping[str, bytes]) -> None:
@@ -95,17 +101,35 @@ class Rules:
             draft: Takes alarms and changed memory.
         """
         engine = self._engines.get(profile)
-        if engine is None or profile != device.profile or not engine.concerns(fields):
+        if engine is None or profile != device.profile:
             return
         name = device.id
-        known = self._memory.get(name)
-        memory, events = engine.step(known, fields, time, device.last_seen)
-        if known is None:
-            self._memory[name] = memory
+        calm = self._calm.get(profile)
+        if calm is not None and name not in self._memory:
+            known = self._known.get(name)
+            if (known is None or known[0] <= time) and calm.stays(fields):
+                self._known[name] = (time, fields)
+                return
+        if not engine.concerns(fields):
+            return
+        if name in self._known:
+            self._remember(name)
+        memory, events = engine.step(self._memory.get(name), fields, time, device.last_seen)
+        self._memory[name] = memory
         if events:
             self._tell(device, events, time, draft)
         if memory.states or name in self._due:
             self._wait(name, engine.due(memory))
+        if calm is not None and name not in self._due and calm.forget(memory, time, fields):
+            del self._memory[name]
+            self._known[name] = (time, fields)
+
+    def _remember(self, name: str) -> None:
+        """Give a device that was calm a memory of its own."""
+        known, device = self._known.pop(name), self._registry.devices.get(name)
+        calm = self._calm.get(device.profile) if device is not None else None
+        if calm is not None:
+            self._memory[name] = calm.remember(known)
 
     def spoke(self, device: Device, time: int, draft: Draft) -> None:
         """End a device's silence."""

@@ -1,0 +1,65 @@
+"""Calm: what nearly every reading is, one after which no rule holds and none held. Pure.
+
+For such a reading it is enough to see that this stays so; `edge_agent.rules` keeps the reading
+itself as all that is remembered of the device, and makes an `AlarmMemory` of it when there is
+more to remember. Looking at one costs a third of a step of `AlarmRules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from device_profiles.alarms import AlarmMemory
+from device_profiles.conditions import Condition
+from device_profiles.profile import Profile
+from gateway_core.model import Value
+
+Known = tuple[int, Mapping[str, Value]]
+"""The last reading of a calm device: its time in nanoseconds and its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """The rules of one profile, as far as they say whether a device stays calm.
+
+    Attributes:
+        inputs: Fields that the rules look at.
+        raises: When each begins to hold.
+    """
+
+    inputs: frozenset[str]
+    raises: tuple[Condition, ...]
+
+    @classmethod
+    def of(cls, profile: Profile) -> Self | None:
+        """Return the rules of a profile; None where one looks further back than one reading."""
+        rules = profile.alarms.values()
+        if any(rule.rates for rule in rules):
+            return None
+        inputs = frozenset[str]().union(*(rule.inputs for rule in rules))
+        return cls(inputs, tuple(rule.raise_ for rule in rules))
+
+    def stays(self, fields: Mapping[str, Value]) -> bool:
+        """Whether a calm device is calm after a reading that replaces all that is known of it."""
+        if not fields.keys() >= self.inputs:
+            return False
+        for begins in self.raises:  # noqa: SIM110 - a generator costs as much as the rest
+            if begins(fields):
+                return False
+        return True
+
+    def remember(self, known: Known) -> AlarmMemory:
+        """Return the memory of a device that was calm after this reading."""
+        time, fields = known
+        values = {name: fields[name] for name in self.inputs if name in fields}
+        return AlarmMemory(values, dict.fromkeys(values, time), {})
+
+    def forget(self, memory: AlarmMemory, time: int, fields: Mapping[str, Value]) -> bool:
+        """Whether the reading just taken in says all that is in the memory of a device."""
+        return (
+            not memory.states
+            and fields.keys() >= self.inputs
+            and all(memory.times.get(name) == time for name in self.inputs)
+        )
