@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Parameter
@@ -24,21 +23,33 @@ app = App(
     version=lambda: version("tidegate"),
 )
 
-_GROUPS = ("edge", "collector", "profiles", "simulate")
-_COMMANDS = ("demo", "doctor", "query")
-
-
-def _load() -> None:
-    """Add every command; each module imports what is heavy only when it runs."""
-    for name in _GROUPS:
-        app.command(import_module(f"tidegate.{name}").app)
-    for name in _COMMANDS:
-        app.command(getattr(import_module(f"tidegate.{name}"), name))
+_COMMANDS = {
+    "demo": (
+        "tidegate.demo:demo",
+        "Run a whole simulated city on this machine.\n\n"
+        "    tidegate demo --for 30s --report report.json --no-browser",
+    ),
+    "doctor": (
+        "tidegate.doctor:doctor",
+        "Check this machine and a configuration, with cause and advice.\n\n"
+        "    tidegate doctor --config /etc/tidegate/edge.yaml",
+    ),
+    "edge": ("tidegate.edge:app", "The edge agent of one site."),
+    "collector": ("tidegate.collector:app", "The central collector."),
+    "profiles": ("tidegate.profiles:app", "Device profiles: what a device says, what it means."),
+    "simulate": ("tidegate.simulate:app", "Simulated sensors, cameras and systems for load tests."),
+    "query": (
+        "tidegate.query:query",
+        "Print points or aggregates of one measurement.\n\n"
+        "    tidegate query env --device sim-env-00001 --since 1h --every 5m --agg mean",
+    ),
+}
+for _name, (_place, _help) in _COMMANDS.items():
+    app.command(_place, name=_name, help=_help)  # imported when it is called: a start is quick
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave with its exit status."""
-    _load()
     try:
         result = app(arguments, exit_on_error=False, result_action="return_value")
     except ConfigError as exc:

@@ -20,8 +20,6 @@ Exit status: 0 ok, 1 failed, 2 wrong usage or configuration, the latter as `file
 
 def page() -> str:
     """Return the page."""
-    if "edge" not in cli.app:
-        cli._load()  # noqa: SLF001  # what main() does first
     text = cli.app.generate_docs(heading_level=1)
     _, _, commands = text.partition("\n## tidegate ")
     return HEAD + "\n## tidegate " + _EXAMPLE.sub(r"```sh\n\1\n```", _plain(commands))
