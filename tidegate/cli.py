@@ -26,13 +26,17 @@ app = App(
 _COMMANDS = {
     "demo": (
         "tidegate.demo:demo",
-        "Run a whole simulated city on this machine.\n\n"
-        "    tidegate demo --for 30s --report report.json --no-browser",
+        (
+            "Run a whole simulated city on this machine.\n\n"
+            "    tidegate demo --for 30s --report report.json --no-browser"
+        ),
     ),
     "doctor": (
         "tidegate.doctor:doctor",
-        "Check this machine and a configuration, with cause and advice.\n\n"
-        "    tidegate doctor --config /etc/tidegate/edge.yaml",
+        (
+            "Check this machine and a configuration, with cause and advice.\n\n"
+            "    tidegate doctor --config /etc/tidegate/edge.yaml"
+        ),
     ),
     "edge": ("tidegate.edge:app", "The edge agent of one site."),
     "collector": ("tidegate.collector:app", "The central collector."),
@@ -40,8 +44,10 @@ _COMMANDS = {
     "simulate": ("tidegate.simulate:app", "Simulated sensors, cameras and systems for load tests."),
     "query": (
         "tidegate.query:query",
-        "Print points or aggregates of one measurement.\n\n"
-        "    tidegate query env --device sim-env-00001 --since 1h --every 5m --agg mean",
+        (
+            "Print points or aggregates of one measurement.\n\n"
+            "    tidegate query env --device sim-env-00001 --since 1h --every 5m --agg mean"
+        ),
     ),
 }
 for _name, (_place, _help) in _COMMANDS.items():
