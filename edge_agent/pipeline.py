@@ -86,7 +86,7 @@ class Pipeline:
             Unavailable: The disk failed; likewise.
         """
         draft = self._draft()
-        verdicts: list[str | None] = [self._read(arrival, draft) for arrival in arrivals]
+        verdicts = self._read(arrivals, draft)
         source = arrivals[0].source if arrivals else "agent"
         if draft.refused:
             self._complain(source, draft.refused)
@@ -110,7 +110,7 @@ class Pipeline:
             SpoolFull: Nothing was changed.
         """
         draft = self._draft()
-        verdicts = [self._read(arrival, draft, live=False) for arrival in arrivals]
+        verdicts = self._read(arrivals, draft, live=False)
         draft.refused.clear()
         mended = [i for i, verdict in zip(ids, verdicts, strict=True) if verdict is None]
         if mended or draft.owes:
@@ -146,18 +146,25 @@ class Pipeline:
         """Let announcements of the registry go out with the next append or tick."""
         self._owed.news.extend(news)
 
-    def _read(self, arrival: Arrival, draft: Draft, *, live: bool = True) -> str | None:
-        try:
-            self._reader.read(arrival, draft, live=live)
-        except PayloadError as exc:
-            draft.refused.append(_refusal(arrival, exc.code, exc.detail))
-            return exc.code
-        except Exception as exc:
-            # A decoder's bug: the message is kept, the program goes on, a person is told.
-            log.exception("decoder_failed", address=arrival.address, source=arrival.source)
-            draft.refused.append(_refusal(arrival, "decoder_error", type(exc).__name__))
-            return "decoder_error"
-        return None
+    def _read(
+        self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool = True
+    ) -> list[str | None]:
+        read = self._reader.read
+        verdicts: list[str | None] = []
+        for arrival in arrivals:
+            verdict: str | None = None
+            try:
+                read(arrival, draft, live=live)
+            except PayloadError as exc:
+                draft.refused.append(_refusal(arrival, exc.code, exc.detail))
+                verdict = exc.code
+            except Exception as exc:
+                # A decoder's bug: the message is kept, the program goes on, a person is told.
+                log.exception("decoder_failed", address=arrival.address, source=arrival.source)
+                draft.refused.append(_refusal(arrival, "decoder_error", type(exc).__name__))
+                verdict = "decoder_error"
+            verdicts.append(verdict)
+        return verdicts
 
     def _draft(self) -> Draft:
         draft, self._owed = self._owed, Draft()

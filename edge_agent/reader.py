@@ -61,27 +61,29 @@ class Reader:
         Raises:
             PayloadError: It cannot be read; the draft is as before.
         """
-        if len(arrival.payload) > self._max_payload:
-            size = len(arrival.payload)
-            raise PayloadError("too_large", f"{size} bytes, at most {self._max_payload}")
+        payload = arrival.payload
+        if len(payload) > self._max_payload:
+            raise PayloadError("too_large", f"{len(payload)} bytes, at most {self._max_payload}")
         way = self._ways.find(arrival.via, arrival.address, arrival.content_format)
         if way.reason:
             raise PayloadError(way.reason, "no loaded profile reads this address")
-        received = self._instant(arrival.received)
-        route, decoded, device = self._decode(way, arrival, received)
-        heard = bool(decoded.readings) or decoded.online is not None
-        if device is None and heard:
-            device = self._registry.admit(
-                way.device or decoded.device,
-                route.profile.id,
-                arrival.source,
-                arrival.address,
-                arrival.received,
-            )
-            draft.news.append(self._registry.listed(device, arrival.received))
-        if device is None or not heard:
+        received = arrival.received
+        if 0 <= self._stamp - received < SAME_RUSH_NS:
+            # What came in one read of a socket came at one instant. Two readings of one device
+            # without a clock would be one point in every store, and the first of them lost.
+            received = self._stamp + 1
+        if len(way.routes) == 1:
+            route = way.routes[0]
+            decoded = route.decode(payload, received, arrival.content_format)
+            device = self._registry.devices.get(way.device or decoded.device)
+        else:
+            route, decoded, device = self._choose(way, arrival, received)
+        points = decoded.readings
+        if not points and decoded.online is None:
             self._say_nothing(arrival, decoded)
             return
+        if device is None:
+            device = self._admit(way.device or decoded.device, route.profile, arrival, draft)
         if arrival.received > device.last_seen:
             device.last_seen = arrival.received
             device.source = arrival.source
@@ -91,19 +93,17 @@ class Reader:
             self._count_flags(decoded.flags)
         if decoded.online is not None and self._registry.set_online(device, decoded.online):
             draft.news.append(self._registry.listed(device, arrival.received))
-        if decoded.readings:
+        if points:
             self._stamp = received
-            self._keep(received, route.profile, decoded.readings, device, draft, live=live)
+            self._keep(received, route.profile, points, device, draft, live=live)
 
-    def _instant(self, received: int) -> int:
-        """Return a receive time that no other reading has.
-
-        What came in one read of a socket came at one instant; two readings of one device without
-        a clock would be one point in every store, and the first of them lost.
-        """
-        if 0 <= self._stamp - received < SAME_RUSH_NS:
-            return self._stamp + 1
-        return received
+    def _admit(self, name: str, profile: Profile, arrival: Arrival, draft: Draft) -> Device:
+        """Enter a device that nobody knows, and announce it."""
+        device = self._registry.admit(
+            name, profile.id, arrival.source, arrival.address, arrival.received
+        )
+        draft.news.append(self._registry.listed(device, arrival.received))
+        return device
 
     def _keep(
         self,
@@ -115,38 +115,26 @@ class Reader:
         *,
         live: bool,
     ) -> None:
+        name, kind, edge, measurement = device.id, profile.id, self._edge, profile.measurement
         for point in points:
-            if point.flags:
-                self._count_flags(point.flags)
+            time, fields, flags = point.time, point.fields, point.flags
+            if flags:
+                self._count_flags(flags)
             draft.records.append(
-                Reading(
-                    self._edge,
-                    device.id,
-                    profile.id,
-                    profile.measurement,
-                    point.time,
-                    received,
-                    point.fields,
-                    point.tags,
-                    point.flags,
-                )
+                Reading(edge, name, kind, measurement, time, received, fields, point.tags, flags)
             )
             if live and profile.alarms:
-                self._rules.step(device, profile.id, point.fields, point.time, draft)
+                self._rules.step(device, kind, fields, time, draft)
 
-    def _decode(
+    def _choose(
         self, way: Way, arrival: Arrival, received: int
     ) -> tuple[Route, Decoded, Device | None]:
-        """Return the route that reads this payload, what it read, and the device where known.
+        """Return which of several routes reads this payload, what it read, and the device if known.
 
-        Among several routes the known device's profile wins; for a device that nobody knows,
-        the first that can read the payload.
+        The known device's profile wins; for a device that nobody knows, the first that can read
+        the payload.
         """
         devices, routes = self._registry.devices, way.routes
-        if len(routes) == 1:
-            route = routes[0]
-            decoded = route.decode(arrival.payload, received, arrival.content_format)
-            return route, decoded, devices.get(way.device or decoded.device)
         first: tuple[Route, Decoded, Device | None] | None = None
         error: PayloadError | None = None
         for place, route in enumerate(routes):
