@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from collector.api.app import create_app
-from collector.api.parts import Contact, Parts
+from collector.api.parts import Contact, Parts, Vitals
 from collector.api.rate import IngestRate
 from collector.api.serve import serve_api
 from collector.config import CollectorConfig
@@ -31,6 +31,7 @@ from collector.sinks.timeseries import TimeSeriesSink
 from collector.status import Health, WatchedSink, edge_statuses, samples, stored
 from collector.timeseries.store import open_timeseries
 from gateway_core.clock import Clock, wall_ns
+from gateway_core.errors import Unavailable
 from gateway_core.forward import Sink, forward
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
@@ -43,6 +44,9 @@ log = structlog.get_logger()
 
 OWNER = "centre"
 SPOOL_FILE = "spool.db"
+SINKS = ("timeseries", "registry")
+_ALIVE_KEY = "collector/alive"
+_ALIVE_S = 5.0
 _PATIENCE = Patience(first=0.5, longest=30.0)
 
 
@@ -107,9 +111,15 @@ class Collector:
             Lane(WatchedSink(RegistrySink(self.registry), self.health), 20_000, 1.0),
         ]
 
-    async def faults(self) -> list[str]:
-        """Return what is wrong; nothing when all is well."""
-        return self.health.faults()
+    async def vitals(self) -> Vitals:
+        """Try the spool with a commit and return how every part is."""
+        spool, alive = "ok", str(self.clock()).encode()
+        try:
+            async with asyncio.timeout(_ALIVE_S):
+                await self.spool.append((), source="agent", state={_ALIVE_KEY: alive})
+        except (Unavailable, TimeoutError) as exc:
+            spool = str(exc) or "no answer in time"
+        return Vitals(spool, self.health.parts(SINKS))
 
     async def render_metrics(self) -> bytes:
         """Return everything as Prometheus text."""
@@ -144,7 +154,7 @@ class Collector:
             books=self.spool.books,
             rate=self.rate,
             metrics=self.render_metrics,
-            healthy=self.faults,
+            vitals=self.vitals,
             clock=self.clock,
             started=self.started,
         )
@@ -175,7 +185,7 @@ async def open_collector(
         store = await stack.enter_async_context(open_timeseries(config))
         database = await stack.enter_async_context(open_database(config.registry_url))
         registry = Registry(database)
-        for name in ("timeseries", "registry"):  # before the first record, so that each sees it
+        for name in SINKS:  # before the first record, so that each sees it
             await spool.register(name)
         reception = Reception(spool, clock, config.intake.max_edges)
         await reception.load()

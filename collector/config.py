@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway_core.config import Duration, Listen, Size, load_config
 from gateway_core.units import Address
@@ -28,6 +28,33 @@ def _plain_url(text: str) -> str:
     if parts.username is not None or parts.password is not None:
         raise ValueError("a URL must not hold credentials; use username and password_file")
     return text
+
+
+def _database_url(text: str) -> str:
+    scheme, mark, rest = text.partition("://")
+    fits = scheme in {"postgresql", "postgresql+psycopg"} or (
+        scheme == "sqlite" and rest.startswith("/") and len(rest) > 1
+    )
+    if not mark or not fits:
+        raise ValueError(
+            "expected sqlite:///FILE, with a fourth slash for an absolute path, "
+            "or postgresql+psycopg://USER@HOST/DATABASE"
+        )
+    return text
+
+
+def _spool_kind(kind: object) -> object:
+    if kind == "jetstream":
+        raise ValueError(
+            "this version has no JetStream spool yet; write kind: embedded and leave urls out"
+        )
+    return kind
+
+
+def _no_urls(urls: tuple[str, ...]) -> tuple[str, ...]:
+    if urls:
+        raise ValueError("the embedded spool has no servers; leave urls out")
+    return urls
 
 
 class _Section(BaseModel):
@@ -131,20 +158,23 @@ class RegistrySection(_Section):
         url: SQLAlchemy's; left out: ``registry.db`` in the data folder.
     """
 
-    url: str | None = None
+    url: Annotated[str, AfterValidator(_database_url)] | None = None
 
 
 class SpoolSection(_Section):
     """The disk buffer between intake and sinks.
 
     Attributes:
-        kind: ``embedded``: one SQLite file.
+        kind: ``embedded``: one SQLite file. ``jetstream`` is kept for several collectors on one
+            stream and is not in this version.
+        urls: Of the servers of a ``jetstream``; empty for ``embedded``.
         max_bytes: Budget; at the limit edges are told to keep their data.
         group_commit: Longest wait for others to share a commit.
         keep: How long what every sink has stays.
     """
 
-    kind: Literal["embedded"] = "embedded"
+    kind: Annotated[Literal["embedded"], BeforeValidator(_spool_kind)] = "embedded"
+    urls: Annotated[tuple[str, ...], AfterValidator(_no_urls)] = ()
     max_bytes: Annotated[Size, Field(ge=1 * MIB)] = 20 * GIB
     group_commit: Annotated[Duration, Field(le=5)] = 0.005
     keep: Duration = 3600.0

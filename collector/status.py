@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from collector.reception import EdgeBook
@@ -22,9 +22,9 @@ class Health:
     def __init__(self) -> None:
         self.wrong: dict[str, str] = {}
 
-    def faults(self) -> list[str]:
-        """Return one line for each part that does not work."""
-        return [f"{part}: {why}" for part, why in sorted(self.wrong.items())]
+    def parts(self, names: Iterable[str]) -> dict[str, str]:
+        """Return part to ``ok``, or to why it does not work just now."""
+        return {name: self.wrong.get(name, "ok") for name in names}
 
 
 class WatchedSink:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.api.rate import IngestRate
@@ -38,6 +38,26 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Vitals:
+    """Whether the collector itself works, and which parts wait for their peer.
+
+    Attributes:
+        spool: ``ok``, or why it takes no data.
+        parts: Sink to ``ok``, or to why it cannot deliver just now.
+    """
+
+    spool: str
+    parts: Mapping[str, str]
+
+    @property
+    def status(self) -> str:
+        """``ok``; ``waiting`` for a peer, all data being kept; or ``failing``."""
+        if self.spool != "ok":
+            return "failing"
+        return "ok" if all(how == "ok" for how in self.parts.values()) else "waiting"
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """Everything that the routes need.
 
@@ -48,7 +68,7 @@ class Parts:
         books: The spool's books.
         rate: The ingest rate over the last minutes.
         metrics: Renders Prometheus text.
-        healthy: Returns what is wrong; nothing when all is well.
+        vitals: Tries the spool and returns how every part is.
         clock: The wall clock.
         started: When the collector started, nanoseconds since 1970.
     """
@@ -59,6 +79,6 @@ class Parts:
     books: Callable[[], Awaitable[Books]]
     rate: IngestRate
     metrics: Callable[[], Awaitable[bytes]]
-    healthy: Callable[[], Awaitable[Sequence[str]]]
+    vitals: Callable[[], Awaitable[Vitals]]
     clock: Clock
     started: int

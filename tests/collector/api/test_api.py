@@ -208,7 +208,12 @@ def test_metrics_health_and_docs_are_served(city: City) -> None:
     with urllib.request.urlopen(f"{city.api}/metrics") as answer:
         text = answer.read().decode()
     assert "tidegate_residual 0.0" in text or 'tidegate_residual{consumer="timeseries"} 0.0' in text
-    assert http("GET", f"{city.api}/healthz") == {"status": "ok"}
+    health = http("GET", f"{city.api}/healthz")
+    assert (health["status"], health["spool"], set(health["parts"].values())) == (
+        "ok",
+        "ok",
+        {"ok"},
+    )
     with urllib.request.urlopen(f"{city.api}/docs") as answer:
         page = answer.read().decode()
     assert "https://" not in page

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector.agent import open_collector
+from collector.api.parts import Vitals
 from collector.config import load_collector_config
 from collector.reception import Report
 from collector.status import Health, WatchedSink, edge_statuses, seconds_to_full
@@ -74,10 +75,20 @@ async def test_a_sink_is_unhealthy_until_it_delivers_again() -> None:
     watched = WatchedSink(sink, health)
     with pytest.raises(Unavailable):
         await watched.send(Batch(1, readings(1, 1)))
-    assert health.faults() == ["timeseries: no answer"]
+    assert health.parts(["timeseries"]) == {"timeseries": "no answer"}
     sink.away = False
     await watched.send(Batch(1, readings(1, 1)))
-    assert health.faults() == []
+    assert health.parts(["timeseries"]) == {"timeseries": "ok"}
+
+
+async def test_a_collector_whose_store_is_away_waits_and_is_not_ill(collector) -> None:
+    (timeseries, _) = collector.lanes()
+    assert (await collector.vitals()).status == "ok"
+    collector.health.wrong[timeseries.sink.name] = "no answer"
+    vitals = await collector.vitals()
+    assert (vitals.status, vitals.spool) == ("waiting", "ok")
+    assert vitals.parts == {"timeseries": "no answer", "registry": "ok"}
+    assert Vitals("no space left on device", {}).status == "failing"
 
 
 def test_the_budget_lasts_as_long_as_the_rate_allows() -> None:
@@ -101,7 +112,10 @@ def test_relative_paths_belong_to_the_folder_of_the_file(tmp_path: Path) -> None
     ("more", "told"),
     [
         ("timeseries: {url: 'http://u:p@h:1'}\n", "must not hold credentials"),
-        ("spool: {kind: jetstream}\n", "embedded"),
+        ("spool: {kind: jetstream}\n", "no JetStream spool yet; write kind: embedded"),
+        ("spool: {urls: ['nats://[::1]:4222']}\n", "has no servers"),
+        ("registry: {url: 'mysql://h/db'}\n", "expected sqlite:///FILE"),
+        ("registry: {url: 'sqlite://'}\n", "expected sqlite:///FILE"),
         ("intake: {key_file: k}\n", "go together"),
     ],
 )
