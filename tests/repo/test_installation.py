@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shutil
 import stat
 import subprocess
@@ -106,6 +107,9 @@ def test_the_installer_writes_the_unit_for_its_prefix(
     assert "ExecStart=/opt/tidegate" not in unit
     assert stat.S_IMODE((root / "usr/lib/sysusers.d/tidegate.conf").stat().st_mode) == 0o644
     assert (root / "etc/tidegate/profiles").is_dir()
+    page = re.search(r"^Documentation=file://(.*)$", unit, re.MULTILINE)
+    assert page is not None
+    assert Path(page[1]).is_file()
 
 
 def test_systemd_makes_the_user_that_the_units_name(
