@@ -6,6 +6,7 @@ A segment is a zstd frame of a MessagePack array of records, and a CRC32C over i
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,17 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_all = msgspec.msgpack.Decoder(list[Record]).decode
 _decode_raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.msgpack.Decoder(Record).decode
+
+
+class _Tools(threading.local):
+    """A thread's own: they hold megabytes that would otherwise be asked for at every segment."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_tools = _Tools()
 
 
 class Damaged(Exception):  # internal: what happened to a segment
@@ -91,7 +103,7 @@ def pack(first: int, created: int, chunks: Sequence[Chunk]) -> Segment:
     """Make one segment out of chunks; ``first`` is the first record's sequence number."""
     count = sum(len(each.records) for each in chunks)
     raw = b"".join((b"\xdd", count.to_bytes(4, "big"), *(each.body for each in chunks)))
-    payload = zstandard.ZstdCompressor(level=_LEVEL).compress(raw)
+    payload = _tools.compressor.compress(raw)
     return Segment(
         first, count, created, VERSION, _crc(VERSION, first, count, created, payload), payload
     )
@@ -121,9 +133,7 @@ def unpack(segment: Segment, owner: str, epoch: str) -> list[Record]:
     if segment.version != VERSION:
         raise Damaged(f"payload version {segment.version}; this program reads {VERSION}")
     try:
-        raw = zstandard.ZstdDecompressor().decompress(
-            segment.payload, max_output_size=MAX_DECOMPRESSED
-        )
+        raw = _tools.decompressor.decompress(segment.payload, max_output_size=MAX_DECOMPRESSED)
     except zstandard.ZstdError as exc:
         raise Damaged(f"zstd: {exc}") from exc
     try:

@@ -253,15 +253,21 @@ class Spool:
         return found
 
     async def _fetch(self, first: int, last: int, limit: int) -> Batch | rows.Broken:
+        """Return up to ``limit`` records from ``first``, decoding only what nobody remembers."""
         limit = min(limit, last - first + 1)
-        if records := self._recent.take(first, limit):
-            return Batch(first, records)
-        found = await self._load(first, last, limit)
-        if found.broken:
-            return found.broken
-        for start, records in found.segments:
-            self._recent.add(start, records)
-        return cut(found.segments, first, limit)
+        records = self._recent.take(first, limit)
+        while len(records) < limit:
+            at = first + len(records)
+            found = await self._load(
+                at, min(last, self._recent.until(at) or last), limit - len(records)
+            )
+            if found.broken:
+                return Batch(first, records) if records else found.broken
+            for start, segment in found.segments:
+                self._recent.add_again(start, segment)
+            records += cut(found.segments, at, limit - len(records)).records
+            records += self._recent.take(first + len(records), limit - len(records))
+        return Batch(first, records)
 
     async def _load(self, first: int, last: int, limit: int) -> rows.Fetched:
         return await self._ask(
