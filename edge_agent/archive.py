@@ -13,20 +13,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
 import structlog
 
-from edge_agent.columns import Numbered, tables, topic
+from edge_agent.columns import columnar, topic
 from edge_agent.parquet import DamagedFile, merge, mergeable, sync_folder, write_table
 from edge_agent.shelf import HOUR_NS, Part, Shelf
 from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import Unavailable
 from gateway_core.meter import Meter
-from gateway_core.model import Batch, Reading, Receipt, Rejection
+from gateway_core.model import Batch, Reading, Receipt, Record, Rejection
 from gateway_core.spool import Spool
 
 log = structlog.get_logger()
@@ -53,6 +53,16 @@ class ArchiveOptions:
     keep_s: float = 30 * 86_400.0
     max_bytes: int = 200 << 30
     tidy_s: float = 60.0
+
+
+@dataclass(slots=True)
+class _Group:
+    """Records of one batch that go to the same files: of one kind, and of one hour from start."""
+
+    kind: str
+    start: int
+    seqs: list[int] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
 
 
 class Archive:
@@ -135,28 +145,13 @@ class Archive:
             self._scanned = True
 
     def _write(self, batch: Batch) -> Receipt:
-        groups: dict[tuple[str, int], list[Numbered]] = {}
-        rejected: list[Rejection] = []
-        derived = 0
-        for row in enumerate(batch.records, batch.first):
-            record = row[1]
-            if type(record) is Reading and record.derived:
-                derived += 1
-                continue
-            place = (topic(record), record.time // HOUR_NS)
-            group = groups.get(place)
-            if group is None:
-                if type(record) is Reading and not _MEASUREMENT.fullmatch(record.measurement):
-                    rejected.append(Rejection(row[0], "bad_measurement", "not a folder's name"))
-                    continue
-                group = groups[place] = []
-            group.append(row)
+        groups, rejected, derived = _grouped(batch)
         self.shelf.discard(part for part in self._last if part.first >= batch.first)
         self._last = []
         written: list[Part] = []
         try:
-            for (kind, hour), rows in groups.items():
-                written += self._write_hour(kind, hour * HOUR_NS, rows, (batch.first, batch.last))
+            for group in groups:
+                written += self._write_hour(group, (batch.first, batch.last))
             for folder in {part.path.parent for part in written}:
                 sync_folder(folder)
         except OSError:
@@ -168,9 +163,8 @@ class Archive:
         dropped = {"derived": derived} if derived else {}
         return Receipt(rejected=tuple(rejected), dropped=dropped)
 
-    def _write_hour(
-        self, kind: str, hour: int, rows: Sequence[Numbered], span: tuple[int, int]
-    ) -> list[Part]:
+    def _write_hour(self, group: _Group, span: tuple[int, int]) -> list[Part]:
+        kind, hour = group.kind, group.start
         folder = self.shelf.path(kind, hour)
         if not folder.exists():
             folder.mkdir(parents=True)
@@ -178,7 +172,7 @@ class Archive:
                 sync_folder(parent)
         written: list[Part] = []
         epoch = self._spool.epoch
-        for number, table in enumerate(tables(rows)):
+        for number, table in enumerate(columnar(group.seqs, group.records)):
             count = table.num_rows
             path = folder / self.shelf.name(hour, epoch, span, number, count)
             size = write_table(path, table)
@@ -250,3 +244,32 @@ class Archive:
             return await asyncio.to_thread(call, *args, **kwargs)
         except OSError as exc:
             raise Unavailable(f"archive {self.shelf.folder}: {exc}") from exc
+
+
+def _grouped(batch: Batch) -> tuple[list[_Group], list[Rejection], int]:
+    """Return a batch by kind and hour, what of it is refused, and how much was only derived."""
+    groups: dict[tuple[str, int], _Group] = {}
+    rejected: list[Rejection] = []
+    derived = 0
+    measurement, start, group = "", 0, _Group("", 0)  # of the reading before: mostly the same
+    for seq, record in enumerate(batch.records, batch.first):
+        if type(record) is Reading:
+            if record.derived:
+                derived += 1
+                continue
+            if record.measurement == measurement and 0 <= record.time - start < HOUR_NS:
+                group.seqs.append(seq)
+                group.records.append(record)
+                continue
+            if not _MEASUREMENT.fullmatch(record.measurement):
+                rejected.append(Rejection(seq, "bad_measurement", "not a folder's name"))
+                continue
+        kind, hour = topic(record), record.time - record.time % HOUR_NS
+        found = groups.get((kind, hour))
+        if found is None:
+            found = groups[kind, hour] = _Group(kind, hour)
+        if type(record) is Reading:
+            measurement, start, group = record.measurement, hour, found
+        found.seqs.append(seq)
+        found.records.append(record)
+    return list(groups.values()), rejected, derived

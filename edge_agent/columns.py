@@ -6,7 +6,7 @@ different types (a profile was changed), they go to tables of their own and meet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -75,72 +75,99 @@ def tables(rows: Sequence[Numbered]) -> list[pa.Table]:
     Args:
         rows: At least one; ascending by sequence number.
     """
-    if type(rows[0][1]) is not Reading:
-        return [_plain(rows)]
-    found = _readings(rows)
+    return columnar([seq for seq, _ in rows], [record for _, record in rows])
+
+
+def columnar(seqs: Sequence[int], records: Sequence[Record]) -> list[pa.Table]:
+    """Return records of one kind (and one measurement) as tables; usually it is one.
+
+    Args:
+        seqs: Their sequence numbers; at least one, ascending.
+        records: As many.
+    """
+    if type(records[0]) is not Reading:
+        return [_plain(seqs, records)]
+    found = _readings(seqs, records)
     if found is not None:
         return [found]
-    return [part for group in _by_type(rows) if (part := _readings(group)) is not None]
+    groups = _by_type(seqs, records)
+    return [part for group in groups if (part := _readings(*group)) is not None]
 
 
-def _plain(rows: Sequence[Numbered]) -> pa.Table:
+def _plain(seqs: Sequence[int], records: Sequence[Record]) -> pa.Table:
     """Return verdicts, alarms and the like, one column for each attribute."""
-    columns: dict[str, pa.Array] = {"seq": pa.array([seq for seq, _ in rows], pa.int64())}
-    for name in rows[0][1].__struct_fields__:
-        values: list[Any] = [getattr(record, name) for _, record in rows]
+    columns: dict[str, pa.Array] = {"seq": pa.array(seqs, pa.int64())}
+    for name in records[0].__struct_fields__:
+        values: list[Any] = [getattr(record, name) for record in records]
         if name == "text":  # language to text: JSON, which every tool reads
             values = [msgspec.json.encode(value).decode() for value in values]
         columns[name] = pa.array(values, _KINDS.get(name, pa.string()))
     return pa.table(columns)
 
 
-def _readings(rows: Sequence[Numbered]) -> pa.Table | None:
+def _readings(seqs: Sequence[int], records: Sequence[Any]) -> pa.Table | None:
     """Return readings as one table; None when a field has values of different types."""
-    readings: list[Any] = [record for _, record in rows]
-    names = dict.fromkeys(name for one in readings for name in one.fields)
+    every = [one.fields for one in records]
+    names: Collection[str] = every[0].keys()
+    whole = all(fields.keys() == names for fields in every)
+    if not whole:
+        names = dict.fromkeys(name for fields in every for name in fields)
     columns: dict[str, pa.Array] = {
-        "time": pa.array([one.time for one in readings], pa.int64()),
-        "received": pa.array([one.received for one in readings], pa.int64()),
-        "seq": pa.array([seq for seq, _ in rows], pa.int64()),
-        "edge": pa.array([one.edge for one in readings], pa.string()),
-        "device": pa.array([one.device for one in readings], pa.string()),
-        "profile": pa.array([one.profile for one in readings], pa.string()),
+        "time": pa.array([one.time for one in records], pa.int64()),
+        "received": pa.array([one.received for one in records], pa.int64()),
+        "seq": pa.array(seqs, pa.int64()),
+        "edge": _texts([one.edge for one in records]),
+        "device": _texts([one.device for one in records]),
+        "profile": _texts([one.profile for one in records]),
     }
-    if any(one.flags for one in readings):
-        columns["flags"] = pa.array([one.flags for one in readings], _TEXTS)
-    for tag in dict.fromkeys(tag for one in readings for tag in one.tags):
-        columns[TAG + tag] = pa.array([one.tags.get(tag) for one in readings], pa.string())
+    if any(one.flags for one in records):
+        columns["flags"] = pa.array([one.flags for one in records], _TEXTS)
+    for tag in dict.fromkeys(tag for one in records for tag in one.tags):
+        columns[TAG + tag] = _texts([one.tags.get(tag) for one in records])
     for name in names:
-        values = [one.fields.get(name) for one in readings]
-        kinds = set(map(type, values))
-        kinds.discard(type(None))
-        if len(kinds) > 1:
+        values = [fields[name] for fields in every] if whole else [f.get(name) for f in every]
+        column = _field(values)
+        if column is None:
             return None
-        (kind,) = kinds
-        if kind is int and max(filter(None, values), default=0) > _INT64_MAX:
-            if min(value for value in values if value is not None) < 0:
-                return None
-            columns[field_column(name)] = pa.array(values, pa.uint64())
-        else:
-            columns[field_column(name)] = pa.array(values, _TYPES[kind])
+        columns[field_column(name)] = column
     return pa.table(columns)
 
 
-def _by_type(rows: Sequence[Numbered]) -> list[list[Numbered]]:
-    """Put records together whose fields agree about their types."""
-    groups: list[tuple[dict[str, object], list[Numbered]]] = []
-    for row in rows:
-        record = row[1]
-        assert isinstance(record, Reading)
+def _texts(values: list[str | None]) -> pa.Array:
+    """Return a column of texts; for most of them all are the same."""
+    if len(values) > 1 and values[0] is not None and values.count(values[0]) == len(values):
+        return pa.repeat(pa.scalar(values[0], pa.string()), len(values))
+    return pa.array(values, pa.string())
+
+
+def _field(values: list[Any]) -> pa.Array | None:
+    """Return a column of a field's values; None when they have different types."""
+    kinds = set(map(type, values))
+    kinds.discard(type(None))
+    if len(kinds) > 1:
+        return None
+    (kind,) = kinds
+    if kind is int and max(filter(None, values), default=0) > _INT64_MAX:
+        if min(value for value in values if value is not None) < 0:
+            return None
+        return pa.array(values, pa.uint64())
+    return pa.array(values, _TYPES[kind])
+
+
+def _by_type(seqs: Sequence[int], records: Sequence[Any]) -> list[tuple[list[int], list[Record]]]:
+    """Put readings together whose fields agree about their types."""
+    groups: list[tuple[dict[str, object], list[int], list[Record]]] = []
+    for seq, record in zip(seqs, records, strict=True):
         kinds = {name: _kind(value) for name, value in record.fields.items()}
-        for known, group in groups:
+        for known, numbers, group in groups:
             if all(known.get(name, kind) == kind for name, kind in kinds.items()):
                 known.update(kinds)
-                group.append(row)
+                numbers.append(seq)
+                group.append(record)
                 break
         else:
-            groups.append((kinds, [row]))
-    return [group for _, group in groups]
+            groups.append((kinds, [seq], [record]))
+    return [(numbers, group) for _, numbers, group in groups]
 
 
 def _kind(value: object) -> object:
