@@ -119,7 +119,7 @@ class Agent:
             ledger_head=self._outlets.ledger_head,
             reload=self.reload,
         )
-        application = Admin(site, self._outlets.answer).application()
+        application = Admin(site, self._outlets.answer, self._outlets.export).application()
 
         async def admin() -> None:
             def ready(ports: list[int]) -> None:
@@ -144,7 +144,7 @@ class Agent:
             ConfigError: A file has a mistake; everything goes on as it was.
         """
         async with self._reloading:
-            knowledge = await asyncio.to_thread(read_knowledge, self._config)
+            knowledge = await asyncio.to_thread(read_knowledge, self._config, strict=True)
             cameras = self._config.cameras
             feeds = await asyncio.to_thread(load_feeds, cameras.file) if cameras else {}
             self._ways.use(knowledge.catalogue)
@@ -227,7 +227,7 @@ async def run_agent(
         ConfigError: A file has a mistake, or an address cannot be listened on.
     """
     ending = stop or asyncio.Event()
-    knowledge = await asyncio.to_thread(read_knowledge, config)
+    knowledge = await asyncio.to_thread(read_knowledge, config, strict=False)
     async with _built(config, knowledge, clock) as agent:
         try:
             async with asyncio.TaskGroup() as group:
@@ -263,7 +263,7 @@ async def replay_offline(
         ConfigError: A file has a mistake, or the agent is running: ask its ``POST /replay``.
         SpoolFull: What was mended so far is stored; call again for the rest.
     """
-    knowledge = await asyncio.to_thread(read_knowledge, config)
+    knowledge = await asyncio.to_thread(read_knowledge, config, strict=False)
     async with _built(config, knowledge, clock) as agent:
         done = await agent.replay(reason, since, limit)
         await agent.flush()

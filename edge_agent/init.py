@@ -16,7 +16,7 @@ SAMPLE = """\
 edge:
   id: {id}
   area: "{area}"              # GB/T 2260 prefix or any code of the area tree
-  data_dir: ./var             # spool, archive, registry and ledger
+  data_dir: {data_dir}             # spool, archive, registry and ledger
   # max_payload: 256KiB       # longer payloads are refused as too_large, and kept
 
 mqtt:                         # a list: several brokers are normal
@@ -89,6 +89,7 @@ class Answers:
         uplink: URL of the collector.
         admin: Where to listen for the administrator.
         unknown: What happens to devices that nobody listed.
+        data_dir: Where the agent keeps its data.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Answers:
     uplink: str = "http://127.0.0.1:8090"
     admin: str = "127.0.0.1:9180"
     unknown: str = "register"
+    data_dir: str = "./var"
 
 
 def write_site(folder: Path, answers: Answers) -> list[Path]:
@@ -128,6 +130,7 @@ def write_site(folder: Path, answers: Answers) -> list[Path]:
         uplink=answers.uplink,
         admin=answers.admin,
         unknown=answers.unknown,
+        data_dir=answers.data_dir,
     )
     folders = [folder, folder / "profiles", folder / "secrets", folder / "var"]
     try:

@@ -32,16 +32,19 @@ class Knowledge:
     policy: Policy
 
 
-def read_knowledge(config: EdgeConfig) -> Knowledge:
+def read_knowledge(config: EdgeConfig, *, strict: bool) -> Knowledge:
     """Read the files that a running agent can read again; blocks, so call it in a thread.
 
-    A profile with a mistake is left out and hurts no other: what its devices say is refused as
-    ``no_match``, kept raw, and can be replayed when it is mended. `edge_agent.check` is strict.
+    Args:
+        config: Names the files.
+        strict: Whether a profile with a mistake is an error. At a start it is not: it is left
+            out and hurts no other, and what its devices say is refused as ``no_match``, kept
+            raw, and can be replayed when it is mended.
 
     Raises:
-        ConfigError: Every mistake of the first other file that has one.
+        ConfigError: Every mistake of the first file that has one.
     """
-    catalogue = load_catalogue(config.profiles, strict=False)
+    catalogue = load_catalogue(config.profiles, strict=strict)
     for fault in catalogue.faults:
         log.error("profile_left_out", fault=str(fault))
     for name in catalogue.set_aside:

@@ -24,6 +24,7 @@ from gateway_core.meter import Meter
 from gateway_core.spool import Spool
 
 if TYPE_CHECKING:
+    from edge_agent.answer import Export
     from edge_agent.history import History
 
 BATCH = 5_000
@@ -103,14 +104,26 @@ class Outlets:
 
     async def answer(self, form: dict[str, Any]) -> tuple[str, bytes]:
         """Answer a question to the on-site history; see `edge_agent.answer`."""
+        history = await self._open_history()
+        from edge_agent.answer import answer
+
+        return await answer(history, form, self._clock)
+
+    async def export(self, form: dict[str, Any]) -> Export:
+        """Begin an answer of any length; see `edge_agent.answer.export_answer`."""
+        history = await self._open_history()
+        from edge_agent.answer import export_answer
+
+        return await export_answer(history, form, self._clock)
+
+    async def _open_history(self) -> History:
         # DuckDB costs 23 MB and a third of a second: only an edge that is asked pays for it.
         await asyncio.to_thread(importlib.import_module, "edge_agent.answer")
-        from edge_agent.answer import answer
         from edge_agent.history import History
 
         if self._history is None:
             self._history = History(self._archive, self._spool, self._spill)
-        return await answer(self._history, form, self._clock)
+        return self._history
 
     def ledger_head(self) -> str:
         """Return number and hash of the egress ledger's newest entry; empty without an uplink."""
@@ -140,6 +153,7 @@ async def open_outlets(
             stack.callback(ledger.close)
             link = await stack.enter_async_context(Link(_options(section), clock))
             told = (await spool.state(STATE_COVERED)).get(STATE_COVERED, b"")
+            await spool.register(Uplink.name)
             uplink = Uplink(edge.id, spool, policy, ledger, link, clock, told)
         share = section.backlog_share if section is not None else 1.0
         spill = edge.data_dir / "spill"

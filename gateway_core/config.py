@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -102,7 +103,9 @@ def _overrides(
         steps = tuple(int(key) if key.isdecimal() else key for key in keys)
         value: Any = env[name]
         if value[:1] in ("[", "{"):
-            value = read_yaml(value, f"environment variable {name}").data
+            # `[::]:8080` begins as a YAML list does and is none
+            with contextlib.suppress(ConfigError):
+                value = read_yaml(value, f"environment variable {name}").data
         found.append((name, steps, value))
     return found
 

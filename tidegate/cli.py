@@ -11,6 +11,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError, Parameter
 
 from gateway_core.errors import ConfigError, GatewayError
+from gateway_core.log import setup_logging
 from tidegate.usage import WrongUsage
 
 FAILED, WRONG = 1, 2
@@ -56,6 +57,7 @@ for _name, (_place, _help) in _COMMANDS.items():
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave with its exit status."""
+    setup_logging("warning")  # to standard error: standard output is for what was asked
     try:
         result = app(arguments, exit_on_error=False, result_action="return_value")
     except ConfigError as exc:

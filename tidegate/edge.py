@@ -39,6 +39,7 @@ def init(
     uplink: str = "http://127.0.0.1:8090",
     admin: str = "127.0.0.1:9180",
     unknown: Literal["register", "hold", "refuse"] = "register",
+    data_dir: str = "./var",
 ) -> None:
     """Write a new site's files, with every key explained. Overwrites nothing.
 
@@ -53,10 +54,11 @@ def init(
         uplink: The collector's intake.
         admin: Where to listen for the administrator.
         unknown: What happens to devices that a profile matches but nobody listed.
+        data_dir: Where the agent keeps its data: /var/lib/tidegate-edge for the systemd unit.
     """
     from edge_agent.init import Answers, write_site
 
-    written = write_site(folder, Answers(id, area, mqtt, coap, uplink, admin, unknown))
+    written = write_site(folder, Answers(id, area, mqtt, coap, uplink, admin, unknown, data_dir))
     for path in written:
         print(f"wrote {path}")
     print(f"next: tidegate edge check --config {written[0]}")

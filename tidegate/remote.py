@@ -29,7 +29,9 @@ async def ask(
             ) as answer:
                 data = await answer.read()
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
-            raise Unavailable(f"{url} does not answer ({exc!r}); is it running?") from exc
+            raise Unavailable(
+                f"{url} does not answer ({str(exc) or 'too late'}); is it running?"
+            ) from exc
     if answer.status >= 400:
         raise GatewayError(
             f"{url} answered {answer.status}: {data[:2000].decode(errors='replace')}"
@@ -59,4 +61,6 @@ async def stream(url: str) -> AsyncIterator[bytes]:
                 async for line in answer.content:
                     yield line
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
-            raise Unavailable(f"{url} does not answer ({exc!r}); is it running?") from exc
+            raise Unavailable(
+                f"{url} does not answer ({str(exc) or 'too late'}); is it running?"
+            ) from exc

@@ -182,3 +182,17 @@ def test_locate_finds_the_deepest_step_that_exists():
     assert document.locate(("a", 0, "c", "nope")) == (3, 5)
     assert document.locate(("a", 7)) == (1, 1)
     assert str(document.fault(("a", 0, "b"), "no")) == "<text>:2:5: a.0.b: no"
+
+
+def test_an_address_from_the_environment_may_begin_with_a_bracket(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("api: {listen: '127.0.0.1:8080'}\n")
+
+    class Api(BaseModel):
+        listen: Listen
+
+    class Config(BaseModel):
+        api: Api
+
+    config = load_config(Config, path, env={"TIDEGATE_API__LISTEN": "[::1]:8081"})
+    assert config.api.listen == (Address("::1", 8081),)

@@ -47,7 +47,7 @@ async def check_edge(path: Path, clock: Clock) -> AsyncIterator[Finding]:
     if config.uplink is not None:
         yield await check_name(host_of(config.uplink.url))
         url = config.uplink.url.rstrip("/") + "/healthz"
-        finding, offset = await check_http("collector", url, clock)
+        finding, offset = await check_http("collector", url, clock, config.uplink.ca_file)
         yield finding
         if offset is not None:
             reference = ("the collector", offset)
