@@ -12,6 +12,7 @@ import structlog
 from collector.agent import run_collector
 from collector.config import load_collector_config
 from gateway_core.errors import ConfigError, GatewayError
+from gateway_core.heap import few_arenas, settle_heap
 from gateway_core.log import setup_logging
 
 log = structlog.get_logger()
@@ -28,8 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     told = parser.parse_args(arguments)
     setup_logging(told.log_level)
+    few_arenas()
     try:
-        asyncio.run(run_collector(load_collector_config(told.config)))
+        config = load_collector_config(told.config)
+        asyncio.run(run_collector(config, ready=lambda _collector: settle_heap()))
     except ConfigError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2

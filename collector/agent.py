@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -21,6 +22,8 @@ from collector.api.parts import Contact, Parts, Vitals
 from collector.api.rate import IngestRate
 from collector.api.serve import serve_api
 from collector.config import CollectorConfig
+from collector.events.book import EventBook
+from collector.events.sink import EventSink
 from collector.intake import Intake, open_intake
 from collector.query import TimeSeries
 from collector.reception import Reception
@@ -44,7 +47,7 @@ log = structlog.get_logger()
 
 OWNER = "centre"
 SPOOL_FILE = "spool.db"
-SINKS = ("timeseries", "registry")
+SINKS = ("timeseries", "registry", "events")
 _ALIVE_KEY = "collector/alive"
 _ALIVE_S = 5.0
 _PATIENCE = Patience(first=0.5, longest=30.0)
@@ -75,6 +78,7 @@ class Collector:
         reception: The books of the edges.
         store: The time-series store.
         registry: Devices, feeds, systems, edges.
+        events: The closed loop.
         intake: The listener for edges.
         meter: Counters of the parts.
         health: What is wrong.
@@ -89,6 +93,7 @@ class Collector:
     reception: Reception
     store: TimeSeries
     registry: Registry
+    events: EventBook
     intake: Intake
     meter: Meter
     health: Health
@@ -106,9 +111,11 @@ class Collector:
 
     def lanes(self) -> list[Lane]:
         """Return every sink with how it is fed."""
+        events = EventSink(self.events, self.config.events.severities)
         return [
             Lane(WatchedSink(TimeSeriesSink(self.store), self.health), 5000, 0.05),
             Lane(WatchedSink(RegistrySink(self.registry), self.health), 20_000, 1.0),
+            Lane(WatchedSink(events, self.health), 20_000, 1.0),
         ]
 
     async def vitals(self) -> Vitals:
@@ -149,6 +156,7 @@ class Collector:
         """Return what the API asks for."""
         return Parts(
             registry=self.registry,
+            events=self.events,
             timeseries=self.store,
             contacts=self.contacts,
             books=self.spool.books,
@@ -199,6 +207,7 @@ async def open_collector(
             reception=reception,
             store=store,
             registry=registry,
+            events=EventBook(database, clock, _make_event_id),
             intake=intake,
             meter=meter,
             health=health,
@@ -272,6 +281,10 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for each in caught:
             loop.remove_signal_handler(each)
+
+
+def _make_event_id() -> str:
+    return f"ev-{secrets.token_hex(10)}"
 
 
 def _close(sockets: list[socket.socket]) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway_core.config import Duration, Listen, Size, load_config
+from gateway_core.model import Severity
 from gateway_core.units import Address
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -161,6 +162,16 @@ class RegistrySection(_Section):
     url: Annotated[str, AfterValidator(_database_url)] | None = None
 
 
+class EventsSection(_Section):
+    """Which alarms become events that somebody has to see to.
+
+    Attributes:
+        severities: Of an alarm; ``info`` is left out because it asks nothing of anybody.
+    """
+
+    severities: tuple[Severity, ...] = ("critical", "major", "minor", "warning")
+
+
 class SpoolSection(_Section):
     """The disk buffer between intake and sinks.
 
@@ -188,6 +199,7 @@ class CollectorConfig(_Section):
     api: ApiSection = ApiSection()
     timeseries: TimeseriesSection = TimeseriesSection()
     registry: RegistrySection = RegistrySection()
+    events: EventsSection = EventsSection()
     spool: SpoolSection = SpoolSection()
 
     @property

@@ -15,13 +15,19 @@ from rich.progress import Progress
 
 from collector.config import load_collector_config
 from gateway_core.spool.reader import open_reader
+from tidegate.loop import event, events
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.query import HERE, Url, pages, query, question
 from tidegate.remote import ask
+from tidegate.safekeeping import backup, restore
 from tidegate.spool_view import print_quarantine, print_refusals
 
 app = App(name="collector", help="The central collector.")
 app.command(query)
+app.command(events)
+app.command(event)
+app.command(backup)
+app.command(restore)
 
 Config = Annotated[Path, Parameter(help="The centre's collector.yaml.")]
 _CONFIG = Path("collector.yaml")

@@ -6,15 +6,25 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
+from collector.api.events import event_routes
 from collector.api.listings import listing_routes
 from collector.api.parts import Parts
 from collector.api.problem import answer_with_problems, problem
+from collector.api.profiles import profile_routes
 from collector.api.questions import question_routes
 from collector.console.serve import mount_console
 from gateway_core.meter import CONTENT_TYPE
 
 MAX_BODY = 1 << 20
 """Most bytes of a request; no question is longer."""
+
+
+_HARMLESS = {"GET", "HEAD", "OPTIONS"}
+
+
+def _is_foreign(request: Request) -> bool:
+    """Return whether a browser says that another site's page makes this request."""
+    return request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -28,6 +38,8 @@ def create_app(parts: Parts) -> FastAPI:
     answer_with_problems(app)
     app.include_router(listing_routes(parts))
     app.include_router(question_routes(parts))
+    app.include_router(event_routes(parts))
+    app.include_router(profile_routes())
 
     @app.get(
         "/healthz",
@@ -46,6 +58,8 @@ def create_app(parts: Parts) -> FastAPI:
 
     @app.middleware("http")
     async def small_bodies(request: Request, call_next):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # Starlette's own types
+        if request.method not in _HARMLESS and _is_foreign(request):
+            return problem(403, "cross_site", "another site's page may not change anything here")
         if "transfer-encoding" in request.headers:
             return problem(411, "length_required", "send Content-Length instead of chunks")
         length = request.headers.get("content-length", "0")

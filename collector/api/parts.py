@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.api.rate import IngestRate
+from collector.events.book import EventBook
 from collector.query import TimeSeries
 from collector.registry.registry import Registry
 from gateway_core.clock import Clock
@@ -63,6 +64,7 @@ class Parts:
 
     Attributes:
         registry: What is known of edges, devices, feeds and systems.
+        events: The closed loop.
         timeseries: The store that queries go to.
         contacts: Returns every edge that ever uploaded.
         books: The spool's books.
@@ -74,6 +76,7 @@ class Parts:
     """
 
     registry: Registry
+    events: EventBook
     timeseries: TimeSeries
     contacts: Callable[[], Sequence[Contact]]
     books: Callable[[], Awaitable[Books]]

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from collector.query import QueryError
+from collector.registry.database import Unfit
 from gateway_core.errors import PayloadError, Unavailable
 
 
-def problem(status: int, code: str, detail: str, **headers: str) -> JSONResponse:
-    """Return an error whose ``type`` is a stable code and whose ``detail`` says what to do."""
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> JSONResponse:
+    """Return an error whose ``type`` is a stable code and whose ``detail`` says what to do.
+
+    Args:
+        status: HTTP status.
+        code: Stable.
+        detail: What was wrong and what to do next.
+        headers: Of the answer.
+        more: Members of the document beyond those of RFC 9457.
+    """
     body = {"type": f"urn:tidegate:{code}", "title": code, "status": status, "detail": detail}
-    return JSONResponse(
-        body, status, media_type="application/problem+json", headers=dict(headers) or None
-    )
+    return JSONResponse(body | more, status, media_type="application/problem+json", headers=headers)
 
 
 def answer_with_problems(app: FastAPI) -> None:
@@ -28,8 +45,14 @@ def answer_with_problems(app: FastAPI) -> None:
 
     async def away(_request: Request, exc: Exception) -> JSONResponse:
         return problem(
-            503, "unavailable", f"{exc}; try again in some seconds", **{"Retry-After": "5"}
+            503,
+            "unavailable",
+            f"{exc}; try again in some seconds",
+            headers={"Retry-After": "5"},
         )
+
+    async def unfit(_request: Request, exc: Exception) -> JSONResponse:
+        return problem(422, "bad_value", f"{exc}; the database cannot hold it")
 
     async def invalid(_request: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, RequestValidationError)
@@ -44,5 +67,6 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(PayloadError, refused)
     app.add_exception_handler(QueryError, refused)
     app.add_exception_handler(Unavailable, away)
+    app.add_exception_handler(Unfit, unfit)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, other)

@@ -204,6 +204,64 @@ def test_a_huge_request_is_refused_unread(city: City) -> None:
     assert (status, problem["title"]) == (413, "too_large")
 
 
+def test_an_alarm_becomes_an_event_that_people_close_step_by_step(city: City) -> None:
+    where = f"{city.api}/api/v1/events"
+    item = wait_for("the event", lambda: http("GET", f"{where}?device=sim-env-00002")["items"])[0]
+    assert (item["state"], item["severity"], item["allowed"]) == ("open", "critical", ["accept"])
+    here = f"{where}/{item['id']}"
+    if city.host == "127.0.0.1":
+        status, wrong = refused("POST", f"{here}/verify", {"actor": "li.wei"})
+        assert (status, wrong["title"], wrong["allowed"]) == (409, "wrong_step", ["accept"])
+        for step in ("accept", "assign", "handle", "feedback", "verify"):
+            body = {"actor": "li.wei", "assignee": "section 4", "comment": "=做"}
+            event = http("POST", f"{here}/{step}", body)
+        assert (event["state"], event["closed"], event["intact"]) == ("verified", True, True)
+        assert [each["actor"] for each in event["steps"]] == ["alarm", *["li.wei"] * 5]
+    status, stale = refused("POST", f"{here}/reopen", {"actor": "li.wei", "version": 99})
+    assert (status, stale["title"]) == (412, "outdated")
+    assert refused("POST", f"{where}/ev-0/accept", {"actor": "x"})[0] == 404
+    assert refused("POST", f"{here}/accept", {"actor": " "})[0] == 422
+    assert refused("POST", f"{here}/assign", {"actor": "x"})[1]["title"] == "no_assignee"
+
+
+def test_an_event_opened_by_hand_carries_its_version_as_etag(city: City) -> None:
+    body = json.dumps({"title": "Smoke", "actor": "li.wei", "device": "pump-3"}).encode()
+    kind = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{city.api}/api/v1/events", body, kind)
+    with urllib.request.urlopen(request) as answer:
+        assert (answer.status, answer.headers["ETag"]) == (201, '"1"')
+        place = answer.headers["Location"]
+    seen = kind | {"If-Match": '"1"'}
+    request = urllib.request.Request(f"{city.api}{place}/accept", b'{"actor": "x"}', seen)
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["ETag"] == '"2"'
+    with pytest.raises(urllib.error.HTTPError, match="412"):
+        urllib.request.urlopen(request)
+
+
+def test_another_sites_page_changes_nothing(city: City) -> None:
+    headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "cross-site"}
+    request = urllib.request.Request(
+        f"{city.api}/api/v1/events", b'{"title": "x", "actor": "x"}', headers
+    )
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request)
+
+
+def test_a_shipped_profile_can_be_read_as_it_was_written(city: City) -> None:
+    listed = http("GET", f"{city.api}/api/v1/profiles?q=env-sensor")["items"]
+    assert [each["id"] for each in listed] == ["tidegate/env-sensor"]
+    found = http("GET", f"{city.api}/api/v1/profiles/tidegate/env-sensor")
+    assert found["store"]["measurement"] == "env"
+    asked = urllib.request.Request(
+        f"{city.api}/api/v1/profiles/tidegate/env-sensor", headers={"Accept": "application/yaml"}
+    )
+    with urllib.request.urlopen(asked) as answer:
+        assert answer.read().startswith(b"format: 1\n")
+        assert answer.headers["Content-Type"].startswith("application/yaml")
+    assert refused("GET", f"{city.api}/api/v1/profiles/no/such")[1]["title"] == "unknown_profile"
+
+
 def test_metrics_health_and_docs_are_served(city: City) -> None:
     with urllib.request.urlopen(f"{city.api}/metrics") as answer:
         text = answer.read().decode()
@@ -231,6 +289,11 @@ def test_the_commands_print_what_the_api_says(city: City, tmp_path: Path) -> Non
 
     assert json.loads(run("collector", "status", "--json"))["totals"]["devices"] == {"online": 30}
     assert "sim-env-00007" in run("collector", "devices")
+    said = {"title": "Rats", "actor": "li.wei", "device": "kitchen-1"}
+    http("POST", f"{city.api}/api/v1/events", said)
+    found = json.loads(run("collector", "events", "--device", "kitchen-1", "--json"))
+    assert "Rats" in run("collector", "event", found[0]["id"])
+    assert "accepted" in run("collector", "event", found[0]["id"], "accept", "--actor", "wang")
     assert len(json.loads(run("collector", "feeds", "--state", "offline", "--json"))) == 10
     table = json.loads(run("query", "env", "--since", "1h", "--until", "+1h", "--format", "json"))
     assert len(table["rows"]) == 30

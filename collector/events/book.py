@@ -1,0 +1,288 @@
+"""The book of events: opened by alarms or people, moved on by people, every step on record.
+
+One alarm raised is one event, named by (edge, device, rule, time raised), however often and in
+whatever order its records come. Nothing is ever deleted.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, insert, or_, select, update
+
+from collector.events.tables import event_clearings, event_steps, events
+from collector.events.workflow import CLOSED, Action, State, link, step
+from collector.registry.database import Database
+from gateway_core.clock import Clock
+from gateway_core.errors import GatewayError, PayloadError, Unavailable
+from gateway_core.model import Alarm, Severity
+
+Row = dict[str, Any]
+
+ALARM = "alarm"
+PERSON = "person"
+
+
+class Outdated(GatewayError):
+    """The event changed since the version that the caller saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step that a person takes.
+
+    Attributes:
+        action: What is done.
+        actor: Who does it.
+        comment: Why or what, for people.
+        assignee: To whom, for ``assign``; empty otherwise.
+        version: The version that the actor saw; None: whatever it is now.
+    """
+
+    action: Action
+    actor: str
+    comment: str = ""
+    assignee: str = ""
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An event that a person opens; the arguments are those of an alarm."""
+
+    edge: str
+    device: str
+    rule: str
+    severity: Severity
+    text: dict[str, str]
+    actor: str
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events are wanted; None means any.
+
+    Args:
+        state: Exactly this state.
+        closed: True: verified ones only; False: only those that are not.
+        edge: Exactly this edge.
+        device: Exactly this device, feed or system.
+        severity: Exactly this severity.
+        assignee: Exactly this person or section.
+        limit: Rows a page, 1 to 1,000.
+        cursor: ``next`` of the page before, or None for the first page.
+    """
+
+    state: State | None = None
+    closed: bool | None = None
+    edge: str | None = None
+    device: str | None = None
+    severity: Severity | None = None
+    assignee: str | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+class EventBook:
+    """Events in a registry's database."""
+
+    def __init__(self, database: Database, clock: Clock, make_id: Callable[[], str]) -> None:
+        self._database = database
+        self._clock = clock
+        self._make_id = make_id
+
+    async def notice(self, alarms: Sequence[Alarm]) -> None:
+        """Open events for alarms raised and note those cleared, in one transaction.
+
+        Raises:
+            Unfit: The database can never hold one of them; nothing was changed.
+            Unavailable: The database does not answer; nothing was changed.
+        """
+
+        def work(db: Connection) -> None:
+            for alarm in alarms:
+                self._alarm(db, alarm)
+
+        try:
+            await self._database.change(work)
+        except Outdated as exc:  # a person was faster, through another collector
+            raise Unavailable(str(exc)) from exc
+
+    async def open(self, opening: Opening) -> Row:
+        """Open an event by hand; return it with its steps."""
+        now, name = self._clock(), self._make_id()
+
+        def work(db: Connection) -> Row:
+            about = {"edge": opening.edge, "device": opening.device, "rule": opening.rule}
+            rest = {"severity": opening.severity, "text": opening.text, "raised": now}
+            row = about | rest | {"id": name, "source": PERSON, "profile": "", "cleared": None}
+            self._insert(db, row, opening.actor, opening.comment)
+            return _whole(db, name) or row
+
+        return await self._database.change(work)
+
+    async def move(self, event: str, move: Move) -> Row | None:
+        """Take one step; return the event with its steps, or None where there is no such event.
+
+        Raises:
+            WrongStep: The step may not follow the event's state.
+            Outdated: The event changed since ``move.version``.
+            Unavailable: The database does not answer; nothing was changed.
+        """
+
+        def work(db: Connection) -> Row | None:
+            row = _one(db, event)
+            if row is None:
+                return None
+            if move.version is not None and move.version != row["version"]:
+                raise Outdated(f"the event is at version {row['version']}, not {move.version}")
+            state = step(row["state"], move.action)
+            reopened = row["reopened"] + (move.action == "reopen")
+            change = {"state": state, "assignee": move.assignee or row["assignee"]}
+            self._advance(db, row, change | {"reopened": reopened}, move)
+            return _whole(db, event)
+
+        return await self._database.change(work)
+
+    async def get(self, event: str) -> Row | None:
+        """Return an event with its ``steps``, oldest first; None where there is none."""
+        return await self._database.ask(lambda db: _whole(db, event))
+
+    async def page(self, wanted: Wanted) -> tuple[list[Row], str | None]:
+        """Return one page of events, newest first, and the cursor of the next.
+
+        Raises:
+            PayloadError: ``bad_cursor``: the cursor is not one that a page returned.
+            Unavailable: The database does not answer.
+        """
+        query = select(events).order_by(events.c.raised.desc(), events.c.id.desc())
+        for name in ("state", "edge", "device", "severity", "assignee"):
+            value = getattr(wanted, name)
+            if value is not None:
+                query = query.where(events.c[name] == value)
+        if wanted.closed is not None:
+            is_closed = events.c.state == CLOSED
+            query = query.where(is_closed if wanted.closed else ~is_closed)
+        if wanted.cursor is not None:
+            raised, name = _position(wanted.cursor)
+            before = and_(events.c.raised == raised, events.c.id < name)
+            query = query.where(or_(events.c.raised < raised, before))
+        query = query.limit(wanted.limit + 1)
+        rows = await self._database.ask(lambda db: [dict(r) for r in db.execute(query).mappings()])
+        more, rows = len(rows) > wanted.limit, rows[: wanted.limit]
+        return rows, _cursor(rows[-1]) if more else None
+
+    def _alarm(self, db: Connection, alarm: Alarm) -> None:
+        about = {"edge": alarm.edge, "device": alarm.device, "rule": alarm.rule}
+        if alarm.state == "cleared":
+            self._clear(db, about, alarm)
+            return
+        name = event_id(alarm)
+        if _one(db, name) is not None:
+            return
+        c = event_clearings.c
+        at = db.execute(select(c.time).where(*(c[key] == about[key] for key in about))).scalar()
+        row: Row = about | {"id": name, "source": ALARM, "profile": alarm.profile}
+        row |= {"severity": alarm.severity, "text": dict(alarm.text), "raised": alarm.time}
+        row["cleared"] = at if at is not None and at >= alarm.time else None
+        self._insert(db, row, ALARM, "")
+
+    def _clear(self, db: Connection, about: dict[str, str], alarm: Alarm) -> None:
+        statement = self._database.insert(event_clearings).values(**about, time=alarm.time)
+        newest = statement.on_conflict_do_update(
+            index_elements=list(about),
+            set_={"time": statement.excluded.time},
+            where=event_clearings.c.time < statement.excluded.time,
+        )
+        db.execute(newest)
+        query = select(events).where(*(events.c[key] == about[key] for key in about))
+        query = query.where(events.c.raised <= alarm.time).order_by(events.c.raised.desc())
+        found = db.execute(query.limit(1)).mappings().first()
+        if found is not None and (found["cleared"] is None or found["cleared"] > alarm.time):
+            self._advance(db, dict(found), {"cleared": alarm.time}, None)
+
+    def _insert(self, db: Connection, row: Row, actor: str, comment: str) -> None:
+        now = self._clock()
+        fresh = {"state": "open", "assignee": "", "reopened": 0, "updated": now, "version": 1}
+        statement = self._database.insert(events).values(**row, **fresh)
+        fresh_id = statement.on_conflict_do_nothing().returning(events.c.id)
+        if db.execute(fresh_id).first() is None:
+            return  # another collector opened it in this instant
+        self._enter(db, row | fresh, "open", actor, comment, "")
+
+    def _advance(self, db: Connection, row: Row, change: Row, move: Move | None) -> None:
+        """Change one event that is at ``row["version"]``, and enter the step.
+
+        Raises:
+            Outdated: Somebody else was faster.
+        """
+        seen, now = row["version"], self._clock()
+        change = change | {"version": seen + 1, "updated": now}
+        query = update(events).where(events.c.id == row["id"], events.c.version == seen)
+        if db.execute(query.values(**change)).rowcount != 1:
+            raise Outdated("somebody else changed the event just now; read it again")
+        before = select(event_steps.c.digest).where(
+            event_steps.c.event == row["id"], event_steps.c.version == seen
+        )
+        previous = db.execute(before).scalar() or ""
+        action = move.action if move else "clear"
+        actor, comment = (move.actor, move.comment) if move else (ALARM, "")
+        self._enter(db, row | change, action, actor, comment, previous)
+
+    def _enter(
+        self, db: Connection, row: Row, action: str, actor: str, comment: str, previous: str
+    ) -> None:
+        entry = {"event": row["id"], "version": row["version"], "action": action}
+        entry |= {"state": row["state"], "actor": actor, "comment": comment}
+        entry |= {"assignee": row["assignee"], "time": row["updated"]}
+        db.execute(insert(event_steps).values(**entry, digest=link(previous, entry)))
+
+
+def event_id(alarm: Alarm) -> str:
+    """Return the id of the event that a raised alarm opens: the same for the same alarm."""
+    named = msgspec.json.encode([alarm.edge, alarm.device, alarm.rule, alarm.time])
+    return f"ev-{hashlib.blake2b(named, digest_size=10).hexdigest()}"
+
+
+def intact(steps: Sequence[Row]) -> bool:
+    """Return whether every step's digest covers it and the one before."""
+    previous = ""
+    for place, found in enumerate(steps, 1):
+        entry = {key: value for key, value in found.items() if key != "digest"}
+        if found["version"] != place or found["digest"] != link(previous, entry):
+            return False
+        previous = found["digest"]
+    return True
+
+
+def _one(db: Connection, event: str) -> Row | None:
+    row = db.execute(select(events).where(events.c.id == event)).mappings().first()
+    return dict(row) if row is not None else None
+
+
+def _whole(db: Connection, event: str) -> Row | None:
+    row = _one(db, event)
+    if row is not None:
+        query = select(event_steps).where(event_steps.c.event == event)
+        found = db.execute(query.order_by(event_steps.c.version)).mappings()
+        row["steps"] = [dict(each) for each in found]
+    return row
+
+
+def _cursor(row: Row) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode([row["raised"], row["id"]])).decode()
+
+
+def _position(cursor: str) -> tuple[int, str]:
+    try:
+        raised, name = msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[int, str])
+    except (ValueError, binascii.Error) as exc:
+        raise PayloadError("bad_cursor", "give `next` of the page before, unchanged") from exc
+    return raised, name
