@@ -14,6 +14,7 @@ import structlog
 from edge_agent.agent import run_agent
 from edge_agent.config import load_edge_config
 from gateway_core.errors import ConfigError, GatewayError
+from gateway_core.heap import few_arenas, settle_heap
 from gateway_core.log import setup_logging
 
 log = structlog.get_logger()
@@ -36,10 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     asked = parser.parse_args(arguments)
     setup_logging(asked.log_level)
+    few_arenas()
     try:
         config = load_edge_config(asked.config)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(run_agent(config))
+            runner.run(run_agent(config, ready=lambda _agent: settle_heap()))
     except ConfigError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2

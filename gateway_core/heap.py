@@ -1,0 +1,34 @@
+"""How a program that runs for months treats its memory: fewer looks at what never goes away."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+
+_YOUNG = 20_000
+"""Containers made, less those gone, before the youngest are looked at; CPython's own is 700."""
+_M_ARENA_MAX = -8
+"""From glibc's malloc.h."""
+
+
+def few_arenas() -> None:
+    """Let all threads share two of malloc's arenas, where malloc is glibc's.
+
+    Each thread that writes files or compresses would have one of its own otherwise, and each keeps
+    what it once needed. Call it before the first thread starts.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
+
+
+def settle_heap() -> None:
+    """Leave what is there now out of every garbage collection; look at new containers less often.
+
+    Call it once, when everything is set up: profiles and classes stay as long as the program. A
+    message's objects hold no cycles and are freed without the collector, which at tens of
+    thousands of messages a second took 7 % of the time to find nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, 20, 20)
