@@ -12,7 +12,6 @@ import structlog
 from edge_agent.arrival import Ingest
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.mqtt5_link import Link5
-from edge_agent.sources.mqtt311_link import Link311
 from edge_agent.sources.redelivery import Redelivery
 from edge_agent.sources.settings import MqttSettings
 from edge_agent.sources.terms import Refused, Terms, subscribe_refused
@@ -225,8 +224,13 @@ class MqttSource:
             log.error("broker_refused", source=self.name, why=self._complaint)
 
     def _link(self, line: CommitLine) -> Link:
-        kind = Link5 if self._settings.version == "5" else Link311
-        return kind(self._settings, self._client_id, line, self._redelivery, self._clock)
+        settings, client_id = self._settings, self._client_id
+        if settings.version == "5":
+            return Link5(settings, client_id, line, self._redelivery, self._clock)
+        # its library costs 7 MB: only an edge with such a broker pays for it
+        from edge_agent.sources.mqtt311_link import Link311
+
+        return Link311(settings, client_id, line, self._redelivery, self._clock)
 
     @property
     def _filters_key(self) -> str:
