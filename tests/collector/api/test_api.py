@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gateway_core.model import Alarm, FeedHealth, Listed, Reading, Record, SystemHealth
@@ -300,7 +301,7 @@ def test_the_commands_print_what_the_api_says(city: City, tmp_path: Path) -> Non
     run(
         "query", "env", "--since", "1h", "--format", "parquet", "--out", str(tmp_path / "e.parquet")
     )
-    assert pa.parquet.read_table(tmp_path / "e.parquet").num_rows == 30
+    assert pq.read_table(tmp_path / "e.parquet").num_rows == 30
     out = tmp_path / "env.csv"
     run("collector", "export", "env", "--out", str(out), "--until", "+1h")
     assert len(out.read_text().splitlines()) == 31

@@ -82,12 +82,12 @@ async def test_a_sink_is_unhealthy_until_it_delivers_again() -> None:
 
 
 async def test_a_collector_whose_store_is_away_waits_and_is_not_ill(collector) -> None:
-    (timeseries, _) = collector.lanes()
+    timeseries = collector.lanes()[0]
     assert (await collector.vitals()).status == "ok"
     collector.health.wrong[timeseries.sink.name] = "no answer"
     vitals = await collector.vitals()
     assert (vitals.status, vitals.spool) == ("waiting", "ok")
-    assert vitals.parts == {"timeseries": "no answer", "registry": "ok"}
+    assert vitals.parts == {"timeseries": "no answer", "registry": "ok", "events": "ok"}
     assert Vitals("no space left on device", {}).status == "failing"
 
 
