@@ -7,12 +7,12 @@ never values.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway_core.config import Duration, Listen, Size, load_config
+from gateway_core.config import Duration, Listen, Size, anchored, load_config
 from gateway_core.model import Severity
 from gateway_core.units import Address
 
@@ -214,19 +214,9 @@ def load_collector_config(path: Path) -> CollectorConfig:
     Raises:
         ConfigError: Every mistake as ``file:line:col: path: message``.
     """
-    config: CollectorConfig = _anchored(load_config(CollectorConfig, path), path.parent)
+    config: CollectorConfig = anchored(load_config(CollectorConfig, path), path.parent)
     url = config.registry.url
     if url and url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         url = f"sqlite:///{path.parent / url.removeprefix('sqlite:///')}"
         config = config.model_copy(update={"registry": RegistrySection(url=url)})
     return config
-
-
-def _anchored(value: Any, folder: Path) -> Any:
-    """Return a section with every relative path made relative to `folder`."""
-    if isinstance(value, Path):
-        return folder / value
-    if isinstance(value, BaseModel):
-        held = {name: getattr(value, name) for name in type(value).model_fields}
-        return value.model_copy(update={k: _anchored(v, folder) for k, v in held.items()})
-    return value

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from edge_agent.sources.settings import CoapSettings, MqttSettings
-from gateway_core.config import Duration, Listen, Size, load_config, read_yaml
+from gateway_core.config import Duration, Listen, Size, anchored, load_config, read_yaml
 from gateway_core.errors import ConfigError, Fault
 from gateway_core.units import Address
 
@@ -210,17 +210,5 @@ def load_edge_config(path: Path) -> EdgeConfig:
         line, col = read_yaml(path).locate(("mqtt_listen",))
         message = "not in this version: put a broker in front and name it under mqtt"
         raise ConfigError(Fault(path, line, col, "mqtt_listen", message))
-    anchored: EdgeConfig = _anchored(config, path.parent)
+    anchored: EdgeConfig = anchored(config, path.parent)
     return anchored
-
-
-def _anchored(value: Any, folder: Path) -> Any:
-    """Return a section with every relative path made relative to ``folder``."""
-    if isinstance(value, Path):
-        return folder / value
-    if isinstance(value, BaseModel):
-        held = {name: getattr(value, name) for name in type(value).model_fields}
-        return value.model_copy(update={k: _anchored(v, folder) for k, v in held.items()})
-    if isinstance(value, tuple) and not isinstance(value, Address):
-        return tuple(_anchored(each, folder) for each in value)
-    return value

@@ -8,18 +8,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway_core.errors import ConfigError, Fault
-from gateway_core.units import Duration, Listen, Size
+from gateway_core.units import Address, Duration, Listen, Size
 from gateway_core.yaml_document import Step, YamlDocument, read_yaml
 
-__all__ = ["Duration", "Listen", "Size", "YamlDocument", "faults_of", "load_config", "read_yaml"]
+__all__ = [
+    "Duration",
+    "Listen",
+    "Size",
+    "YamlDocument",
+    "anchored",
+    "faults_of",
+    "load_config",
+    "read_yaml",
+]
 
 M = TypeVar("M", bound=BaseModel)
+V = TypeVar("V")
 
 _SECRET = ("password", "token", "secret", "key")
 _PLAIN = (str, int, float, bool)
@@ -89,6 +99,22 @@ def faults_of(
             fault = Fault(f"environment variable {variable}", 0, 0, fault.path, fault.message)
         faults.append(fault)
     return sorted(faults, key=lambda fault: (fault.line, fault.col))
+
+
+def anchored(value: V, folder: Path) -> V:
+    """Return a configuration with every relative path in it made relative to ``folder``.
+
+    A site's folder can then be moved as a whole, and a program started from anywhere.
+    """
+    changed: object = value
+    if isinstance(value, Path):
+        changed = folder / value
+    elif isinstance(value, BaseModel):
+        held = {name: getattr(value, name) for name in type(value).model_fields}
+        changed = value.model_copy(update={k: anchored(v, folder) for k, v in held.items()})
+    elif isinstance(value, tuple) and not isinstance(value, Address):
+        changed = tuple(anchored(each, folder) for each in value)
+    return cast("V", changed)
 
 
 def _overrides(
