@@ -210,5 +210,4 @@ def load_edge_config(path: Path) -> EdgeConfig:
         line, col = read_yaml(path).locate(("mqtt_listen",))
         message = "not in this version: put a broker in front and name it under mqtt"
         raise ConfigError(Fault(path, line, col, "mqtt_listen", message))
-    anchored: EdgeConfig = anchored(config, path.parent)
-    return anchored
+    return anchored(config, path.parent)
