@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -20,16 +20,21 @@ from edge_agent.replay import replay
 from edge_agent.site import Site
 from edge_agent.status import Status, samples, take_status
 from edge_agent.tap import Filter, tap
-from gateway_core.errors import ConfigError, PayloadError, Unavailable
+from gateway_core.errors import ConfigError, GatewayError, PayloadError, Unavailable
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import CONTENT_TYPE
 from gateway_core.units import Address
+
+if TYPE_CHECKING:
+    from edge_agent.answer import Export
 
 log = structlog.get_logger()
 
 MAX_BODY = 1 << 20
 MAX_TAPS = 8
+MAX_EXPORTS = 2
 MAX_TAP_S = 3600.0
+MAX_EXPORT_S = 6 * 3600.0
 TAP_WRITE_S = 30.0
 HEADERS_S = 15.0
 ANSWER_S = 60.0
@@ -38,6 +43,9 @@ ALIVE_KEY = "agent/alive"
 T = TypeVar("T")
 Answer = Callable[[dict[str, Any]], Awaitable[tuple[str, bytes]]]
 """Answers a query given as JSON: content type and body; raises a `GatewayError`."""
+
+Exports = Callable[[dict[str, Any]], Awaitable["Export"]]
+"""Begins an answer of any length; raises a `GatewayError`."""
 
 
 class ReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,12 +62,15 @@ class Admin:
     Args:
         site: The running agent.
         answer: Answers ``POST /query``.
+        export: Answers ``POST /export``.
     """
 
-    def __init__(self, site: Site, answer: Answer) -> None:
+    def __init__(self, site: Site, answer: Answer, export: Exports) -> None:
         self._site = site
         self._answer = answer
+        self._begin_export = export
         self._taps = 0
+        self._exports = 0
         self._replaying = asyncio.Lock()
         self._status: Status | None = None
         site.meter.observe(lambda: samples(self._status) if self._status else ())
@@ -72,6 +83,7 @@ class Admin:
         application.router.add_get("/status", self._get_status)
         application.router.add_get("/tap", self._tap)
         application.router.add_post("/query", self._query)
+        application.router.add_post("/export", self._export)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/replay", self._replay)
         return application
@@ -106,6 +118,27 @@ class Admin:
         async with asyncio.timeout(ANSWER_S):
             kind, body = await self._answer(question)
         return web.Response(body=body, headers={"Content-Type": kind})
+
+    async def _export(self, request: web.Request) -> web.StreamResponse:
+        question = _decoded(await request.read(), dict)
+        if self._exports >= MAX_EXPORTS:
+            return _problem(503, f"{MAX_EXPORTS} exports are running", "wait until one ends")
+        self._exports += 1
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                found = await self._begin_export(question)
+            headers = {"Content-Type": found.kind, "Tidegate-Notes": "; ".join(found.notes)}
+            stream = web.StreamResponse(headers=headers)
+            await stream.prepare(request)
+            try:
+                await _pour_all(found.chunks, stream)
+            except (GatewayError, TimeoutError, ConnectionError) as exc:
+                log.warning("export_broken_off", why=repr(exc))
+                if request.transport is not None:
+                    request.transport.abort()  # the reader must not take it for the whole
+        finally:
+            self._exports -= 1
+        return stream
 
     async def _reload(self, request: web.Request) -> web.Response:
         del request
@@ -183,6 +216,14 @@ async def _pour(lines: AsyncIterator[bytes], stream: web.StreamResponse) -> None
             async for line in lines:
                 async with asyncio.timeout(TAP_WRITE_S):
                     await stream.write(line)
+
+
+async def _pour_all(chunks: AsyncGenerator[bytes], stream: web.StreamResponse) -> None:
+    """Write everything; an error when the reader stops reading or it takes too long."""
+    async with asyncio.timeout(MAX_EXPORT_S), contextlib.aclosing(chunks):
+        async for chunk in chunks:
+            async with asyncio.timeout(TAP_WRITE_S):
+                await stream.write(chunk)
 
 
 @web.middleware

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,53 +58,100 @@ def render(table: Table, form: Format, *, header: bool = True) -> Iterator[bytes
         yield from _csv(table.columns, rows, header=header)
 
 
-async def export(history: History, question: Question) -> AsyncIterator[bytes]:
+async def export(history: History, question: Question, heading: Table) -> AsyncGenerator[bytes]:
     """Yield everything that a question finds as JSON lines or CSV, whatever its ``limit``.
 
-    All pages have the columns of the first; memory is bounded by one page.
+    All pages have the columns of the whole answer; memory is bounded by one page.
+
+    Args:
+        history: Of this site.
+        question: Its ``limit`` does not count.
+        heading: As `History.heading` gives it.
 
     Raises:
         PayloadError: The question cannot be answered as it is.
         Unavailable: The disk does not answer.
     """
     form: Format = "jsonl" if question.format == "json" else question.format
-    first: Table | None = None
+    for line in render(heading, form):
+        yield line
     async for table in _pages(history, question):
-        page = table if first is None else _under(first, table)
-        for line in render(page, form, header=first is None):
+        for line in render(_under(heading, table), form, header=False):
             yield line
-        first = first or table
 
 
-async def export_parquet(history: History, question: Question, path: Path) -> int:
-    """Write everything that a question finds into one Parquet file; return the rows.
+async def export_arrow(
+    history: History, question: Question, heading: Table
+) -> AsyncGenerator[bytes]:
+    """Yield everything that a question finds as an Arrow IPC stream; times in nanoseconds.
+
+    Args:
+        history: Of this site.
+        question: Its ``limit`` and ``format`` do not count.
+        heading: As `History.heading` gives it.
 
     Raises:
         PayloadError: The question cannot be answered as it is.
         Unavailable: The disk does not answer, or a column changed its type on the way.
     """
-    written = 0
-    writer: pq.ParquetWriter | None = None
+    types = [_ARROW.get(kind, pa.string()) for kind in heading.types]
+    schema = pa.schema(list(zip(heading.columns, types, strict=True)))
+    sink = _Sink()
     try:
-        first: Table | None = None
-        async for table in _pages(history, question):
-            first = first or table
-            page = _under(first, table)
-            types = [_ARROW.get(kind, pa.string()) for kind in page.types]
-            schema = pa.schema(list(zip(page.columns, types, strict=True)))
-            columns = [
-                pa.array([row[at] for row in page.rows], kind) for at, kind in enumerate(types)
-            ]
-            if writer is None:
-                writer = pq.ParquetWriter(path, schema, compression="zstd")
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-            written += len(page.rows)
+        with pa.ipc.new_stream(sink, schema) as writer:
+            async for table in _pages(history, question):
+                rows = _under(heading, table).rows
+                columns = [pa.array([row[at] for row in rows], t) for at, t in enumerate(types)]
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+                yield sink.drain()
+    except pa.ArrowException as exc:
+        raise Unavailable(f"export: {exc}") from exc
+    yield sink.drain()
+
+
+def parquet_from_arrow(source: Path, target: Path) -> int:
+    """Make a Parquet file of a file that holds an Arrow IPC stream; return the rows.
+
+    Raises:
+        Unavailable: The stream is not whole, or the disk does not allow it.
+    """
+    rows = 0
+    try:
+        with (
+            pa.ipc.open_stream(str(source)) as stream,
+            pq.ParquetWriter(target, stream.schema, compression="zstd") as writer,
+        ):
+            for batch in stream:
+                writer.write_batch(batch)
+                rows += batch.num_rows
     except (OSError, pa.ArrowException) as exc:
-        raise Unavailable(f"export to {path}: {exc}") from exc
-    finally:
-        if writer is not None:
-            writer.close()
-    return written
+        raise Unavailable(f"export to {target}: {exc}") from exc
+    return rows
+
+
+class _Sink(io.RawIOBase):
+    """What Arrow writes to: bytes that go out as they come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: list[bytes] = []
+        self._count = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._count
+
+    def write(self, data: Any) -> int:
+        self._held.append(bytes(data))
+        self._count += len(self._held[-1])
+        return len(self._held[-1])
+
+    def drain(self) -> bytes:
+        """Return what was written since the last time."""
+        held, self._held = self._held, []
+        return b"".join(held)
 
 
 async def _pages(history: History, question: Question) -> AsyncIterator[Table]:
@@ -135,21 +182,34 @@ def _spans(question: Question, hours: list[int]) -> Iterator[tuple[int, int]]:
         yield begin, question.stop_ns
 
 
-def _under(first: Table, table: Table) -> Table:
-    """Return a page under the columns of the first: more may have come meanwhile."""
-    if table.columns == first.columns and table.types == first.types:
+def _under(heading: Table, table: Table) -> Table:
+    """Return a page under the columns of the whole answer, as their types."""
+    if table.columns == heading.columns and table.types == heading.types:
         return table
     places = {name: at for at, name in enumerate(table.columns)}
-    order = [places.get(name) for name in first.columns]
-    rows = [tuple(None if at is None else row[at] for at in order) for row in table.rows]
-    return Table(first.columns, first.types, rows)
+    order = [
+        (places.get(name), kind == "VARCHAR")
+        for name, kind in zip(heading.columns, heading.types, strict=True)
+    ]
+    rows = [
+        tuple(None if at is None else _text(row[at]) if text else row[at] for at, text in order)
+        for row in table.rows
+    ]
+    return Table(heading.columns, heading.types, rows)
 
 
-def _csv(columns: Iterable[str], rows: Iterable[list[Any]], *, header: bool) -> Iterator[bytes]:
+def _text(cell: Any) -> str | None:
+    """Return a cell as the database writes it where others of its column are text."""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return None if cell is None else str(cell)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[list[Any]], *, header: bool) -> Iterator[bytes]:
     """Yield RFC 4180 lines; text that a spreadsheet would calculate gets a ``'`` before it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    if header:
+    if header and columns:
         writer.writerow([_safe(name) for name in columns])
     for row in rows:
         writer.writerow([_safe(cell) for cell in row])

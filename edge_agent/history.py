@@ -110,16 +110,28 @@ class History:
             PayloadError: ``unknown_field``, ``bad_cursor``, ``too_much`` or ``bad_question``.
             Unavailable: The disk does not answer.
         """
+        return await self._tried(question, heading=False)
+
+    async def heading(self, question: Question) -> Table:
+        """Return the columns and types of all that a question finds, without its rows.
+
+        Raises:
+            PayloadError: As `query`.
+            Unavailable: As `query`.
+        """
+        return await self._tried(question, heading=True)
+
+    async def _tried(self, question: Question, *, heading: bool) -> Table:
         async with self._turn:
             await self._archive.open()
             for _ in range(3):
                 try:
-                    return await self._once(question)
+                    return await self._once(question, heading=heading)
                 except DamagedFile as exc:
                     log.warning("archive_file_damaged", file=str(exc.path), why=str(exc))
             raise Unavailable("archive: more than 3 damaged files; ask again")
 
-    async def _once(self, question: Question) -> Table:
+    async def _once(self, question: Question, *, heading: bool) -> Table:
         """Answer from one consistent look at shelf and spool."""
         kind = _kind(question.measurement)
         shelf = self._archive.shelf
@@ -132,7 +144,9 @@ class History:
             base = duckdb.connect(":memory:", config=self._config())
             try:
                 try:
-                    return await asyncio.to_thread(self._answer, base, question, parts, tail)
+                    return await asyncio.to_thread(
+                        self._answer, base, question, parts, tail, heading=heading
+                    )
                 except asyncio.CancelledError:
                     base.interrupt()
                     raise
@@ -170,13 +184,16 @@ class History:
         question: Question,
         parts: Sequence[Part],
         tail: _Tail,
+        *,
+        heading: bool,
     ) -> Table:
         try:
             source = self._open(base, parts, tail)
             if source is None:
                 return Table((), (), [], None, (*tail.notes, *self._hint(question.measurement)))
             selection = select(question, source)
-            found = base.execute(selection.sql, selection.values)
+            wanted = " LIMIT 0" if heading else ""
+            found = base.execute(f"FROM ({selection.sql}){wanted}", selection.values)
             types = [str(column[1]) for column in found.description or ()]
             rows = found.fetchall()
         except duckdb.OutOfMemoryException as exc:

@@ -31,7 +31,7 @@ BATCH = 5_000
 LINGER_S = 0.1
 UPLINK_LINGER_S = 0.25
 """Each batch is a ledger entry of some hundred bytes: four a second at most keep it for weeks."""
-ARCHIVED_AT_ONCE = 20_000
+ARCHIVED_AT_ONCE = 10_000
 ARCHIVE_S = 5.0
 
 

@@ -14,18 +14,15 @@ from cyclopts import App, Parameter
 
 from edge_agent.config import load_edge_config
 from gateway_core.spool.reader import open_reader
-from gateway_core.units import Address
+from tidegate.edge_history import CONFIG, Config, Url, admin_url, export, ledger, query
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.remote import ask, stream
 from tidegate.spool_view import print_quarantine, print_refusals
 
 app = App(name="edge", help="The edge agent of one site.")
 
-Config = Annotated[Path, Parameter(help="The site's edge.yaml.")]
-Url = Annotated[
-    str | None, Parameter(help="Of the running agent's admin listener; default: as configured.")
-]
-_CONFIG = Path("edge.yaml")
+for history in (query, export, ledger):
+    app.command(history)
 
 
 @app.command
@@ -65,7 +62,7 @@ def init(
 
 
 @app.command
-def check(*, config: Config = _CONFIG, json: bool = False) -> int:
+def check(*, config: Config = CONFIG, json: bool = False) -> int:
     """Read the configuration and everything it names; start nothing.
 
         tidegate edge check --config edge.yaml
@@ -86,7 +83,7 @@ def check(*, config: Config = _CONFIG, json: bool = False) -> int:
 
 
 @app.command
-def run(*, config: Config = _CONFIG) -> int:
+def run(*, config: Config = CONFIG) -> int:
     """Run the agent until it is told to stop (SIGTERM).
 
     tidegate edge run --config edge.yaml
@@ -97,7 +94,7 @@ def run(*, config: Config = _CONFIG) -> int:
 
 
 @app.command
-def status(*, config: Config = _CONFIG, url: Url = None, json: bool = False) -> None:
+def status(*, config: Config = CONFIG, url: Url = None, json: bool = False) -> None:
     """Show sources, books, lag and what the agent knows.
 
         tidegate edge status --json
@@ -105,7 +102,7 @@ def status(*, config: Config = _CONFIG, url: Url = None, json: bool = False) -> 
     Args:
         json: Print JSON.
     """
-    found = msgspec.json.decode(asyncio.run(ask("GET", f"{_admin(config, url)}/status")))
+    found = msgspec.json.decode(asyncio.run(ask("GET", f"{admin_url(config, url)}/status")))
     if json:
         print_json(found)
         return
@@ -129,7 +126,7 @@ def tap(
     topic: str = "",
     device: str = "",
     field: str = "",
-    config: Config = _CONFIG,
+    config: Config = CONFIG,
     url: Url = None,
 ) -> None:
     """Watch records go by, one JSON line each, until interrupted.
@@ -146,7 +143,7 @@ def tap(
     )
 
     async def pour() -> None:
-        async for line in stream(f"{_admin(config, url)}/tap?{wanted}"):
+        async for line in stream(f"{admin_url(config, url)}/tap?{wanted}"):
             sys.stdout.write(line.decode())
             sys.stdout.flush()
 
@@ -156,7 +153,7 @@ def tap(
 
 @app.command
 def refused(
-    *, reason: str | None = None, limit: int = 100, config: Config = _CONFIG, json: bool = False
+    *, reason: str | None = None, limit: int = 100, config: Config = CONFIG, json: bool = False
 ) -> None:
     """List payloads that no profile could read, newest last; they are kept raw.
 
@@ -173,7 +170,7 @@ def refused(
 
 @app.command
 def quarantine(
-    *, consumer: str | None = None, limit: int = 100, config: Config = _CONFIG, json: bool = False
+    *, consumer: str | None = None, limit: int = 100, config: Config = CONFIG, json: bool = False
 ) -> None:
     """List records that a sink will never accept, and why.
 
@@ -190,7 +187,12 @@ def quarantine(
 
 @app.command
 def replay(
-    *, reason: str | None = None, config: Config = _CONFIG, url: Url = None, json: bool = False
+    *,
+    reason: str | None = None,
+    offline: Annotated[bool, Parameter(help="The agent is stopped: work on its files.")] = False,
+    config: Config = CONFIG,
+    url: Url = None,
+    json: bool = False,
 ) -> None:
     """Decode refused payloads again, after a profile was mended or a device listed.
 
@@ -200,23 +202,20 @@ def replay(
         reason: Only this rejection code.
         json: Print JSON.
     """
-    admin = _admin(config, url)
-    asyncio.run(ask("POST", f"{admin}/reload"))
-    body = {"reason": reason} if reason else {}
-    done = msgspec.json.decode(asyncio.run(ask("POST", f"{admin}/replay", body=body)))
+    if offline:
+        from edge_agent.agent import replay_offline
+
+        replayed = asyncio.run(replay_offline(load_edge_config(config), reason))
+        done = msgspec.structs.asdict(replayed)
+    else:
+        admin = admin_url(config, url)
+        asyncio.run(ask("POST", f"{admin}/reload"))
+        body = {"reason": reason} if reason else {}
+        done = msgspec.json.decode(asyncio.run(ask("POST", f"{admin}/replay", body=body)))
     if json:
         print_json(done)
     else:
         print_pairs(done)
-
-
-def _admin(config: Path, url: str | None) -> str:
-    """Return the URL of the agent's admin listener."""
-    if url is not None:
-        return url.rstrip("/")
-    address = load_edge_config(config).admin.listen[0]
-    anywhere = {"::": "::1", "0.0.0.0": "127.0.0.1"}  # noqa: S104  # what to ask, not what to bind
-    return f"http://{Address(anywhere.get(address.host, address.host), address.port)}"
 
 
 def _spool(config: Path) -> Path:

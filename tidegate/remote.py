@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -44,6 +44,26 @@ async def _session() -> AsyncIterator[aiohttp.ClientSession]:
     timeout = aiohttp.ClientTimeout(total=_ANSWER_S, connect=5)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         yield session
+
+
+async def pour(url: str, body: Any, write: Callable[[bytes], None]) -> Mapping[str, str]:
+    """Ask a question with a long answer, write it as it comes, and return its headers.
+
+    Raises:
+        Unavailable: Nobody answers at ``url``, or the answer broke off.
+        GatewayError: The answer was an error; its own words say what to do.
+    """
+    timeout = aiohttp.ClientTimeout(total=None, connect=5, sock_read=5 * _ANSWER_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        try:
+            async with session.post(url, json=body) as answer:
+                if answer.status >= 400:
+                    raise GatewayError(f"{url} answered {answer.status}: {await answer.text()}")
+                async for chunk in answer.content.iter_any():
+                    write(chunk)
+                return answer.headers
+        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+            raise Unavailable(f"{url} does not answer ({exc!r}); is it running?") from exc
 
 
 async def stream(url: str) -> AsyncIterator[bytes]:

@@ -14,11 +14,12 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
+from edge_agent.answer import export_answer
 from edge_agent.archive import Archive
-from edge_agent.export import export, export_parquet, render
+from edge_agent.export import parquet_from_arrow, render
 from edge_agent.history import History, Table
 from edge_agent.question import Question, read_question
-from gateway_core.errors import PayloadError
+from gateway_core.errors import PayloadError, Unavailable
 from gateway_core.instant import parse_instant
 from gateway_core.model import Alarm, Reading, Record
 from gateway_core.spool import Spool, SpoolOptions, open_spool
@@ -285,8 +286,9 @@ async def test_an_answer_as_json_has_times_as_people_read_them(tmp_path: Path) -
 
 
 async def _exported(one: Site, form: str, **more: Any) -> bytes:
-    asked = read_question({"measurement": "env", "start": "-2d", "format": form, **more}, one.now)
-    return b"".join([chunk async for chunk in export(one.history, asked)])
+    asked = {"measurement": "env", "start": "-2d", "format": form, **more}
+    found = await export_answer(one.history, asked, lambda: one.now)
+    return b"".join([chunk async for chunk in found.chunks])
 
 
 async def test_an_export_crosses_hours_and_pages_in_order(tmp_path: Path) -> None:
@@ -320,11 +322,40 @@ async def test_a_spreadsheet_calculates_nothing_in_an_export(tmp_path: Path) -> 
 async def test_an_export_to_parquet_keeps_the_types(tmp_path: Path) -> None:
     async with site(tmp_path) as one:
         await one.archived(reading(0, t=1.5, n=7), reading(3600, t=2.5))
-        asked = read_question({"measurement": "env", "start": "-2d"}, one.now)
-        assert await export_parquet(one.history, asked, tmp_path / "out.parquet") == 2
+        (tmp_path / "out.arrow").write_bytes(await _exported(one, "arrow"))
+        assert parquet_from_arrow(tmp_path / "out.arrow", tmp_path / "out.parquet") == 2
         table = pq.read_table(tmp_path / "out.parquet")
         assert [str(kind) for kind in table.schema.types][-2:] == ["double", "int64"]
         assert table.column("n").to_pylist() == [7, None]
+
+
+async def test_what_devices_began_to_say_later_is_in_an_export(tmp_path: Path) -> None:
+    async with site(tmp_path) as one:
+        await one.archived(reading(0, t=1), reading(3600, t=2.5, n=7))
+        await one.feed(reading(7200, t="warm", late=True))
+        rows = list(csv.reader(io.StringIO((await _exported(one, "csv")).decode())))
+        at = {name: rows[0].index(name) for name in ("t", "n", "late")}
+        assert [row[at["n"]] for row in rows[1:]] == ["", "7", ""]
+        assert [row[at["late"]] for row in rows[1:]] == ["", "", "true"]
+        assert [row[at["t"]] for row in rows[1:]] == ["1", "2.5", "warm"]
+        (tmp_path / "out.arrow").write_bytes(await _exported(one, "arrow"))
+        assert parquet_from_arrow(tmp_path / "out.arrow", tmp_path / "out.parquet") == 3
+
+
+async def test_an_export_of_nothing_is_an_empty_file(tmp_path: Path) -> None:
+    async with site(tmp_path) as one:
+        assert await _exported(one, "csv") == b""
+        assert await _exported(one, "jsonl") == b""
+        with pytest.raises(PayloadError, match="bad_question: format"):
+            await _exported(one, "xlsx")
+
+
+async def test_a_torn_stream_becomes_no_parquet_file_of_half_the_rows(tmp_path: Path) -> None:
+    async with site(tmp_path) as one:
+        await one.archived(*[reading(at) for at in range(50)])
+        (tmp_path / "out.arrow").write_bytes((await _exported(one, "arrow"))[:-200])
+        with pytest.raises(Unavailable):
+            parquet_from_arrow(tmp_path / "out.arrow", tmp_path / "out.parquet")
 
 
 async def test_old_history_answers_with_the_clock_thirty_days_on(tmp_path: Path) -> None:
