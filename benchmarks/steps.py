@@ -136,7 +136,7 @@ def egress(folder: Path, records: list[Record]) -> list[Step]:
     """Policy, upload and the collector's reading of it."""
     config = folder / "edge.yaml"
     config.write_text("edge: {id: sim, data_dir: ./var}\n")
-    policy = read_knowledge(load_edge_config(config)).policy
+    policy = read_knowledge(load_edge_config(config), strict=True).policy
     parts = batches(records)
     released = [policy.release(part) for part in parts]
     uploads = [
