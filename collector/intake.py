@@ -87,6 +87,7 @@ class Intake:
         """Answer on `sockets`, which are closed at the end, after the answers under way."""
         settings = self._settings
         app = web.Application(middlewares=[self._say_problems], client_max_size=settings.max_body)
+        app.on_response_prepare.append(_without_version)
         app.router.add_post("/v1/batches", self._batch)
         app.router.add_get("/healthz", self._healthz)
         runner = web.AppRunner(
@@ -202,6 +203,11 @@ class Intake:
         if now - self._told.get(problem.code, -_TELL_AGAIN_S) >= _TELL_AGAIN_S:
             self._told[problem.code] = now
             log.warning("upload_refused", code=problem.code, why=problem.detail, peer=peer)
+
+
+async def _without_version(_: web.Request, response: web.StreamResponse) -> None:
+    """Tell no stranger which versions of what run here."""
+    response.headers["Server"] = "tidegate"
 
 
 def _to_response(problem: Problem) -> web.Response:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
@@ -17,6 +20,8 @@ from gateway_core.meter import CONTENT_TYPE
 
 MAX_BODY = 1 << 20
 """Most bytes of a request; no question is longer."""
+_DRAIN_BYTES = 16 << 20
+_DRAIN_S = 5.0
 
 
 _HARMLESS = {"GET", "HEAD", "OPTIONS"}
@@ -25,6 +30,17 @@ _HARMLESS = {"GET", "HEAD", "OPTIONS"}
 def _is_foreign(request: Request) -> bool:
     """Return whether a browser says that another site's page makes this request."""
     return request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
+
+
+async def _drain(request: Request) -> None:
+    """Take what is being sent, within reason: who is cut off while sending reads no answer."""
+    taken = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            async for chunk in request.stream():
+                taken += len(chunk)
+                if taken > _DRAIN_BYTES:
+                    return
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -64,6 +80,7 @@ def create_app(parts: Parts) -> FastAPI:
             return problem(411, "length_required", "send Content-Length instead of chunks")
         length = request.headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MAX_BODY:
+            await _drain(request)
             return problem(413, "too_large", f"at most {MAX_BODY} bytes in one request")
         return await call_next(request)
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
 
 from collector.api.forms import PageOf
-from collector.api.overview import alarm, overview
+from collector.api.overview import alarm, connected, overview
 from collector.api.parts import Parts
 from collector.api.problem import problem
 from collector.registry.changes import Row
 from collector.registry.registry import Filter
 from gateway_core.instant import to_rfc3339
+from gateway_core.model import FeedState, SystemState
 
 _TIMES = ("since", "first_seen", "last_seen", "judged")
 _OURS = ("seq", "online", "silent")
+
+DeviceState = Literal["online", "silent", "offline", "unknown"]
+Edge = Annotated[str | None, Query(max_length=64)]
+Area = Annotated[str | None, Query(max_length=64, description="This code or below")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 def listing_routes(parts: Parts) -> APIRouter:
@@ -28,15 +37,34 @@ def listing_routes(parts: Parts) -> APIRouter:
         return JSONResponse(await overview(parts))
 
     @routes.get("/edges", response_model=PageOf, summary="Every edge that was heard from")
-    async def edges() -> JSONResponse:
-        return JSONResponse({"items": (await overview(parts))["edges"], "next": None})
+    async def edges(
+        edge: Edge = None,
+        area: Area = None,
+        state: Literal["connected", "stale", "unknown"] | None = None,
+        q: Annotated[str, Query(max_length=255, description="Part of the id")] = "",
+        limit: Limit = 100,
+        cursor: Annotated[str, Query(max_length=64, description="next of the page before")] = "",
+    ) -> JSONResponse:
+        near = None if area is None else await parts.registry.edges_in(area)
+        found = [
+            each
+            for each in (await overview(parts))["edges"]
+            if edge in {None, each["id"]}
+            and state in {None, each["state"]}
+            and (near is None or each["id"] in near)
+            and q.lower() in each["id"]
+            and each["id"] > cursor
+        ]
+        page = found[:limit]
+        following = page[-1]["id"] if len(found) > limit else None
+        return JSONResponse({"items": page, "next": following})
 
     @routes.get("/alarms", response_model=PageOf, summary="Alarms raised now, newest first")
     async def alarms(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> JSONResponse:
         rows = await parts.registry.alarms(limit)
         return JSONResponse({"items": [alarm(row) for row in rows], "next": None})
 
-    @routes.get("/devices/{device}", summary="Registry entry, latest values, last seen")
+    @routes.get("/devices/{device:path}", summary="Registry entry, latest values, last seen")
     async def device(
         device: Annotated[str, Path(max_length=255)],
         edge: Annotated[str | None, Query(max_length=64)] = None,
@@ -45,35 +73,57 @@ def listing_routes(parts: Parts) -> APIRouter:
         if row is None:
             detail = f"no device {device!r} was ever listed or heard; GET /api/v1/devices?q="
             return problem(404, "unknown_device", detail)
-        return JSONResponse(_item(row))
+        return JSONResponse(_item(row, connected(parts)))
 
-    for kind in ("devices", "feeds", "systems"):
-        _add_list(routes, parts, kind)
+    _add_list(routes, parts, "devices", DeviceState)
+    _add_list(routes, parts, "feeds", FeedState)
+    _add_list(routes, parts, "systems", SystemState)
     return routes
 
 
 def _add_list(
-    routes: APIRouter, parts: Parts, kind: Literal["devices", "feeds", "systems"]
+    routes: APIRouter, parts: Parts, kind: Literal["devices", "feeds", "systems"], states: Any
 ) -> None:
+    known = (*get_args(states), "stale")
+
     async def page(
-        edge: Annotated[str | None, Query(max_length=64)] = None,
-        area: Annotated[str | None, Query(max_length=64, description="This code or below")] = None,
-        state: Annotated[str | None, Query(max_length=16)] = None,
+        edge: Edge = None,
+        area: Area = None,
+        state: Annotated[
+            str | None,
+            Query(max_length=16, description="As it is shown; stale: the edge is out of contact"),
+        ] = None,
         q: Annotated[str | None, Query(max_length=255, description="Part of id or name")] = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        limit: Limit = 100,
         cursor: Annotated[str | None, Query(max_length=1024)] = None,
     ) -> JSONResponse:
-        found = await parts.registry.page(kind, Filter(edge, area, state, q, limit, cursor))
-        return JSONResponse({"items": [_item(row) for row in found.rows], "next": found.next})
+        if state not in {None, *known}:
+            near = difflib.get_close_matches(str(state), known, 1) or [", ".join(known)]
+            return problem(400, "unknown_state", f"no state {state!r}; did you mean {near[0]}?")
+        here = connected(parts)
+        wanted = Filter(edge, area, state, q, limit, cursor)
+        if state == "stale":
+            wanted = replace(wanted, state=None, not_of=here)
+        elif state is not None:
+            wanted = replace(wanted, of=here)
+        found = await parts.registry.page(kind, wanted)
+        items = [_item(row, here) for row in found.rows]
+        return JSONResponse({"items": items, "next": found.next})
 
     routes.add_api_route(
         f"/{kind}", page, response_model=PageOf, summary=f"{kind.capitalize()}, page by page"
     )
 
 
-def _item(row: Row) -> dict[str, Any]:
-    """Return a row as people see it: times as RFC 3339, each latest value with its own."""
+def _item(row: Row, here: Sequence[str]) -> dict[str, Any]:
+    """Return a row as people see it: times as RFC 3339, each latest value with its own.
+
+    Of an edge out of contact, ``state`` is ``stale``; ``last_state`` is what it last said.
+    """
     item = {key: value for key, value in row.items() if key not in _OURS}
+    item["last_state"] = row["state"]
+    if row["edge"] not in here:
+        item["state"] = "stale"
     for key in _TIMES:
         if item.get(key) is not None:
             item[key] = to_rfc3339(item[key])

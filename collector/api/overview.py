@@ -15,6 +15,12 @@ STALE_S = 90.0
 """An edge says something at least every 30 s; three times that without a word is stale."""
 
 
+def connected(parts: Parts) -> tuple[str, ...]:
+    """Return the edges that are in contact now: of the others nothing is known to hold still."""
+    now = parts.clock()
+    return tuple(c.edge for c in parts.contacts() if now - c.last_contact < STALE_S * NS)
+
+
 async def overview(parts: Parts) -> dict[str, Any]:
     """Gather the whole picture; every figure was read after the call began."""
     now = parts.clock()

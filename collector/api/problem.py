@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -13,6 +14,8 @@ from starlette.exceptions import HTTPException
 from collector.query import QueryError
 from collector.registry.database import Unfit
 from gateway_core.errors import PayloadError, Unavailable
+
+log = structlog.get_logger()
 
 
 def problem(
@@ -64,6 +67,12 @@ def answer_with_problems(app: FastAPI) -> None:
         detail = f"{exc.detail}: {request.method} {request.url.path}; see /docs for what exists"
         return problem(exc.status_code, "http_error", detail)
 
+    async def broken(request: Request, exc: Exception) -> JSONResponse:
+        log.error("request_failed", path=request.url.path, exc_info=exc)
+        detail = "the collector failed at this; its log says where. Please report it"
+        return problem(500, "internal_error", detail)
+
+    app.add_exception_handler(Exception, broken)
     app.add_exception_handler(PayloadError, refused)
     app.add_exception_handler(QueryError, refused)
     app.add_exception_handler(Unavailable, away)

@@ -34,7 +34,9 @@ class Filter:
     Args:
         edge: Exactly this edge.
         area: This area code or any below it (codes nest by prefix, as GB/T 2260 does).
-        state: Exactly this state.
+        state: Exactly this state, as the edge last said it.
+        of: Only of these edges.
+        not_of: Of no edge of these.
         q: Text that the id or the name contains, whatever its case.
         limit: Rows a page, 1 to 1,000.
         cursor: ``next`` of the page before, or None for the first page.
@@ -46,6 +48,8 @@ class Filter:
     q: str | None = None
     limit: int = 100
     cursor: str | None = None
+    of: tuple[str, ...] | None = None
+    not_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,18 @@ class Registry:
         """Return every edge that a record came from, in the order of their ids."""
         query = select(tables.edges).order_by(tables.edges.c.id)
         return await self._database.ask(lambda db: _rows(db, query))
+
+    async def edges_in(self, area: str) -> set[str]:
+        """Return the edges that have a device, feed or system in this area or below it."""
+
+        def find(db: Connection) -> set[str]:
+            found: set[str] = set()
+            for t in LISTED.values():
+                near = t.c.area.startswith(area, autoescape=True)
+                found |= set(db.execute(select(t.c.edge).where(near).distinct()).scalars())
+            return found
+
+        return await self._database.ask(find)
 
     async def alarms(self, limit: int = 100) -> list[Row]:
         """Return the alarms that are raised now, newest first."""
@@ -173,6 +189,10 @@ def _page_query(table: Table, wanted: Filter) -> Select[Any]:
         query = query.where(table.c.area.startswith(wanted.area, autoescape=True))
     if wanted.state is not None:
         query = query.where(table.c.state == wanted.state)
+    if wanted.of is not None:
+        query = query.where(table.c.edge.in_(wanted.of))
+    if wanted.not_of:
+        query = query.where(table.c.edge.not_in(wanted.not_of))
     if wanted.q:
         query = query.where(
             or_(

@@ -205,6 +205,22 @@ def test_a_huge_request_is_refused_unread(city: City) -> None:
     assert (status, problem["title"]) == (413, "too_large")
 
 
+def test_edges_are_filtered_by_what_they_hold(city: City) -> None:
+    def ids(query: str) -> list[str]:
+        return [e["id"] for e in http("GET", f"{city.api}/api/v1/edges?{query}")["items"]]
+
+    for all_of_it in ("", "q=EDGE-0", "area=3716", "edge=sim-edge-01", "state=connected"):
+        assert ids(all_of_it) == ["sim-edge-01"]
+    for nothing in ("q=zz", "area=9", "edge=e2", "state=stale", "cursor=sim-edge-01"):
+        assert ids(nothing) == []
+
+
+def test_a_state_that_does_not_exist_is_named_with_the_nearest(city: City) -> None:
+    status, problem = refused("GET", f"{city.api}/api/v1/devices?state=onlin")
+    assert (status, problem["title"]) == (400, "unknown_state")
+    assert problem["detail"] == "no state 'onlin'; did you mean online?"
+
+
 def test_an_alarm_becomes_an_event_that_people_close_step_by_step(city: City) -> None:
     where = f"{city.api}/api/v1/events"
     item = wait_for("the event", lambda: http("GET", f"{where}?device=sim-env-00002")["items"])[0]
