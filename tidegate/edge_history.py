@@ -205,7 +205,8 @@ async def _export(
     config: Path, url: str | None, body: dict[str, Any], part: Path, *, offline: bool
 ) -> None:
     """Write the answer to ``part`` as it comes."""
-    with part.open("wb") as file, Progress(console=console, transient=True) as bar:
+    shown = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with part.open("wb") as file, shown as bar:
         task = bar.add_task("bytes", total=None)
 
         def write(chunk: bytes) -> None:

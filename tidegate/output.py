@@ -13,7 +13,11 @@ from rich.text import Text
 
 DASH = "—"
 
+_UNFOLDED = 100_000
+"""A pipe has no edge to fold at: one row, one line."""
+
 console = Console(highlight=False)
+_pipe = Console(highlight=False, width=_UNFOLDED)
 
 
 def print_json(value: Any) -> None:
@@ -24,12 +28,12 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows under headings; text from outside is never read as markup."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, show_header=any(columns))
     for place, name in enumerate(columns):
         table.add_column(name, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*(Text(show(cell)) for cell in row))
-    console.print(table)
+    (console if console.is_terminal else _pipe).print(table)
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:
@@ -44,7 +48,7 @@ def show(cell: Any) -> str:
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, float):
-        return f"{cell:g}"
+        return f"{cell:.15g}"
     if isinstance(cell, Mapping):
         return " ".join(f"{key}={show(value)}" for key, value in cell.items()) or DASH
     if isinstance(cell, list | tuple):
