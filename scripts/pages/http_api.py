@@ -39,6 +39,7 @@ _ABOUT = {
     "GET /tap": "records as they come, one JSON object a line; `topic`, `device`, `field`, `after`",
     "POST /query": "on-site history, what is not archived yet included: "
     "the body of `POST /api/v1/query` and `format`: `json`, `jsonl` or `csv`",
+    "POST /export": "the same without a limit, as it comes; `format`: `csv`, `jsonl` or `arrow`",
     "POST /reload": "read profiles, devices and egress anew",
     "POST /replay": 'decode refused payloads again: `{"reason": …, "since": …, "limit": …}`',
 }

@@ -140,7 +140,9 @@ def test_what_nobody_can_read_is_found_again(desk: Desk) -> None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("readme")
 def test_the_history_is_asked_for_on_site_and_at_the_centre(desk: Desk) -> None:
-    on_site, centre = _blocks("docs/how-to/query-history.md")
+    typed, on_site, centre = _blocks("docs/how-to/query-history.md")
+    assert "room-1" in desk.type(typed)
+    assert (desk.folder / "env.parquet").exists()
     assert '"room-1"' in desk.type(on_site)
     assert "room-1" in desk.type(centre)
     assert "room-2" in (desk.folder / "env.csv").read_text()
