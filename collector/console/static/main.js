@@ -13,9 +13,8 @@ function Console() {
     </header>
     <main>
       <${Tiles} />
-      <${Edges} />
-      <${ByState} kind="devices" /><${ByState} kind="feeds" /><${ByState} kind="systems" /><${Alarms} />
-      <${Rate} />
+      <${Edges} /><${Alarms} />
+      <${ByState} kind="devices" /><${ByState} kind="feeds" /><${ByState} kind="systems" /><${Rate} />
       <${Latest} />
     </main>`;
 }

@@ -16,8 +16,15 @@ function Tile({ label, number, unit, alert, hint, id }) {
 export function Tiles() {
   const s = status.value;
   const lang = language.value;
-  const share = (states) =>
-    s ? html`${count(states?.online ?? states?.up ?? 0, lang)}<small> / ${count(total(states), lang)}</small>` : DASH;
+  // Of how many nothing is known is said beside the number; where nothing is known of any, there is no number.
+  const share = (states) => {
+    if (!s) return DASH;
+    const all = total(states);
+    const unsure = (states?.stale ?? 0) + (states?.unknown ?? 0);
+    const good = all > 0 && unsure === all ? DASH : count(states?.online ?? states?.up ?? 0, lang);
+    const hint = unsure ? html`<small class="unsure" title=${t("unsure")}> ◌ ${count(unsure, lang)}</small>` : null;
+    return html`${good}<small> / ${count(all, lang)}</small>${hint}`;
+  };
   const connected = s?.edges.filter((e) => e.state === "connected").length;
   return html`<section class="tiles">
     <${Tile} id="tile-edges" label=${t("edges")} alert=${s && connected < s.edges.length}
@@ -36,7 +43,7 @@ export function Tiles() {
 export function Edges() {
   const lang = language.value;
   const rows = status.value?.edges;
-  return html`<${Panel} id="edges" title=${t("edges")} wide>
+  return html`<${Panel} id="edges" title=${t("edges")} place="most">
     <table>
       <thead><tr>
         <th>${t("edge")}</th><th>${t("state")}</th><th class="n">${t("lag")}</th><th class="n">${t("backlog")}</th>
@@ -78,13 +85,13 @@ export function ByState({ kind }) {
 
 export function Latest() {
   const rows = status.value?.latest;
-  return html`<${Panel} id="latest" title=${t("latest")} wide>
+  return html`<${Panel} id="latest" title=${t("latest")} place="wide">
     <table>
       <thead><tr><th>${t("device")}</th><th>${t("edge")}</th><th>${t("values")}</th><th class="n">${t("time")}</th></tr></thead>
       <tbody>${rows?.map(
         (r) => html`<tr key=${`${r.edge}/${r.device}`}>
-          <td>${r.device} <${Sim} when=${isSimulated(r.device, r.edge)} /></td><td>${r.edge}</td>
-          <td class="values">${r.values.map((v) => html`<span><i>${v.field}</i> ${value(v.value)}</span> `)}</td>
+          <td class="name" title=${r.device}>${r.device} <${Sim} when=${isSimulated(r.device, r.edge)} /></td><td>${r.edge}</td>
+          <td class="values">${r.values.map((v) => html`<span title=${`${v.field} ${value(v.value)}`}><i>${v.field}</i> ${value(v.value)}</span> `)}</td>
           <td class="n">${clock(r.time)}</td>
         </tr>`,
       )}</tbody>
@@ -95,13 +102,13 @@ export function Latest() {
 
 export function Alarms() {
   const rows = status.value?.alarms;
-  return html`<${Panel} id="alarms" title=${t("alarms")}>
+  return html`<${Panel} id="alarms" title=${t("alarms")} place="beside">
     <table>
       <tbody>${rows?.map(
         (a) => html`<tr key=${`${a.edge}/${a.device}/${a.rule}`}>
           <td class=${`severity ${a.severity}`}>${t(`v_${a.severity}`)}</td>
-          <td>${a.device} <${Sim} when=${isSimulated(a.device, a.edge)} /></td>
-          <td>${a.text[language.value] ?? a.text.en ?? a.rule}</td>
+          <td>${a.text[language.value] ?? a.text.en ?? a.rule}
+            <small>${a.device} · ${a.edge} <${Sim} when=${isSimulated(a.device, a.edge)} /></small></td>
           <td class="n">${span(ageOf(a.time, now.value))}</td>
         </tr>`,
       )}</tbody>

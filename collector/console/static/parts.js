@@ -23,13 +23,14 @@ export const State = ({ name, good }) =>
 
 export const Sim = ({ when }) => (when ? html`<span class="sim">${t("simulated")}</span>` : null);
 
-export function Panel({ id, title, wide, children }) {
+// `place` is how much of the page a panel takes: "wide", "most", "beside" (as high as its neighbour) or nothing.
+export function Panel({ id, title, place, children }) {
   const s = status.value;
-  return html`<section id=${id} class=${`panel ${wide ? "wide" : ""} ${stale.value ? "stale" : ""}`}>
+  return html`<section id=${id} class=${`panel ${place ?? ""} ${stale.value ? "stale" : ""}`}>
     <header><h2>${title}</h2>
       <span class="age">${s ? `${t("age")} ${clock(s.time)} · ${span(age.value)} ${t("ago")}` : t("loading")}</span>
     </header>
-    ${children}
+    <div class="body">${children}</div>
   </section>`;
 }
 
@@ -38,7 +39,7 @@ export function Rate() {
   const plot = useRef(null);
   const series = status.value?.rate.series;
   useEffect(() => {
-    const size = () => ({ width: place.current.clientWidth, height: 160 });
+    const size = () => ({ width: place.current.clientWidth, height: 130 });
     const axis = { stroke: "#7d97a8", grid: { stroke: "#1d3140" }, ticks: { stroke: "#1d3140" } };
     plot.current = new uPlot(
       {
@@ -49,7 +50,7 @@ export function Rate() {
           x: { range: (_u, _min, max) => [max - SHOWN_S, max] },
           y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] },
         },
-        axes: [{ ...axis, space: 90, values: hours }, { ...axis, size: 64 }],
+        axes: [{ ...axis, space: 80, values: hours }, { ...axis, size: 52 }],
         series: [{}, { stroke: "#7fb2d1", fill: "#7fb2d122", width: 1.5, points: { show: false } }],
       },
       [[], []],
@@ -65,5 +66,5 @@ export function Rate() {
   useEffect(() => {
     if (series) plot.current.setData(series);
   }, [series]);
-  return html`<${Panel} id="rate" title=${`${t("rate")} (${t("rate_unit")})`} wide><div class="plot" ref=${place} lang=${language.value}></div><//>`;
+  return html`<${Panel} id="rate" title=${`${t("rate")} (${t("rate_unit")})`}><div class="plot" ref=${place} lang=${language.value}></div><//>`;
 }

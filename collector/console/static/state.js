@@ -17,10 +17,13 @@ let skew = 0;
 
 export const t = (key) => words[language.value][key] ?? key;
 
+const speak = () => (document.documentElement.lang = language.value === "zh" ? "zh-CN" : "en");
+speak();
+
 export function toggleLanguage() {
   language.value = language.value === "zh" ? "en" : "zh";
   localStorage.setItem("language", language.value);
-  document.documentElement.lang = language.value === "zh" ? "zh-CN" : "en";
+  speak();
 }
 
 export const age = computed(() =>

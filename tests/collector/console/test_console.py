@@ -77,7 +77,7 @@ def test_the_overview_shows_what_is_known_and_asks_nobody_else(city: City, tmp_p
     assert text(dom, "tile-residual").startswith("账目差额 0")
     assert text(dom, "edges").startswith("边缘节点 数据时间")
     assert "sim-edge-01 模拟 ● 已连接" in text(dom, "edges")
-    assert "紧急 sim-env-00002 模拟 温度过高" in text(dom, "alarms")
+    assert "紧急 温度过高 sim-env-00002 · sim-edge-01 模拟" in text(dom, "alarms")
     assert re.search(
         r"sim-env-000\d\d 模拟 sim-edge-01 seq \d+ temperature 2\d", text(dom, "latest")
     )
@@ -87,9 +87,10 @@ def test_the_overview_shows_what_is_known_and_asks_nobody_else(city: City, tmp_p
 @pytest.mark.slow
 def test_the_same_page_speaks_english(city: City, tmp_path: Path) -> None:
     dom, _ = browse(city.api + "/?lang=en", tmp_path)
+    assert '<html lang="en">' in dom
     assert text(dom, "tile-devices").startswith("Devices 30 / 30")
     assert "sim-edge-01 simulated ● connected" in text(dom, "edges")
-    assert "critical sim-env-00002 simulated Too hot" in text(dom, "alarms")
+    assert "critical Too hot sim-env-00002 · sim-edge-01 simulated" in text(dom, "alarms")
 
 
 @pytest.mark.slow
