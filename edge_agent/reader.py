@@ -48,7 +48,7 @@ class Reader:
         self._rules = rules
         self._meter = meter
         self._max_payload = max_payload
-        self._stamp = 0
+        self._stamps = [0, 0]  # of the newest reading: of a replay, and as they come
 
     def read(self, arrival: Arrival, draft: Draft, *, live: bool = True) -> None:
         """Add what an arrival says to a draft.
@@ -68,10 +68,11 @@ class Reader:
         if way.reason:
             raise PayloadError(way.reason, "no loaded profile reads this address")
         received = arrival.received
-        if 0 <= self._stamp - received < SAME_RUSH_NS:
+        stamp = self._stamps[live]
+        if 0 <= stamp - received < SAME_RUSH_NS:
             # What came in one read of a socket came at one instant. Two readings of one device
             # without a clock would be one point in every store, and the first of them lost.
-            received = self._stamp + 1
+            received = stamp + 1
         if len(way.routes) == 1:
             route = way.routes[0]
             decoded = route.decode(payload, received, arrival.content_format)
@@ -91,11 +92,20 @@ class Reader:
             self._rules.spoke(device, arrival.received, draft)
         if decoded.flags:
             self._count_flags(decoded.flags)
-        if decoded.online is not None and self._registry.set_online(device, decoded.online):
-            draft.news.append(self._registry.listed(device, arrival.received))
+        if decoded.online is not None:
+            self._present(device, arrival.received, draft, online=decoded.online, live=live)
         if points:
-            self._stamp = received
+            self._stamps[live] = received
             self._keep(received, route.profile, points, device, draft, live=live)
+
+    def _present(
+        self, device: Device, received: int, draft: Draft, *, online: bool, live: bool
+    ) -> None:
+        """Enter that a device said it is there, or not; of a replay only what is still the last."""
+        if not live and received < device.last_seen:
+            return
+        if self._registry.set_online(device, online):
+            draft.news.append(self._registry.listed(device, received))
 
     def _admit(self, name: str, profile: Profile, arrival: Arrival, draft: Draft) -> Device:
         """Enter a device that nobody knows, and announce it."""

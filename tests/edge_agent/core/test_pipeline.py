@@ -169,6 +169,29 @@ async def test_held_devices_are_kept_until_they_are_listed_and_then_replayed(
         assert await edge.refused() == []
 
 
+async def test_a_replay_keeps_the_instants_of_receipt_whatever_came_since(tmp_path: Path) -> None:
+    async with open_edge(tmp_path, unknown="hold") as edge:
+        await edge.say("d1", GOOD, GOOD)  # in one read of a socket: one instant
+        edge.clock.pass_s(0.01)
+        await edge.say("d1", GOOD)
+        edge.registry.enlist([Listing("d1", "test/env"), Listing("d2", "test/env")])
+        edge.clock.pass_s(0.5)
+        await edge.say("d2", GOOD)
+        await replay(edge.spool, edge.pipeline)
+        times = [each.time - NOW for each in await edge.readings() if each.device == "d1"]
+        assert times == [0, 1, 10_000_000]
+
+
+async def test_a_replay_of_the_past_does_not_change_who_is_online_now(tmp_path: Path) -> None:
+    async with open_edge(tmp_path, unknown="hold") as edge:
+        await edge.hear("tg/d1/online", "offline")
+        edge.registry.enlist([Listing("d1", "test/env")])
+        edge.clock.pass_s(60)
+        await edge.hear("tg/d1/online", "online")
+        await replay(edge.spool, edge.pipeline)
+        assert edge.registry.devices["d1"].online is True
+
+
 async def test_a_replay_leaves_what_it_cannot_mend_as_it_was(tmp_path: Path) -> None:
     async with open_edge(tmp_path) as edge:
         await edge.say("d1", "not json", GOOD)
