@@ -35,8 +35,10 @@ class QueryForm(BaseModel):
     where: Annotated[
         dict[str, list[str] | str], Field(max_length=20, description="Tag to accepted values")
     ] = {}
-    start: Annotated[str | float, Field(description="RFC 3339, now, -1h, or a number")] = "-1h"
-    stop: Annotated[str | float, Field(description="As start; exclusive")] = "now"
+    start: Annotated[str | int | float, Field(description="RFC 3339, now, -1h, or a number")] = (
+        "-1h"
+    )
+    stop: Annotated[str | int | float, Field(description="As start; exclusive")] = "now"
     every: Annotated[str | None, Field(description="Width of windows, for example 5m")] = None
     agg: Annotated[Agg | None, Field(description="mean when only every is given")] = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10_000

@@ -10,6 +10,7 @@ import pytest
 
 from collector.agent import open_collector
 from collector.api.app import create_app
+from collector.api.forms import QueryForm
 from collector.config import load_collector_config
 from collector.reception import Report
 from collector.registry.sink import RegistrySink
@@ -60,6 +61,12 @@ async def test_what_an_edge_out_of_contact_said_is_stale(
 async def test_a_device_whose_id_holds_slashes_can_be_asked_for(api: httpx.AsyncClient) -> None:
     found = await api.get("/api/v1/devices/hall%2Fpump%201")
     assert (found.status_code, found.json()["id"]) == (200, "hall/pump 1")
+
+
+def test_an_instant_in_nanoseconds_is_taken_to_the_nanosecond() -> None:
+    form = QueryForm.model_validate({"measurement": "env", "start": T + 1, "stop": T + 3})
+    asked = form.query(now_ns=0)
+    assert (asked.start_ns, asked.stop_ns) == (T + 1, T + 3)
 
 
 async def test_what_nobody_foresaw_is_a_problem_document_too(
