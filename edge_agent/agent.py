@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
 from edge_agent.admin import Admin, serve_admin
 from edge_agent.cameras.inventory import load_feeds
-from edge_agent.cameras.patrol import Patrol
-from edge_agent.cameras.settings import PatrolSettings
 from edge_agent.config import EdgeConfig
 from edge_agent.intake import Intake
 from edge_agent.knowledge import Knowledge, read_knowledge
@@ -34,6 +33,9 @@ from gateway_core.meter import Meter
 from gateway_core.model import Record
 from gateway_core.notify import notify, watchdog
 from gateway_core.spool import Spool, SpoolOptions, open_spool
+
+if TYPE_CHECKING:
+    from edge_agent.cameras.patrol import Patrol
 
 log = structlog.get_logger()
 
@@ -175,6 +177,9 @@ class Agent:
         cameras = self._config.cameras
         if cameras is None:
             return None
+        # XML and pictures cost 8 MB: an edge without cameras keeps them for itself
+        from edge_agent.cameras.patrol import Patrol
+        from edge_agent.cameras.settings import PatrolSettings
 
         async def store(records: Sequence[Record]) -> None:
             await self._pipeline.record(CAMERAS, records)

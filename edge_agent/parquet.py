@@ -19,6 +19,10 @@ _ROW_GROUP = 100_000
 _UNREADABLE = (OSError, ValueError, MemoryError, OverflowError, RuntimeError, pa.ArrowException)
 
 
+# Arrow's own allocators keep what a batch needed; malloc gives it to whoever needs it next.
+pa.set_memory_pool(pa.system_memory_pool())
+
+
 class DamagedFile(GatewayError):
     """A Parquet file that cannot be read.
 
