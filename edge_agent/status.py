@@ -16,6 +16,8 @@ from gateway_core.model import Reading
 from gateway_core.spool import Books
 
 UPLINK = "uplink"
+_NONE = {"": 0}
+"""A counter is there before its first reason, so that sums over it are never without a value."""
 
 
 class SourceStatus(msgspec.Struct, frozen=True):
@@ -156,20 +158,21 @@ def samples(status: Status) -> Iterator[Sample]:
     """Yield the snapshot as metrics (docs/reference/metrics.md)."""
     for source in status.sources:
         yield Sample("tidegate_source_connected", float(source.connected), {"source": source.name})
-    for name, count in status.accepted.items():
+    silent = {source.name: 0 for source in status.sources}
+    for name, count in (silent | status.accepted).items():
         yield Sample("tidegate_accepted", count, {"source": name}, "counter")
     for consumer in status.consumers:
         labels = {"consumer": consumer.name}
         yield Sample("tidegate_delivered", consumer.delivered, {"sink": consumer.name}, "counter")
         yield Sample("tidegate_buffered", consumer.buffered, labels)
-        for reason, count in consumer.quarantined.items():
+        for reason, count in (_NONE | consumer.quarantined).items():
             yield Sample("tidegate_quarantined", count, {**labels, "reason": reason}, "counter")
-    for reason, count in status.refused.items():
+    for reason, count in (_NONE | status.refused).items():
         yield Sample("tidegate_refused", count, {"reason": reason}, "counter")
     dropped: Counter[str] = Counter()
     for consumer in status.consumers:
         dropped.update(consumer.dropped)
-    for reason, count in dropped.items():
+    for reason, count in (_NONE | dropped).items():
         yield Sample("tidegate_dropped", count, {"reason": reason}, "counter")
     yield Sample("tidegate_residual", status.residual)
     yield Sample("tidegate_spool_bytes", status.spool_bytes)

@@ -157,6 +157,37 @@ async def test_the_books_of_a_running_agent_balance_and_show_refusals(
     assert any(line.startswith("tidegate_spool_bytes ") for line in metrics)
 
 
+async def test_the_books_can_be_added_up_from_the_first_scrape_on(
+    agent: RealAgent, broker: Mosquitto
+) -> None:
+    async def scraped() -> dict[str, float]:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(agent.url + "/metrics") as answer,
+        ):
+            lines = (await answer.text()).splitlines()
+        sums: dict[str, float] = {}
+        for line in lines:
+            if not line.startswith("#"):
+                name, _, value = line.replace("{", " ", 1).partition(" ")
+                sums[name] = sums.get(name, 0.0) + float(value.rpartition(" ")[2])
+        return sums
+
+    def balance(found: dict[str, float], consumers: int) -> float:
+        left = ("delivered_total", "buffered", "quarantined_total", "dropped_total")
+        gone = sum(found[f"tidegate_{name}"] for name in left)
+        return consumers * found["tidegate_accepted_total"] - gone
+
+    first = await scraped()
+    assert first.keys() >= {"tidegate_refused_total", "tidegate_residual", "tidegate_spool_bytes"}
+    assert balance(first, 2) == 0
+    await broker.publish("plant/d1/up", '{"temperature": 21.5}', "bad")
+    await agent.until(lambda status: status["accepted"].get("mqtt:site") == 2)
+    later = await scraped()
+    assert later["tidegate_refused_total"] == first["tidegate_refused_total"] + 1
+    assert balance(later, 2) == 0
+
+
 async def test_healthz_names_every_part(agent: RealAgent) -> None:
     told = await agent.get("/healthz")
     assert told["status"] == "ok"
