@@ -48,7 +48,7 @@ def backup(config: CollectorConfig, target: Path, progress: Progress | None = No
     """Write the data of a stopped collector to `target`, a tar file; return what is in it.
 
     Raises:
-        ConfigError: The collector is running, or `target` exists.
+        ConfigError: The collector is running or has no data, or `target` exists.
         Unavailable: A disk does not allow it.
     """
     if target.exists():
@@ -57,6 +57,9 @@ def backup(config: CollectorConfig, target: Path, progress: Progress | None = No
     try:
         with locked(config.collector.data_dir / SPOOL_FILE):
             there = {name: path for name, path in _places(config).items() if path.exists()}
+            if SPOOL_FILE not in there:
+                message = "holds no collector's data; is this its configuration?"
+                raise ConfigError(Fault(config.collector.data_dir, 0, 0, "", message))
             _pack(there, part, progress)
             part.rename(target)
     except OSError as exc:

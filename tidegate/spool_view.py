@@ -8,6 +8,9 @@ from edge_agent.tap import spoken
 from gateway_core.spool.reader import SpoolReader
 from tidegate.output import print_json, print_table
 
+_SHOWN = 400
+"""Most characters of a record in a table."""
+
 
 def print_refusals(spool: SpoolReader, reason: str | None, limit: int, *, json: bool) -> None:
     """Print refused payloads, oldest first."""
@@ -41,5 +44,11 @@ def print_quarantine(spool: SpoolReader, consumer: str | None, limit: int, *, js
         return
     print_table(
         ("id", "consumer", "seq", "reason", "detail", "record"),
-        ((q.id, q.consumer, q.seq, q.reason, q.detail, q.record) for q in rows),
+        ((q.id, q.consumer, q.seq, q.reason, q.detail, _short(q.record)) for q in rows),
     )
+
+
+def _short(record: object) -> str:
+    """Return a record as fits into a table; ``--json`` prints the whole."""
+    text = str(record)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

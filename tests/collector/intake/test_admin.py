@@ -51,6 +51,12 @@ async def test_a_restored_collector_knows_what_the_old_one_knew(tmp_path: Path) 
         assert (await collector.spool.books()).residual == 0
 
 
+async def test_a_collector_without_data_is_no_backup(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no collector's data"):
+        backup(centre(tmp_path / "new"), tmp_path / "b.tar")
+    assert not (tmp_path / "b.tar").exists()
+
+
 async def test_a_running_collector_is_not_copied(tmp_path: Path) -> None:
     config = await filled(tmp_path / "old")
     async with open_collector(config):
