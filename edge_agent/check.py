@@ -12,7 +12,7 @@ from device_profiles.catalogue import Catalogue, load_catalogue
 from edge_agent.cameras.inventory import load_feeds
 from edge_agent.config import EdgeConfig, load_edge_config
 from edge_agent.declared import declare
-from edge_agent.listing import read_listings
+from edge_agent.knowledge import read_devices
 from edge_agent.systems.inventory import load_systems
 from edge_agent.tighten import load_site_egress
 from gateway_core.errors import ConfigError, Fault
@@ -61,9 +61,9 @@ def check(path: Path) -> Checked:
 
 
 def _check_against(catalogue: Catalogue, config: EdgeConfig, checked: Checked) -> None:
-    devices, egress = config.devices.file, config.egress
-    if devices is not None:
-        listings = _try(checked, lambda: read_listings(devices, catalogue.profiles.keys()))
+    devices, egress = config.devices, config.egress
+    if devices.file is not None:
+        listings = _try(checked, lambda: read_devices(devices, catalogue))
         checked.counts["devices"] = len(listings or ())
     if egress is not None:
         _try(checked, lambda: load_site_egress(egress.file, declare(catalogue)))

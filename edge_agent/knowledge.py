@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from device_profiles.catalogue import Catalogue, load_catalogue
-from edge_agent.config import EdgeConfig
+from edge_agent.config import DevicesSection, EdgeConfig
 from edge_agent.declared import declare
 from edge_agent.egress import SiteEgress
 from edge_agent.listing import Listing, read_listings
@@ -49,9 +49,27 @@ def read_knowledge(config: EdgeConfig, *, strict: bool) -> Knowledge:
         log.error("profile_left_out", fault=str(fault))
     for name in catalogue.set_aside:
         log.warning("shipped_profile_set_aside", profile=name, why="the site's own differs")
-    file = config.devices.file
-    listings = read_listings(file, catalogue.profiles.keys()) if file is not None else []
+    listings = read_devices(config.devices, catalogue)
     declared = declare(catalogue)
     egress = config.egress
     site = load_site_egress(egress.file, declared) if egress is not None else SiteEgress()
     return Knowledge(catalogue, tuple(listings), Policy(declared, site))
+
+
+def read_devices(devices: DevicesSection, catalogue: Catalogue) -> list[Listing]:
+    """Read devices.csv.
+
+    Where unknown devices enter themselves the file may be absent. Where they do not, a name that
+    was mistyped would lock everybody out.
+
+    Raises:
+        ConfigError: Every mistake of the file.
+    """
+    file = devices.file
+    if file is None:
+        return []
+    if devices.unknown == "register" and not file.exists():
+        log.warning("devices_file_absent", file=str(file))
+        return []
+    profiles = catalogue.profiles.keys()
+    return read_listings(file, profiles, some_left_out=bool(catalogue.faults))

@@ -11,8 +11,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from edge_agent.cameras.table import Cell, read_rows, read_text
 from gateway_core.errors import ConfigError, Fault
+
+log = structlog.get_logger()
 
 COLUMNS = ("id", "profile", "address", "name", "lat", "lon")
 REQUIRED = ("id", "profile", "address")
@@ -54,24 +58,30 @@ def sound_id(device: str) -> bool:
     )
 
 
-def read_listings(path: Path, profiles: Collection[str]) -> list[Listing]:
+def read_listings(
+    path: Path, profiles: Collection[str], *, some_left_out: bool = False
+) -> list[Listing]:
     """Read a device list.
 
     Args:
         path: A CSV file with at least the columns id, profile and address.
         profiles: Ids of the profiles that are loaded.
+        some_left_out: Whether profiles with mistakes were left out. Then a line that names a
+            profile which is not loaded is left out as well, and hurts no other line.
 
     Raises:
         ConfigError: The file cannot be read, or lines of it cannot: all of them are named (the
             first 100), as ``file:line:col``.
     """
-    return _Reader(path, profiles).read()
+    found = _Reader(path, profiles, some_left_out=some_left_out).read()
+    return [listing for listing in found if listing.profile in profiles]
 
 
 class _Reader:
-    def __init__(self, path: Path, profiles: Collection[str]) -> None:
+    def __init__(self, path: Path, profiles: Collection[str], *, some_left_out: bool) -> None:
         self._path = path
         self._profiles = profiles
+        self._some_left_out = some_left_out
         self._faults: list[Fault] = []
 
     def read(self) -> list[Listing]:
@@ -120,7 +130,11 @@ class _Reader:
             self._fault(device, "id", message)
         if profile.text not in self._profiles:
             hint = _near(profile.text, self._profiles)
-            self._fault(profile, "profile", f"no profile {profile.text!r} is loaded{hint}")
+            message = f"no profile {profile.text!r} is loaded{hint}"
+            if self._some_left_out:
+                log.error("device_left_out", device=device.text, line=device.line, why=message)
+            else:
+                self._fault(profile, "profile", message)
         return Listing(
             device.text,
             profile.text,

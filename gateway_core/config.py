@@ -32,6 +32,12 @@ M = TypeVar("M", bound=BaseModel)
 V = TypeVar("V")
 
 _SECRET = ("password", "token", "secret", "key")
+_WORDS = {
+    "tuple_type": "expected a list, each element after a `-` or in brackets",
+    "list_type": "expected a list, each element after a `-` or in brackets",
+    "model_type": "expected keys and values such as `name: {…}`",
+    "dict_type": "expected keys and values such as `name: {…}`",
+}
 _PLAIN = (str, int, float, bool)
 
 
@@ -185,11 +191,12 @@ def _say(each: ErrorDetails, steps: tuple[Step, ...], model: type[BaseModel]) ->
         return "this key is missing"
     if each["type"] == "value_error":
         return each["msg"].removeprefix("Value error, ")
-    message = each["msg"][:1].lower() + each["msg"][1:]
+    message = _WORDS.get(each["type"]) or each["msg"][:1].lower() + each["msg"][1:]
     secret = any(word in str(step) for step in steps for word in _SECRET)
     found = each["input"]
     if isinstance(found, _PLAIN) and len(str(found)) <= 60 and not secret and "@" not in str(found):
-        return f"{message}, found {found!r}"
+        quotes = each["type"] == "string_type" and found is not None
+        return f"{message}, found {found!r}" + ("; write it in quotes" if quotes else "")
     return message
 
 

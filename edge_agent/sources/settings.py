@@ -10,12 +10,28 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from gateway_core.units import Address, Duration, Listen, Size
 
+_LONGEST_TOPIC = 65_535
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 def _version(value: object) -> object:
     """YAML reads ``3.1.1`` as text and ``5`` as a number; both are meant as names."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _wrong_filter(topic: str) -> str:
+    """Say what is wrong with a topic filter (MQTT 5.0 section 4.7); empty when nothing is.
+
+    A broker ends the connection over such a filter, again and again.
+    """
+    if not topic or "\0" in topic or len(topic.encode()) > _LONGEST_TOPIC:
+        return f"1 to {_LONGEST_TOPIC} bytes, none of them NUL"
+    levels = topic.split("/")
+    if "#" in topic and (levels[-1] != "#" or topic.count("#") > 1):
+        return "# stands alone in the last level"
+    if any("+" in level and level != "+" for level in levels):
+        return "+ stands alone in its level"
+    return ""
 
 
 class MqttSettings(BaseModel):
@@ -73,6 +89,14 @@ class MqttSettings(BaseModel):
         if parts.port == 0:
             raise ValueError("port 0 is not a port to connect to")
         return url
+
+    @field_validator("subscribe")
+    @classmethod
+    def _sound_filters(cls, filters: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for each in filters or ():
+            if why := _wrong_filter(each):
+                raise ValueError(f"topic filter {each!r}: {why}")
+        return filters
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -88,9 +88,16 @@ def test_every_mistake_is_told_in_the_order_of_the_file(load):
     text = "mqtt:\n  - name: a\narea: 371602\nspool: {max_bytes: lots, group_commit: 5 parsecs}\n"
     assert told(load, text) == [
         "c.yaml:2:5: mqtt.0.url: this key is missing",
-        "c.yaml:3:1: area: input should be a valid string, found 371602",
+        "c.yaml:3:1: area: input should be a valid string, found 371602; write it in quotes",
         "c.yaml:4:9: spool.max_bytes: expected a size such as 512MiB or 20GiB, found 'lots'",
         "c.yaml:4:26: spool.group_commit: expected a duration such as 20ms, 5m or 30d, found '5 parsecs'",
+    ]
+
+
+def test_a_section_of_the_wrong_shape_is_told_in_words_of_the_file(load):
+    assert told(load, "mqtt: site\nspool: 20GiB\n") == [
+        "c.yaml:1:1: mqtt: expected a list, each element after a `-` or in brackets, found 'site'",
+        "c.yaml:2:1: spool: expected keys and values such as `name: {…}`, found '20GiB'",
     ]
 
 

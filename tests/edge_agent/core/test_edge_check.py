@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.check import check
+from edge_agent.config import load_edge_config
+from edge_agent.knowledge import read_knowledge
 from tests.fakes.edge import ENV, write_profile
 
 CONFIG = """\
@@ -70,3 +72,23 @@ def test_a_broken_profile_is_told_with_its_place(tmp_path: Path) -> None:
     path = site(tmp_path)
     write_profile(tmp_path / "profiles", ENV.replace("unit: Cel", "unit: Celsios"))
     assert any("env.yaml" in str(fault) for fault in check(path).faults)
+
+
+def test_the_device_list_may_be_absent_where_devices_enter_themselves(tmp_path: Path) -> None:
+    path = site(tmp_path)
+    (tmp_path / "devices.csv").unlink()
+    assert check(path).faults == []
+    for unknown in ("hold", "refuse"):
+        path.write_text(CONFIG.replace("devices.csv", f"devices.csv, unknown: {unknown}"))
+        (fault,) = check(path).faults
+        assert "devices.csv" in str(fault)
+
+
+def test_a_broken_profile_locks_out_its_own_devices_only(tmp_path: Path) -> None:
+    path = site(tmp_path)
+    write_profile(tmp_path / "profiles", ENV.replace("unit: Cel", "unit: Celsios"))
+    (tmp_path / "devices.csv").write_text(
+        "id,profile,address\nd1,test/env,x\nd2,tidegate/env-sensor,tg/d2/up\n"
+    )
+    knowledge = read_knowledge(load_edge_config(path), strict=False)
+    assert [each.id for each in knowledge.listings] == ["d2"]
