@@ -37,6 +37,7 @@ T = TypeVar("T")
 _MEASUREMENT = re.compile(r"[a-z][a-z0-9_]{0,127}")
 _SETTLING_NS = 600 * NS
 _MANY = 16
+_SMALL = 4 << 20
 _MOST_MERGED = 64 << 20
 
 
@@ -190,8 +191,12 @@ class Archive:
         closed = self._clock() - HOUR_NS - _SETTLING_NS
         self._apart = {place: paths for place, paths in self._apart.items() if place in places}
         for place, parts in places.items():
-            if len(parts) >= (2 if place[1] < closed else _MANY):
-                self._merge(place, parts)
+            if place[1] < closed:
+                fit, enough = parts, 2
+            else:  # a large one would be written again every minute
+                fit, enough = [part for part in parts if part.size < _SMALL], _MANY
+            if len(fit) >= enough:
+                self._merge(place, fit)
 
     def _merge(self, place: tuple[str, int, str], parts: list[Part]) -> None:
         by_path = {part.path: part for part in parts}

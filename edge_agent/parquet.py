@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,9 @@ def write_table(path: Path, table: pa.Table) -> int:
 
 
 def merge(paths: Sequence[Path], target: Path) -> int:
-    """Write the rows of several files into one, holding one of them at a time; return its size.
+    """Write the rows of several files into one; return its size.
+
+    Some hundred thousand rows are in memory at a time, however large the files are.
 
     Args:
         paths: Files whose columns agree about their types; see `mergeable`.
@@ -65,20 +67,43 @@ def merge(paths: Sequence[Path], target: Path) -> int:
     named = msgspec.json.encode([path.name for path in paths])
     schema = schema.with_metadata({_MERGED: named})
     beside = target.with_name(f".{target.name}.tmp")
+    held: list[pa.Table] = []
     try:
         with pq.ParquetWriter(beside, schema, **_layout(schema)) as writer:
-            for path in paths:
-                table = read_table(path)
-                gone = [name for name in schema.names if name not in table.column_names]
-                for name in gone:
-                    empty = pa.nulls(table.num_rows, schema.field(name).type)
-                    table = table.append_column(name, empty)
-                whole = table.select(schema.names).cast(schema)
-                writer.write_table(whole, row_group_size=_ROW_GROUP)
+            for group in (group for path in paths for group in _row_groups(path)):
+                held.append(_as_wide(group, schema))
+                if sum(table.num_rows for table in held) >= _ROW_GROUP:
+                    writer.write_table(pa.concat_tables(held), row_group_size=_ROW_GROUP)
+                    held.clear()
+            if held:
+                writer.write_table(pa.concat_tables(held), row_group_size=_ROW_GROUP)
         return _named(beside, target)
     except (OSError, DamagedFile):
         beside.unlink(missing_ok=True)
         raise
+
+
+def _row_groups(path: Path) -> Iterator[pa.Table]:
+    """Read a file piece by piece, verifying every page.
+
+    Raises:
+        DamagedFile: It cannot be read.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for number in range(file.num_row_groups):
+                yield file.read_row_group(number, use_threads=False)
+    except _UNREADABLE as exc:
+        raise DamagedFile(path, str(exc)) from exc
+
+
+def _as_wide(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table with all columns of a schema, null where it has none."""
+    for name in schema.names:
+        if name not in table.column_names:
+            empty = pa.nulls(table.num_rows, schema.field(name).type)
+            table = table.append_column(name, empty)
+    return table.select(schema.names).cast(schema)
 
 
 def mergeable(paths: Sequence[Path]) -> list[list[Path]]:
