@@ -122,12 +122,13 @@ def test_the_owners_telephone_numbers_never_cross_the_wire(city: City) -> None:
     assert status["refused"] == {"not_json": 1}
     folder = city.folder / "edge" / "var" / "ledger"
     audit = verify(folder)
-    assert (audit.faults, audit.batches) == ([], len(requests))
+    assert audit.faults == []
     entered = [line for file in ledger_files(folder) for line in file.read_bytes().splitlines()]
     batches = [json.loads(line) for line in entered if b'"kind":"batch"' in line]
-    assert [each["sha256"] for each in batches] == [
-        sha256(request.body).hexdigest() for request in requests
-    ]
+    hashes = [sha256(request.body).hexdigest() for request in requests]
+    assert [each["sha256"] for each in batches[: len(hashes)]] == hashes
+    # what was entered after the proxy had closed are signs of life, without a record
+    assert all("records" not in each for each in batches[len(hashes) :])
     assert not any(phone in line for line in entered for phone in digits[:100])
     table = http(
         "POST",
