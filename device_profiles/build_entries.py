@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from device_profiles.bodies import (
@@ -18,6 +19,7 @@ from device_profiles.cel import CelType
 from device_profiles.codecs import Context, Decode, SpecError, compile_decode
 from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
+from device_profiles.js.step import compile_js
 from device_profiles.reader import Reader
 from device_profiles.route import Entry, Open, envelope_open, plain_open
 from device_profiles.topics import Template, TemplateFault, parse_template
@@ -34,15 +36,22 @@ ENVELOPE_NAMES = frozenset({"device", "app", "device_name", "time"})
 
 _WHERE: dict[str, CelType] = {"d": "any", "c": "any", "fport": "any"}
 
-NO_JAVASCRIPT = "needs the JavaScript runtime, not in this version"
-
 _SCALAR = "value"
 """The name under which a message that is one number, text or bool can be reached."""
 
 
-def build_entries(data: Mapping[str, Any], reader: Reader, faults: Faults) -> list[Entry]:
-    """Compile every element of ``match``, and the availability topic where none matches it."""
-    decode = build_decode(data, faults)
+def build_entries(
+    data: Mapping[str, Any], reader: Reader, faults: Faults, folder: Path | None = None
+) -> list[Entry]:
+    """Compile every element of ``match``, and the availability topic where none matches it.
+
+    Args:
+        data: The profile.
+        reader: Makes points.
+        faults: Takes the mistakes.
+        folder: Where a JavaScript codec stands; None for a profile that is no file.
+    """
+    decode = build_decode(data, faults, folder)
     entries = []
     for index, spec in enumerate(data["match"]):
         place: Place = ("match", index)
@@ -73,14 +82,13 @@ def build_entries(data: Mapping[str, Any], reader: Reader, faults: Faults) -> li
     return entries
 
 
-def build_decode(data: Mapping[str, Any], faults: Faults) -> Decode | None:
+def build_decode(data: Mapping[str, Any], faults: Faults, folder: Path | None) -> Decode | None:
     """Compile ``decode``; None after entering its mistake."""
-    for index, step in enumerate(data["decode"]):
-        if "js" in step:
-            faults.add(("decode", index, "js"), NO_JAVASCRIPT)
-            return None
+    steps = data["decode"]
     try:
-        return compile_decode(data["decode"], split=data.get("device", {}).get("split"))
+        if len(steps) == 1 and "js" in steps[0]:
+            return compile_js(steps[0]["js"], (0, "js"), folder)
+        return compile_decode(steps, split=data.get("device", {}).get("split"))
     except SpecError as exc:
         faults.add(("decode", *exc.path), exc.message)
         return None

@@ -152,7 +152,9 @@ def compile_command(name: str, spec: Mapping[str, Any]) -> CommandSpec:
     arguments = {key: _argument(one) for key, one in spec.get("args", {}).items()}
     send = spec["send"]
     if "js" in send:
-        raise CommandFault(("send", "js"), "needs the JavaScript runtime, not in this version")
+        raise CommandFault(
+            ("send", "js"), "a command is not made by JavaScript: use json, text or bytes"
+        )
     if ("topic" in send) == ("path" in send):
         raise CommandFault(("send",), "expected one of 'topic' (MQTT) and 'path' (CoAP)")
     via: Literal["mqtt", "coap"] = "mqtt" if "topic" in send else "coap"

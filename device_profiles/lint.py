@@ -1,4 +1,4 @@
-"""Lint: every mistake in a profile file that can be found without running its vectors."""
+"""Lint: every mistake in a profile file that can be found without comparing its vectors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from device_profiles.catalogue import conflicts, profile_files
+from device_profiles.lint_js import lint_js
 from device_profiles.profile import Profile, load_profile
 from gateway_core.errors import ConfigError, Fault
 
@@ -33,6 +34,7 @@ def lint_files(paths: Sequence[Path], beside: Sequence[Profile] = ()) -> list[Fa
             faults.extend(exc.faults)
             continue
         faults.extend(_check_vectors(profile))
+        faults.extend(lint_js(profile))
         clean[profile.id] = profile
     others = [profile for profile in beside if profile.id not in clean]
     files = {profile.file for profile in clean.values()}

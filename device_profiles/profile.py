@@ -189,7 +189,8 @@ def compile_profile(document: YamlDocument) -> Profile:
         build_measures(data, faults),
         tuple(tag for tag in data["store"].get("tags", ()) if tag not in BUILT_IN_TAGS),
     )
-    entries = build_entries(data, reader, faults)
+    folder = document.file.parent if isinstance(document.file, Path) else None
+    entries = build_entries(data, reader, faults, folder)
     alarms = build_alarms(data, faults)
     commands = _build_commands(data, faults)
     check_profile(data, entries, faults)

@@ -1,7 +1,7 @@
 # The edge agent. Built from the repository's root: docker build -f docker/edge.Dockerfile .
 FROM python:3.13-slim-bookworm AS build
 COPY . /src
-RUN python -m venv /opt/tidegate && /opt/tidegate/bin/pip install --no-cache-dir "/src[archive,camera]"
+RUN python -m venv /opt/tidegate && /opt/tidegate/bin/pip install --no-cache-dir "/src[archive,camera,js]"
 
 FROM python:3.13-slim-bookworm
 COPY --from=build /opt/tidegate /opt/tidegate

@@ -38,7 +38,7 @@ MESSAGE_NAMES = ("fport", "size", "content_format")
 """
 
 STEPS = ("json", "cbor", "frame", "struct", "tlv", "senml", "cayenne-lpp")
-"""The codecs of this package; JavaScript codecs (``js``) are run elsewhere."""
+"""The codecs of this package; a JavaScript codec (``js``) stands alone and is run elsewhere."""
 
 _BYTE = re.compile(r"\bbyte(0|[1-9]\d{0,3})\b")
 _CBOR_FORMATS = (60, 112)
@@ -102,7 +102,7 @@ def _opened(step: object, path: Path) -> Step:
         raise SpecError(path, f"expected one step such as 'json: {{}}', found {kind(step)}")
     name, spec = next(iter(step.items()))
     if name == "js":
-        raise SpecError((*path, "js"), "JavaScript codecs are not run by this version; use tlv")
+        raise SpecError((*path, "js"), "a JavaScript codec is the only step of its profile")
     return choice(name, path, STEPS), spec, (*path, name)
 
 

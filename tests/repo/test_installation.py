@@ -95,7 +95,7 @@ def test_the_installer_fills_a_venv_without_a_network(
     asked = (prefix / "asked").read_text()
     assert "-m pip install" in asked
     assert "--no-index --find-links /media/usb" in asked
-    assert f"{ROOT}[archive,camera]" in asked
+    assert f"{ROOT}[archive,camera,js]" in asked
 
 
 def test_the_installer_writes_the_unit_for_its_prefix(

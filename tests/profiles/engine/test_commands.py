@@ -92,5 +92,5 @@ def test_a_command_in_javascript_is_refused_at_load():
     text = changed(
         'json: {id: "{device}", level: "${level}", note: "go ${mode}"}', "js: {file: a.js}"
     )
-    with pytest.raises(ConfigError, match="needs the JavaScript runtime"):
+    with pytest.raises(ConfigError, match="not made by JavaScript"):
         load_profile(text, "js.yaml")

@@ -32,7 +32,7 @@ MISTAKES = [
     ('topic: "acme/#"', 'topic: "acme/{site}/{node}/up"', "match.0.topic", "no wildcards"),
     ("profile, sit]", "profile, site]", "store.tags.3", "did you mean 'site'"),
     ("{jsn: {}}", "{json: {}}", "decode.0.jsn", "did you mean 'json'"),
-    ("{js: {file: a.js, sha256: '" + "0" * 64 + "'}}", "{json: {}}", "decode.0.js", "needs the JavaScript runtime"),
+    ("{js: {file: a.js, sha256: '" + "a" * 64 + "'}}", "{json: {}}", "decode.0.js.file", "has no codec beside it"),
     ("expect: {points: [], quality: [temperature:range], alarms: [+hott]}", "expect: {points: [], quality: [temperature:range]}", "tests.1.expect.alarms.0", "did you mean 'hot'"),
     ("points: [{time: 1700000000, temp: 21.5}]", "points: [{time: 1700000000, temperature: 21.5}]", "tests.0.expect.points.0.temp", "there is no measurement"),
     ('note: "go ${mod}"', 'note: "go ${mode}"', "commands.set.send.json.note", "not among the arguments"),

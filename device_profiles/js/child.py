@@ -1,0 +1,201 @@
+"""The parent's end of a worker process: start, ask with a deadline, kill."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import clock_gettime
+
+import msgspec
+
+from device_profiles.js.wire import (
+    HEAD,
+    LARGEST_FRAME,
+    Answer,
+    Hello,
+    Reply,
+    Request,
+    pack,
+    read_answer,
+)
+
+START_S = 20.0
+"""How long a worker may take to come up; a small board is slow."""
+
+STARVED_CPU_S = 0.05
+"""CPU time below which a late worker did not get its turn, rather than waste it."""
+
+STARVED_WALLS = 4
+"""How many times the wall limit such a worker gets."""
+
+_STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="js-starter")
+# A worker is told to die with the *thread* that started it: so always this one, which lives as
+# long as the program.
+
+
+class Stopped(Exception):
+    """The worker gave no good answer; it is dead or must be killed.
+
+    Attributes:
+        code: ``codec_timeout codec_crashed codec_output codec_unavailable``.
+        reason: For people.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Child:
+    """One worker process.
+
+    Args:
+        clock: Seconds on a clock that never jumps.
+        command: What to start; the parent's process id is added.
+
+    Attributes:
+        loaded: Keys of the codecs that it has taken in.
+        pid: Its process id.
+
+    Raises:
+        Stopped: It cannot be started.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        command: tuple[str, ...] = (sys.executable, "-s", "-P", "-m", "device_profiles.js.worker"),
+    ) -> None:
+        self.loaded: set[int] = set()
+        self._clock = clock
+        self._greeted = False
+        try:
+            self._process = _STARTER.submit(_start, command).result()
+        except (OSError, RuntimeError) as exc:
+            raise Stopped("codec_unavailable", f"no worker can be started: {exc}") from exc
+        self.pid = self._process.pid
+        self._cpu_clock = ~self.pid << 3 | 2  # clock_getcpuclockid(3), which Python does not have
+        self._cpu_before = 0.0
+        self._patience = 0.0
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._to = self._process.stdin.fileno()
+        self._from = self._process.stdout.fileno()
+        os.set_blocking(self._to, False)
+        os.set_blocking(self._from, False)
+        self._writable = select.poll()
+        self._writable.register(self._to, select.POLLOUT)
+        self._readable = select.poll()
+        self._readable.register(self._from, select.POLLIN)
+
+    def alive(self) -> bool:
+        """Return whether the process is running."""
+        return self._process.poll() is None
+
+    def ask(self, request: Request, wall_s: float) -> Reply:
+        """Return the worker's answer.
+
+        Args:
+            request: What to do.
+            wall_s: Seconds to wait for it, once the worker is up; four times as many where the
+                machine is so busy that the worker hardly ran.
+
+        Raises:
+            Stopped: No answer in time, none at all, or one that is none.
+        """
+        if not self._greeted:
+            self._greet()
+        until = self._clock() + wall_s
+        try:
+            self._cpu_before = clock_gettime(self._cpu_clock)
+            self._patience = (STARVED_WALLS - 1) * wall_s
+            self._write(pack(request), until)
+            answer = self._read(until)
+        except OSError as exc:
+            raise Stopped("codec_crashed", "the worker ended") from exc
+        if not isinstance(answer, Reply):
+            raise Stopped("codec_crashed", "the worker gave no answer")
+        return answer
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing, and wait until it has."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process.wait()
+
+    def _greet(self) -> None:
+        try:
+            hello = self._read(self._clock() + START_S)
+        except (OSError, Stopped) as exc:
+            raise Stopped("codec_unavailable", "the worker did not come up") from exc
+        if not isinstance(hello, Hello) or hello.trouble:
+            trouble = hello.trouble if isinstance(hello, Hello) else "no greeting"
+            raise Stopped("codec_unavailable", f"the worker cannot work: {trouble}")
+        self._greeted = True
+
+    def _write(self, frame: bytes, until: float) -> None:
+        view = memoryview(frame)
+        while True:
+            try:
+                view = view[os.write(self._to, view) :]
+            except BlockingIOError:
+                self._wait(self._writable, until)
+                continue
+            if not view:
+                return
+
+    def _read(self, until: float) -> Answer:
+        head = self._exactly(HEAD.size, until)
+        size = HEAD.unpack(head)[0]
+        if size > LARGEST_FRAME:
+            raise Stopped("codec_output", f"an answer of {size} bytes")
+        try:
+            return read_answer(self._exactly(size, until))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+            raise Stopped("codec_crashed", "the worker's answer cannot be read") from exc
+
+    def _exactly(self, size: int, until: float) -> bytes:
+        parts = []
+        while size:
+            self._wait(self._readable, until)
+            part = os.read(self._from, min(size, 1 << 20))
+            if not part:
+                raise Stopped("codec_crashed", "the worker ended")
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def _wait(self, ready: select.poll, until: float) -> None:
+        left = until - self._clock()
+        if left > 0 and ready.poll(left * 1000):
+            return
+        used = clock_gettime(self._cpu_clock) - self._cpu_before
+        patience, self._patience = self._patience, 0.0
+        if used < STARVED_CPU_S and patience and ready.poll(patience * 1000):
+            return
+        raise Stopped("codec_timeout", "took longer than it may, and was killed")
+
+
+def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    environment = {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONUTF8": "1",
+        "TZ": "UTC",
+    }
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [*command, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        env=environment,
+        cwd="/",
+        process_group=0,
+    )

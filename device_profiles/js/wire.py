@@ -1,0 +1,93 @@
+"""What goes through the pipes between Tidegate and its JavaScript worker.
+
+Each frame is four bytes of length, most significant first, and MessagePack.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+
+LARGEST_FRAME = 32 << 20
+"""Bytes of a frame; a longer one ends the worker."""
+
+LARGEST_RESULT = 256 << 10
+"""Characters of what a codec makes of one message."""
+
+HEAD = struct.Struct(">I")
+
+Result = tuple[str, str]
+"""Rejection code (empty: it went well), and the result as JSON or the reason in words."""
+
+
+class Hello(msgspec.Struct, tag="hello", array_like=True, frozen=True):
+    """The worker's first words.
+
+    Attributes:
+        trouble: Why it cannot work; empty when it can.
+    """
+
+    trouble: str = ""
+
+
+class Load(msgspec.Struct, tag="load", array_like=True, frozen=True):
+    """Take a codec in; answered by one result, whose text is the name of its function."""
+
+    key: int
+    text: str
+    time_ms: int
+    memory_mb: int
+    fresh: bool
+
+
+class Call(msgspec.Struct, tag="call", array_like=True, frozen=True):
+    """Decode messages, each the JSON text of an input; answered by as many results."""
+
+    key: int
+    inputs: list[str]
+
+
+class Check(msgspec.Struct, tag="check", array_like=True, frozen=True):
+    """Look for state that is kept between these messages; answered by one result."""
+
+    key: int
+    inputs: list[str]
+
+
+class Reply(msgspec.Struct, tag="reply", array_like=True, frozen=True):
+    """The worker's answer.
+
+    Attributes:
+        results: One for each message.
+        stateful: Whether the codec was seen to keep state between messages.
+    """
+
+    results: list[Result]
+    stateful: bool = False
+
+
+Request = Load | Call | Check
+Answer = Hello | Reply
+
+_encode = msgspec.msgpack.Encoder().encode
+_request = msgspec.msgpack.Decoder(Request).decode
+_answer = msgspec.msgpack.Decoder(Answer).decode
+
+
+def pack(message: Request | Answer) -> bytes:
+    """Return a message as a frame."""
+    body = _encode(message)
+    return HEAD.pack(len(body)) + body
+
+
+def read_request(body: bytes) -> Request:
+    """Return the request in a frame; raises `ValueError`."""
+    found: Request = _request(body)
+    return found
+
+
+def read_answer(body: bytes) -> Answer:
+    """Return the answer in a frame; raises `ValueError`."""
+    found: Answer = _answer(body)
+    return found

@@ -1,0 +1,121 @@
+"""The worker process: takes codecs and messages from one pipe, answers through another.
+
+It has no network, no files, no other processes to reach, and less memory than it could do harm
+with; whoever started it may kill it at any time. Started by `device_profiles.js.child` only::
+
+    python -m device_profiles.js.worker PARENT_PID
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from device_profiles.js.installed import missing_engine
+from device_profiles.js.wire import HEAD, Call, Hello, Load, Reply, Request, pack, read_request
+
+if TYPE_CHECKING:
+    from device_profiles.js.bench import Bench
+
+ADDRESS_SPACE = 512 << 20
+OPEN_FILES = 16
+RESIDENT = 160 << 20
+"""Bytes in memory from which the warm contexts are given up."""
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_LOOK_EVERY = 512
+
+
+def confine(parent: int) -> None:
+    """Give up what a codec does not need; ends the process when its parent is gone already.
+
+    Raises:
+        OSError: The system refuses; nothing must be run then.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, value in ((_PR_SET_PDEATHSIG, signal.SIGKILL), (_PR_SET_NO_NEW_PRIVS, 1)):
+        if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+    if os.getppid() != parent:
+        os._exit(0)  # it died before it could take us along
+    limits = [
+        (resource.RLIMIT_AS, ADDRESS_SPACE),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+    ]
+    if os.geteuid() != 0:
+        limits.append((resource.RLIMIT_NPROC, 0))
+    for what, limit in limits:
+        resource.setrlimit(what, (limit, limit))
+
+
+def main(parent: int) -> None:
+    """Answer requests until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C is for the one who started us
+    trouble = missing_engine()
+    if trouble is None:
+        try:
+            confine(parent)
+        except (OSError, ValueError) as exc:
+            trouble = f"cannot confine itself: {exc}"
+    _send(pack(Hello(trouble or "")))
+    if trouble is None:
+        _serve()
+
+
+def _serve() -> None:
+    from device_profiles.js.bench import Bench  # the engine, only now that the limits stand
+
+    bench = Bench(time.perf_counter)
+    served = 0
+    while (body := _receive()) is not None:
+        _send(pack(_answer(bench, read_request(body))))
+        served += 1
+        if served % _LOOK_EVERY == 0 and _resident() > RESIDENT:
+            bench.clear()
+
+
+def _answer(bench: Bench, request: Request) -> Reply:
+    if isinstance(request, Load):
+        return Reply([bench.load(request)])
+    if isinstance(request, Call):
+        results = [bench.call(request.key, given) for given in request.inputs]
+        return Reply(results, bench.stateful(request.key))
+    return Reply([], bench.check(request.key, request.inputs))
+
+
+def _receive() -> bytes | None:
+    head = _exactly(HEAD.size)
+    return None if head is None else _exactly(HEAD.unpack(head)[0])
+
+
+def _exactly(size: int) -> bytes | None:
+    found = os.read(0, size)
+    while found and len(found) < size:
+        more = os.read(0, size - len(found))
+        if not more:
+            return None
+        found += more
+    return found or None
+
+
+def _send(frame: bytes) -> None:
+    view = memoryview(frame)
+    while view:
+        view = view[os.write(1, view) :]
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
