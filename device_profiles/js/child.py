@@ -32,6 +32,8 @@ STARVED_CPU_S = 0.05
 STARVED_WALLS = 4
 """How many times the wall limit such a worker gets."""
 
+_PIECE = 1 << 16
+
 _STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="js-starter")
 # A worker is told to die with the *thread* that started it: so always this one, which lives as
 # long as the program.
@@ -152,25 +154,22 @@ class Child:
                 return
 
     def _read(self, until: float) -> Answer:
-        head = self._exactly(HEAD.size, until)
-        size = HEAD.unpack(head)[0]
-        if size > LARGEST_FRAME:
-            raise Stopped("codec_output", f"an answer of {size} bytes")
-        try:
-            return read_answer(self._exactly(size, until))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-            raise Stopped("codec_crashed", "the worker's answer cannot be read") from exc
-
-    def _exactly(self, size: int, until: float) -> bytes:
-        parts = []
-        while size:
+        body = bytearray()
+        size = None
+        while size is None or len(body) < size:
             self._wait(self._readable, until)
-            part = os.read(self._from, min(size, 1 << 20))
+            part = os.read(self._from, _PIECE)
             if not part:
                 raise Stopped("codec_crashed", "the worker ended")
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+            body += part
+            if size is None and len(body) >= HEAD.size:
+                size = HEAD.size + HEAD.unpack_from(body)[0]
+                if size > LARGEST_FRAME:
+                    raise Stopped("codec_output", f"an answer of {size} bytes")
+        try:
+            return read_answer(memoryview(body)[HEAD.size :])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+            raise Stopped("codec_crashed", "the worker's answer cannot be read") from exc
 
     def _wait(self, ready: select.poll, until: float) -> None:
         left = until - self._clock()

@@ -81,13 +81,13 @@ def pack(message: Request | Answer) -> bytes:
     return HEAD.pack(len(body)) + body
 
 
-def read_request(body: bytes) -> Request:
+def read_request(body: bytes | memoryview) -> Request:
     """Return the request in a frame; raises `ValueError`."""
     found: Request = _request(body)
     return found
 
 
-def read_answer(body: bytes) -> Answer:
+def read_answer(body: bytes | memoryview) -> Answer:
     """Return the answer in a frame; raises `ValueError`."""
     found: Answer = _answer(body)
     return found

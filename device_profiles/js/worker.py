@@ -31,6 +31,7 @@ RESIDENT = 160 << 20
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _LOOK_EVERY = 512
+_PIECE = 1 << 16
 
 
 def confine(parent: int) -> None:
@@ -92,19 +93,18 @@ def _answer(bench: Bench, request: Request) -> Reply:
     return Reply([], bench.check(request.key, request.inputs))
 
 
-def _receive() -> bytes | None:
-    head = _exactly(HEAD.size)
-    return None if head is None else _exactly(HEAD.unpack(head)[0])
-
-
-def _exactly(size: int) -> bytes | None:
-    found = os.read(0, size)
-    while found and len(found) < size:
-        more = os.read(0, size - len(found))
-        if not more:
+def _receive() -> memoryview | None:
+    """Return the next request; one at a time is on its way, so whatever comes belongs to it."""
+    body = bytearray()
+    size = HEAD.size
+    while len(body) < size:
+        part = os.read(0, _PIECE)
+        if not part:
             return None
-        found += more
-    return found or None
+        body += part
+        if len(body) >= HEAD.size:
+            size = HEAD.size + HEAD.unpack_from(body)[0]
+    return memoryview(body)[HEAD.size :]
 
 
 def _send(frame: bytes) -> None:
