@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from collector.api.forms import PageOf
 from collector.api.parts import Parts
 from collector.api.problem import problem
-from collector.events.book import Move, Opening, Outdated, Row, Wanted, intact
+from collector.events.book import Outdated, Row, intact
+from collector.events.shapes import Move, Opening, Wanted
 from collector.events.workflow import CLOSED, Action, State, WrongStep, allowed
 from gateway_core.instant import to_rfc3339
 from gateway_core.model import Severity

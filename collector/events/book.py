@@ -9,85 +9,31 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, tuple_, update
 
+from collector.events.shapes import Move, Opening, Wanted
 from collector.events.tables import event_clearings, event_steps, events
-from collector.events.workflow import CLOSED, Action, State, link, step
+from collector.events.workflow import CLOSED, link, step
 from collector.registry.database import Database
 from gateway_core.clock import Clock
 from gateway_core.errors import GatewayError, PayloadError, Unavailable
-from gateway_core.model import Alarm, Severity
+from gateway_core.model import Alarm
 
 Row = dict[str, Any]
 
 ALARM = "alarm"
 PERSON = "person"
+_AT_ONCE = 300
+"""Alarms in one statement: three parameters each stay below SQLite's old limit of 999."""
 
 
 class Outdated(GatewayError):
     """The event changed since the version that the caller saw."""
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One step that a person takes.
-
-    Attributes:
-        action: What is done.
-        actor: Who does it.
-        comment: Why or what, for people.
-        assignee: To whom, for ``assign``; empty otherwise.
-        version: The version that the actor saw; None: whatever it is now.
-    """
-
-    action: Action
-    actor: str
-    comment: str = ""
-    assignee: str = ""
-    version: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """An event that a person opens; the arguments are those of an alarm."""
-
-    edge: str
-    device: str
-    rule: str
-    severity: Severity
-    text: dict[str, str]
-    actor: str
-    comment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which events are wanted; None means any.
-
-    Args:
-        state: Exactly this state.
-        closed: True: verified ones only; False: only those that are not.
-        edge: Exactly this edge.
-        device: Exactly this device, feed or system.
-        severity: Exactly this severity.
-        assignee: Exactly this person or section.
-        limit: Rows a page, 1 to 1,000.
-        cursor: ``next`` of the page before, or None for the first page.
-    """
-
-    state: State | None = None
-    closed: bool | None = None
-    edge: str | None = None
-    device: str | None = None
-    severity: Severity | None = None
-    assignee: str | None = None
-    limit: int = 100
-    cursor: str | None = None
 
 
 class EventBook:
@@ -107,8 +53,14 @@ class EventBook:
         """
 
         def work(db: Connection) -> None:
-            for alarm in alarms:
-                self._alarm(db, alarm)
+            for state, group in itertools.groupby(alarms, lambda alarm: alarm.state):
+                if state == "raised":
+                    waiting = list(group)
+                    for first in range(0, len(waiting), _AT_ONCE):
+                        self._raise(db, waiting[first : first + _AT_ONCE])
+                else:
+                    for alarm in group:
+                        self._clear(db, alarm)
 
         try:
             await self._database.change(work)
@@ -123,7 +75,7 @@ class EventBook:
             about = {"edge": opening.edge, "device": opening.device, "rule": opening.rule}
             rest = {"severity": opening.severity, "text": opening.text, "raised": now}
             row = about | rest | {"id": name, "source": PERSON, "profile": "", "cleared": None}
-            self._insert(db, row, opening.actor, opening.comment)
+            self._insert(db, [row], opening.actor, opening.comment)
             return _whole(db, name) or row
 
         return await self._database.change(work)
@@ -179,22 +131,29 @@ class EventBook:
         more, rows = len(rows) > wanted.limit, rows[: wanted.limit]
         return rows, _cursor(rows[-1]) if more else None
 
-    def _alarm(self, db: Connection, alarm: Alarm) -> None:
-        about = {"edge": alarm.edge, "device": alarm.device, "rule": alarm.rule}
-        if alarm.state == "cleared":
-            self._clear(db, about, alarm)
-            return
-        name = event_id(alarm)
-        if _one(db, name) is not None:
-            return
+    def _raise(self, db: Connection, alarms: Sequence[Alarm]) -> None:
+        """Open the events that these alarms name and that are not there."""
+        named = {event_id(alarm): alarm for alarm in alarms}
+        known = set(db.execute(select(events.c.id).where(events.c.id.in_(named))).scalars())
         c = event_clearings.c
-        at = db.execute(select(c.time).where(*(c[key] == about[key] for key in about))).scalar()
-        row: Row = about | {"id": name, "source": ALARM, "profile": alarm.profile}
-        row |= {"severity": alarm.severity, "text": dict(alarm.text), "raised": alarm.time}
-        row["cleared"] = at if at is not None and at >= alarm.time else None
-        self._insert(db, row, ALARM, "")
+        rules = {(alarm.edge, alarm.device, alarm.rule) for alarm in alarms}
+        query = select(c.edge, c.device, c.rule, c.time)
+        found = db.execute(query.where(tuple_(c.edge, c.device, c.rule).in_(sorted(rules))))
+        last = {(edge, device, rule): time for edge, device, rule, time in found}
+        rows = []
+        for name, alarm in named.items():
+            if name in known:
+                continue
+            at = last.get((alarm.edge, alarm.device, alarm.rule))
+            row: Row = {"id": name, "source": ALARM, "edge": alarm.edge, "device": alarm.device}
+            row |= {"rule": alarm.rule, "profile": alarm.profile, "severity": alarm.severity}
+            row |= {"text": dict(alarm.text), "raised": alarm.time}
+            row["cleared"] = at if at is not None and at >= alarm.time else None
+            rows.append(row)
+        self._insert(db, rows, ALARM, "")
 
-    def _clear(self, db: Connection, about: dict[str, str], alarm: Alarm) -> None:
+    def _clear(self, db: Connection, alarm: Alarm) -> None:
+        about = {"edge": alarm.edge, "device": alarm.device, "rule": alarm.rule}
         statement = self._database.insert(event_clearings).values(**about, time=alarm.time)
         newest = statement.on_conflict_do_update(
             index_elements=list(about),
@@ -208,14 +167,17 @@ class EventBook:
         if found is not None and (found["cleared"] is None or found["cleared"] > alarm.time):
             self._advance(db, dict(found), {"cleared": alarm.time}, None)
 
-    def _insert(self, db: Connection, row: Row, actor: str, comment: str) -> None:
-        now = self._clock()
-        fresh = {"state": "open", "assignee": "", "reopened": 0, "updated": now, "version": 1}
-        statement = self._database.insert(events).values(**row, **fresh)
-        fresh_id = statement.on_conflict_do_nothing().returning(events.c.id)
-        if db.execute(fresh_id).first() is None:
-            return  # another collector opened it in this instant
-        self._enter(db, row | fresh, "open", actor, comment, "")
+    def _insert(self, db: Connection, rows: Sequence[Row], actor: str, comment: str) -> None:
+        """Insert events and their first steps; what another collector was faster with stays."""
+        if not rows:
+            return
+        blank = {"state": "open", "assignee": "", "reopened": 0, "version": 1}
+        whole = {row["id"]: row | blank | {"updated": self._clock()} for row in rows}
+        statement = self._database.insert(events).on_conflict_do_nothing()
+        fresh = db.execute(statement.returning(events.c.id), list(whole.values())).scalars()
+        steps = [_step(whole[name], "open", actor, comment, "") for name in fresh]
+        if steps:
+            db.execute(insert(event_steps), steps)
 
     def _advance(self, db: Connection, row: Row, change: Row, move: Move | None) -> None:
         """Change one event that is at ``row["version"]``, and enter the step.
@@ -234,15 +196,8 @@ class EventBook:
         previous = db.execute(before).scalar() or ""
         action = move.action if move else "clear"
         actor, comment = (move.actor, move.comment) if move else (ALARM, "")
-        self._enter(db, row | change, action, actor, comment, previous)
-
-    def _enter(
-        self, db: Connection, row: Row, action: str, actor: str, comment: str, previous: str
-    ) -> None:
-        entry = {"event": row["id"], "version": row["version"], "action": action}
-        entry |= {"state": row["state"], "actor": actor, "comment": comment}
-        entry |= {"assignee": row["assignee"], "time": row["updated"]}
-        db.execute(insert(event_steps).values(**entry, digest=link(previous, entry)))
+        taken = _step(row | change, action, actor, comment, previous)
+        db.execute(insert(event_steps), [taken])
 
 
 def event_id(alarm: Alarm) -> str:
@@ -260,6 +215,14 @@ def intact(steps: Sequence[Row]) -> bool:
             return False
         previous = found["digest"]
     return True
+
+
+def _step(row: Row, action: str, actor: str, comment: str, previous: str) -> Row:
+    """Return the audit row of what just happened to an event."""
+    entry = {"event": row["id"], "version": row["version"], "action": action}
+    entry |= {"state": row["state"], "actor": actor, "comment": comment}
+    entry |= {"assignee": row["assignee"], "time": row["updated"]}
+    return entry | {"digest": link(previous, entry)}
 
 
 def _one(db: Connection, event: str) -> Row | None:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from collector.events.book import EventBook, Move, Opening, Outdated, Wanted, intact
+from collector.events.book import EventBook, Outdated, intact
+from collector.events.shapes import Move, Opening, Wanted
 from collector.events.sink import EventSink
 from collector.events.tables import event_steps
 from collector.events.workflow import ACTIONS, TRANSITIONS, WrongStep
