@@ -16,7 +16,7 @@ from device_profiles.bodies import (
 )
 from device_profiles.build_measures import expression
 from device_profiles.cel import CelType
-from device_profiles.codecs import Context, Decode, SpecError, compile_decode
+from device_profiles.codecs import Context, Decode, SpecError, compile_carrier, compile_decode
 from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
 from device_profiles.js.step import compile_js
@@ -86,8 +86,9 @@ def build_decode(data: Mapping[str, Any], faults: Faults, folder: Path | None) -
     """Compile ``decode``; None after entering its mistake."""
     steps = data["decode"]
     try:
-        if len(steps) == 1 and "js" in steps[0]:
-            return compile_js(steps[0]["js"], (0, "js"), folder)
+        if "js" in steps[-1] and len(steps) <= 2:  # alone, or what another message carries
+            carrier = compile_carrier(steps[0]) if len(steps) == 2 else None
+            return compile_js(steps[-1]["js"], (len(steps) - 1, "js"), folder, carrier)
         return compile_decode(steps, split=data.get("device", {}).get("split"))
     except SpecError as exc:
         faults.add(("decode", *exc.path), exc.message)

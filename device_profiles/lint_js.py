@@ -17,16 +17,17 @@ def lint_js(profile: Profile) -> list[Fault]:
     codec = next((e.decode for e in profile.entries if isinstance(e.decode, JsCodec)), None)
     if codec is None:
         return []
+    place = ("decode", len(profile.document.data["decode"]) - 1, "js")
     trouble = codec.trouble()
     if trouble is not None:
-        return [profile.document.fault(("decode", 0, "js", "file"), trouble)]
-    if not codec.source.fresh and codec.keeps_state(_messages(profile)):
+        return [profile.document.fault((*place, "file"), trouble)]
+    if not codec.source.fresh and codec.keeps_state(_messages(profile, codec)):
         message = "keeps state between messages, so that their order matters: add 'fresh: true'"
-        return [profile.document.fault(("decode", 0, "js"), message)]
+        return [profile.document.fault(place, message)]
     return []
 
 
-def _messages(profile: Profile) -> list[tuple[bytes, Context]]:
+def _messages(profile: Profile, codec: JsCodec) -> list[tuple[bytes, Context]]:
     """Return what the codec is given by the profile's vectors."""
     catalogue = Catalogue([profile])
     found = []
@@ -39,10 +40,10 @@ def _messages(profile: Profile) -> list[tuple[bytes, Context]]:
                     continue
                 try:
                     opened = route.entry.open(payload_of(recv), route.captures, None)
+                    if isinstance(opened.body, bytes):
+                        received = round(recv.get("at", 0) * 1_000_000) * _NS_IN_US
+                        context = Context(opened.captures, received, None, opened.fport)
+                        found.append(codec.carried(opened.body, context)[:2])
                 except PayloadError:
                     continue  # a vector that shows what is refused
-                if isinstance(opened.body, bytes):
-                    received = round(recv.get("at", 0) * 1_000_000) * _NS_IN_US
-                    context = Context(opened.captures, received, None, opened.fport)
-                    found.append((opened.body, context))
     return found

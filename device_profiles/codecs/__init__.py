@@ -18,15 +18,17 @@ from device_profiles.codecs.contract import (
 )
 from device_profiles.codecs.envelope import unwrap
 from device_profiles.codecs.jsontext import parse_json
-from device_profiles.codecs.steps import compile_decode
+from device_profiles.codecs.steps import Carrier, compile_carrier, compile_decode
 
 __all__ = [
+    "Carrier",
     "Context",
     "Decode",
     "Envelope",
     "Packet",
     "SpecError",
     "Values",
+    "compile_carrier",
     "compile_decode",
     "parse_cbor",
     "parse_json",

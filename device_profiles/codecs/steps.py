@@ -46,6 +46,9 @@ _CBOR_FORMATS = (60, 112)
 Body = Callable[[bytes], Values]
 """Decodes the bytes of one message."""
 
+Carrier = Callable[[bytes], tuple[bytes, Values]]
+"""From a message to the bytes within and to what stands around them; raises `PayloadError`."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Branch:
@@ -102,8 +105,22 @@ def _opened(step: object, path: Path) -> Step:
         raise SpecError(path, f"expected one step such as 'json: {{}}', found {kind(step)}")
     name, spec = next(iter(step.items()))
     if name == "js":
-        raise SpecError((*path, "js"), "a JavaScript codec is the only step of its profile")
+        raise SpecError(
+            (*path, "js"), "a JavaScript codec stands alone, or after one json or cbor step"
+        )
     return choice(name, path, STEPS), spec, (*path, name)
+
+
+def compile_carrier(step: object) -> Carrier:
+    """Compile the ``json`` or ``cbor`` step that carries the bytes of a JavaScript codec.
+
+    Raises:
+        SpecError: It is another step, or carries nothing.
+    """
+    name, spec, path = _opened(step, (0,))
+    if name not in ("json", "cbor") or not _leads(name, spec):
+        raise SpecError(path, "only 'json' or 'cbor' with 'payload' can stand before js")
+    return _lead(name, spec, path).open
 
 
 def _leads(name: str, spec: object) -> bool:

@@ -13,7 +13,7 @@ from device_profiles.examples import run_tests
 from device_profiles.js.runtime import shared
 from device_profiles.lint import lint
 from device_profiles.profile import load_profile
-from gateway_core.errors import ConfigError
+from gateway_core.errors import ConfigError, PayloadError
 
 HERE = Path(__file__).parent
 CODEC = (HERE / "em300-th.js").read_bytes()
@@ -127,10 +127,38 @@ def test_a_wrong_step_is_named_with_its_place(tmp_path: Path, step: str, message
     assert message in _mistake(written(tmp_path, step=step))
 
 
-def test_a_codec_is_the_only_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        ("cayenne-lpp: {}", "decode.0.cayenne-lpp: only 'json' or 'cbor' with 'payload'"),
+        ("json: {}", "decode.0.json: only 'json' or 'cbor' with 'payload'"),
+        (
+            "json: {payload: a}\n  - json: {payload: b}",
+            "decode.2.js: a JavaScript codec stands alone",
+        ),
+    ],
+)
+def test_only_a_carrier_stands_before_a_codec(tmp_path: Path, before: str, message: str) -> None:
     path = written(tmp_path)
-    path.write_text(path.read_text().replace("decode:\n", "decode:\n  - cayenne-lpp: {}\n"))
-    assert "a JavaScript codec is the only step of its profile" in _mistake(path)
+    path.write_text(path.read_text().replace("decode:\n", f"decode:\n  - {before}\n"))
+    assert message in _mistake(path)
+
+
+def test_a_gateways_own_json_may_carry_the_bytes(tmp_path: Path) -> None:
+    codec = b"function Decode(port, bytes) { return {battery: bytes[2], humidity: port}; }"
+    path = written(tmp_path, codec)
+    text = path.read_text()
+    text = text.replace("- {via: chirpstack-v4}", "- {via: mqtt, topic: 'gateway/up'}")
+    text = text.replace("  - {via: ttn-v3}\n", "").replace('id: "{device}"', 'id: "{devEUI}"')
+    text = text.replace("decode:\n", "decode:\n  - json: {payload: data, encoding: hex}\n")
+    path.write_text(text)
+    (route,) = load_catalogue([tmp_path], shipped=False).mqtt("gateway/up")
+    sent = b'{"devEUI": "24e124136c191967", "fPort": 85, "data": "01755c"}'
+    decoded = route.decode(sent, 1_744_103_718_000_000_000)
+    assert decoded.device == "24e124136c191967"
+    assert decoded.readings[0].fields == {"battery": 92, "humidity": 85.0}
+    with pytest.raises(PayloadError, match="bad_envelope"):
+        route.decode(b'{"devEUI": "24e124136c191967"}', 0)
 
 
 LINTED = [
