@@ -3,56 +3,51 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.e2e.city import wait_for
+
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of our own on a free loopback port."""
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of our own on a free loopback port, in a folder of its own."""
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"))
-    data = tmp_path_factory.mktemp("pg")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    shutil.chown(data, "postgres", "postgres")
-    data.parent.chmod(0o755)
-    for parent in list(data.parents)[:3]:
-        parent.chmod(parent.stat().st_mode | 0o711)
-    run = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    subprocess.run(
-        [*run, programs / "initdb", "-D", data / "d", "-A", "trust", "-U", "tidegate"],
-        check=True,
-        capture_output=True,
-    )
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories="
-    subprocess.run(
-        [
-            *run,
-            programs / "pg_ctl",
-            "-D",
-            data / "d",
-            "-w",
-            "-l",
-            data / "log",
-            "-o",
-            options,
-            "start",
-        ],
-        check=True,
-        capture_output=True,
-    )
-    yield f"postgresql+psycopg://tidegate@127.0.0.1:{port}/postgres"
-    subprocess.run(
-        [*run, programs / "pg_ctl", "-D", data / "d", "-m", "immediate", "stop"],
-        check=True,
-        capture_output=True,
-    )
+    as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    with tempfile.TemporaryDirectory(prefix="tidegate-pg-", dir="/tmp") as name:
+        shutil.chown(name, "postgres", "postgres")
+        data = Path(name) / "data"
+        make = [programs / "initdb", "-D", data, "-A", "trust", "-U", "tidegate", "--no-sync"]
+        subprocess.run([*as_postgres, *make], check=True, capture_output=True)
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        settings = (f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=")
+        serve = [programs / "postgres", "-D", data, *(w for each in settings for w in ("-c", each))]
+        with (Path(name) / "log").open("wb") as log:
+            server = subprocess.Popen([*as_postgres, *serve], stdout=log, stderr=log)
+        try:
+            url = f"postgresql://tidegate@127.0.0.1:{port}/postgres"
+            wait_for("PostgreSQL", lambda: _answers(url))
+            yield url.replace("://", "+psycopg://")
+        finally:
+            server.send_signal(signal.SIGQUIT)  # without ceremony
+            server.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
