@@ -50,6 +50,14 @@ class Position:
         """Return every stretch up to ``head`` that is still to be settled, ascending."""
         return self.ahead.missing(self.settled + 1, head)
 
+    @property
+    def front(self) -> int:
+        """The highest number that is settled: where the consumer is while a backlog waits."""
+        front = self.settled
+        for _, front in self.ahead:  # noqa: B007 - the last one is wanted
+            pass
+        return front
+
     def copy(self) -> Position:
         """Return a position that changes on its own."""
         return Position(self.settled, Intervals(self.ahead))

@@ -59,6 +59,14 @@ class Recent:
             self._held_again -= len(gone)
         self._firsts.remove(first)
 
+    def passed(self, seq: int) -> None:
+        """Forget the newest segments up to ``seq``: nobody who is near wants them any more."""
+        while self._newest:
+            first, records = next(iter(self._newest.items()))
+            if first + len(records) - 1 > seq or len(self._newest) == 1:
+                break
+            self.drop(first)
+
     def take(self, seq: int, limit: int) -> list[Record]:
         """Return up to ``limit`` consecutive records from ``seq``; none if it is not here."""
         found: list[Record] = []

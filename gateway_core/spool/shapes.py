@@ -43,7 +43,7 @@ class SpoolOptions:
     pending_bytes: int = 16 * MIB
     refused_bytes: int = 64 * MIB
     refused_rows: int = 100_000
-    cache_records: int = 30_000
+    cache_records: int = 20_000
 
     def __post_init__(self) -> None:
         if self.max_bytes < MIB // 4:

@@ -317,6 +317,9 @@ class Spool:
                 self._positions[name] = position
         for first, records in outcome.segments:
             self._recent.add(first, records)
+        near = outcome.head - self._options.cache_records
+        fronts = (each.front for each in self._positions.values())
+        self._recent.passed(min((at for at in fronts if at >= near), default=0))
         for first in outcome.removed:
             self._recent.drop(first)
         for job in outcome.jobs:
