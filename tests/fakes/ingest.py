@@ -24,6 +24,7 @@ class FakeIngest:
         on_commit: Called after each commit, before the source hears of it.
         verdict: Gives the rejection code of an arrival, or None.
         calls: How many calls were made, refused ones included.
+        sizes: How many arrivals each of them had.
     """
 
     def __init__(self, state: Mapping[str, bytes] | None = None) -> None:
@@ -31,6 +32,7 @@ class FakeIngest:
         self.state: dict[str, bytes] = dict(state or {})
         self.commits = 0
         self.calls = 0
+        self.sizes: list[int] = []
         self.trouble: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -43,6 +45,7 @@ class FakeIngest:
     ) -> list[str | None]:
         """Commit."""
         self.calls += 1
+        self.sizes.append(len(arrivals))
         async with self._changed:
             self._changed.notify_all()
         if self.trouble is not None:

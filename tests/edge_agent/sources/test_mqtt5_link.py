@@ -8,6 +8,7 @@ import mqtt5
 import pytest
 import structlog
 
+from edge_agent.sources.mqtt5_link import READ
 from edge_agent.sources.terms import Refused
 from gateway_core.errors import Unavailable
 from tests.fakes.broker import ByteBroker
@@ -26,6 +27,19 @@ def _publish(packet_id: int, payload: bytes, *, qos: int = 1, dup: bool = False)
 
 def _acked(broker: ByteBroker) -> list[int]:
     return [each.packet_id for each in broker.of(mqtt5.PubAckPacket)]
+
+
+async def test_a_rush_is_taken_in_portions_so_that_all_else_has_its_turn(
+    bytebroker: ByteBroker, make_source
+) -> None:
+    ingest = FakeIngest()
+    source = make_source(bytebroker.url, ingest)
+    async with supervised(source):
+        await source.ready.wait()
+        bytebroker.send(b"".join(_publish(number, b"x" * 1000) for number in range(1, 4001)))
+        await ingest.until(4000)
+    assert max(ingest.sizes) <= 1 + READ // 1000
+    assert [each.payload for each in ingest.stored] == [b"x" * 1000] * 4000
 
 
 async def test_the_connection_asks_for_a_persistent_session_and_announces_its_limits(
