@@ -33,6 +33,7 @@ from edge_agent.sources.commit_line import Load
 from edge_agent.sources.mqtt5_session import Session5
 from edge_agent.sources.redelivery import Redelivery
 from edge_agent.ways import Ways
+from gateway_core.heap import settle_heap
 from gateway_core.meter import Meter
 from gateway_core.model import Batch, Record
 from gateway_core.spool import SpoolOptions, open_spool
@@ -77,7 +78,8 @@ def batches(records: list[Record], size: int = BATCH) -> list[Batch]:
 def intake(folder: Path) -> tuple[list[Step], list[Record]]:
     """MQTT packets to arrivals, payloads to fields, arrivals to records."""
     now = time.time_ns()
-    messages = list(fleet(DEVICES, MESSAGES, start_s=now // 10**9 - 600))
+    spoken = list(fleet(DEVICES, MESSAGES * (1 + ROUNDS), start_s=now // 10**9 - 600))
+    messages = spoken[:MESSAGES]
     stream = memoryview(b"".join(encoded(messages)))
 
     def packets() -> None:
@@ -88,8 +90,9 @@ def intake(folder: Path) -> tuple[list[Step], list[Record]]:
     catalogue = load_catalogue([])
     arrivals = [
         Arrival("mqtt:site", topic, payload, now + n * 1000)
-        for n, (topic, payload) in enumerate(messages)
+        for n, (topic, payload) in enumerate(spoken)
     ]
+    parts = iter(range(0, len(arrivals), MESSAGES))  # devices do not say the same again
     register = Register(folder / "registry.db")
     registry = Registry("sim", "", register, "register", DEVICES, time.time_ns)
     ways = Ways(catalogue)
@@ -98,7 +101,8 @@ def intake(folder: Path) -> tuple[list[Step], list[Record]]:
 
     def read() -> list[Record]:
         records: list[Record] = []
-        for at in range(0, MESSAGES, COMMIT):
+        first = next(parts)
+        for at in range(first, first + MESSAGES, COMMIT):
             draft = Draft()
             for arrival in arrivals[at : at + COMMIT]:
                 reader.read(arrival, draft)
@@ -106,10 +110,11 @@ def intake(folder: Path) -> tuple[list[Step], list[Record]]:
         return records
 
     def decode() -> None:
-        for arrival in arrivals:
+        for arrival in arrivals[:MESSAGES]:
             ways.find("mqtt", arrival.address).routes[0].decode(arrival.payload, now)
 
     records = read()
+    settle_heap()  # as the programs do
     steps = [
         Step("MQTT 5 packets to arrivals", best(packets)),
         Step("decode: topic and JSON to checked fields", best(decode)),
