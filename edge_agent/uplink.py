@@ -179,7 +179,7 @@ class Uplink:
 
     async def _post(self, upload: Upload, body: bytes, trimmed: int) -> Answer:
         """Enter an upload in the ledger, send it, and enter what came of it."""
-        kinds = Counter(type(record).__name__ for record in upload.records)
+        kinds = Counter(map(type, upload.records))
         number = await self._ledger.enter(
             Departure(
                 to=self._link.url,
@@ -188,7 +188,7 @@ class Uplink:
                 last=upload.last,
                 bytes=len(body),
                 sha256=sha256(body).hexdigest(),
-                records=dict(kinds),
+                records={kind.__name__: count for kind, count in kinds.items()},
                 withheld=upload.withheld,
                 trimmed=trimmed,
             )
@@ -207,7 +207,7 @@ class Uplink:
             receipt = decode_receipt(answer.body)
         except PayloadError as exc:
             raise Unavailable(f"collector {self._link.url}: not a receipt: {exc}") from exc
-        sent = set(upload.seqs)
+        sent = set(upload.seqs) if receipt.refused else ()
         refused = [(seq, why) for seq, why in receipt.refused if seq in sent]
         sending.rejected.extend(
             Rejection(seq, why, "refused by the collector") for seq, why in refused
