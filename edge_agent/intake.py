@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from edge_agent.arrival import Ingest
+from edge_agent.arrival import Arrival, Ingest
 from edge_agent.config import EdgeConfig, MqttSection
 from edge_agent.parts import Parts
 from edge_agent.site import Links
@@ -12,6 +12,7 @@ from edge_agent.sources.coap import CoapSource
 from edge_agent.sources.mqtt import MqttSource, state_prefix
 from edge_agent.sources.settings import CoapSettings
 from gateway_core.clock import Clock
+from gateway_core.errors import Unavailable
 from gateway_core.meter import Meter
 from gateway_core.spool import Spool
 
@@ -121,10 +122,13 @@ class Intake:
         clock: Clock,
         meter: Meter,
     ) -> None:
+        self._ingest = ingest
+        self._links = links
+        self._clock = clock
         self._brokers = [
-            Broker(each, config.edge.id, spool, ingest, clock, meter) for each in config.mqtt
+            Broker(each, config.edge.id, spool, self.take, clock, meter) for each in config.mqtt
         ]
-        self.coap = CoapDoor(config.coap, ingest, clock, meter) if config.coap else None
+        self.coap = CoapDoor(config.coap, self.take, clock, meter) if config.coap else None
         links.sources = (*self._brokers, *([self.coap] if self.coap else []))
 
     def start(self, parts: Parts, topics: Sequence[str]) -> None:
@@ -134,6 +138,21 @@ class Intake:
             parts.start(broker.name, broker.run, source=True)
         if self.coap is not None:
             parts.start(self.coap.name, self.coap.run, source=True)
+
+    async def take(
+        self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None]
+    ) -> Sequence[str | None]:
+        """Let arrivals in as `Ingest` does, and note whether their source is heard at all."""
+        held = self._links.held
+        try:
+            verdicts = await self._ingest(arrivals, state)
+        except Unavailable:
+            if arrivals:
+                held[arrivals[0].source] = self._clock()
+            raise
+        if held and arrivals:
+            held.pop(arrivals[0].source, None)
+        return verdicts
 
     async def renew(self, parts: Parts, topics: Sequence[str]) -> None:
         """Ask for other topics where the profiles name them; what is under way is seen through."""

@@ -29,21 +29,29 @@ class Source(Protocol):
         """Whether messages can come in through it now."""
 
 
+HELD_NS = 30 * NS
+"""A source tries again within seconds: after so long without trouble there is none."""
+
+
 @dataclass(slots=True)
 class Links:
     """Since when each source is connected; made from looking at them now and then.
 
     Attributes:
         since: Source to nanoseconds; a source that is not connected is not in it.
+        held: Sources whose messages the spool did not take, and when it last did not. Through
+            them nothing is heard either, and that is no device's fault.
     """
 
     sources: tuple[Source, ...] = ()
     since: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
 
     def look(self, now: int) -> None:
         """Note which sources are connected at ``now`` (nanoseconds since 1970)."""
         for source in self.sources:
-            if not source.connected:
+            refused = self.held.get(source.name)
+            if not source.connected or (refused is not None and now - refused < HELD_NS):
                 self.since.pop(source.name, None)
             elif source.name not in self.since:
                 self.since[source.name] = now

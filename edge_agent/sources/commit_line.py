@@ -19,6 +19,9 @@ log = structlog.get_logger()
 COMMITS_AT_ONCE = 8
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 5.0
+MOST_LOAD = 256 * 1024
+"""Bytes at which a load that waits for its turn takes no more: all that waits, as one, might not
+fit even into an empty spool, and would be held for ever."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class Load:
         marks: What to remember of the arrivals that have a packet id.
         size: Bytes as received.
         done: Whether it was committed.
+        state: To store with the arrivals.
     """
 
     arrivals: list[Arrival] = field(default_factory=list)
@@ -39,6 +43,7 @@ class Load:
     marks: list[int] = field(default_factory=list)
     size: int = 0
     done: bool = False
+    state: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
 class CommitLine:
@@ -79,6 +84,7 @@ class CommitLine:
         self._most_messages = most_messages
         self._most_bytes = most_bytes
         self._tasks: asyncio.TaskGroup | None = None
+        self._closed: deque[Load] = deque()
         self._flying: deque[Load] = deque()
         self._messages = 0
         self._bytes = 0
@@ -94,21 +100,34 @@ class CommitLine:
 
     def go(self) -> None:
         """Begin to commit what is open, if it is time; slow down the link if it is too much."""
-        while (
-            (self.open.words or self.open.arrivals)
-            and len(self._flying) < COMMITS_AT_ONCE
-            and not self._held
-            and self._tasks is not None
-        ):
-            load, self.open = self.open, Load()
-            state = self._redelivery.enter(load.marks, settled=not self._flying)
+        while self._may_begin() and (self._closed or self._waiting()):
+            if not self._closed:
+                self._close()
+            load = self._closed.popleft()
             self._flying.append(load)
-            self._messages += len(load.arrivals)
-            self._bytes += load.size
-            self._idle.clear()
-            self._count(load)
-            self._tasks.create_task(self._commit(load, state))
+            assert self._tasks is not None
+            self._tasks.create_task(self._commit(load))
+        if self.open.size >= MOST_LOAD:
+            self._close()
         self._judge_pressure()
+
+    def _may_begin(self) -> bool:
+        flying = len(self._flying)
+        return self._tasks is not None and not self._held and flying < COMMITS_AT_ONCE
+
+    def _waiting(self) -> bool:
+        return bool(self.open.words or self.open.arrivals)
+
+    def _close(self) -> None:
+        """Let the open load take no more, and enter what is to be remembered of it."""
+        load, self.open = self.open, Load()
+        alone = not self._flying and not self._closed
+        load.state = self._redelivery.enter(load.marks, settled=alone)
+        self._closed.append(load)
+        self._messages += len(load.arrivals)
+        self._bytes += load.size
+        self._idle.clear()
+        self._count(load)
 
     async def store(self, state: Mapping[str, bytes | None]) -> None:
         """Store state alone; returns after the commit."""
@@ -123,10 +142,10 @@ class CommitLine:
         self.go()
         await self._idle.wait()
 
-    async def _commit(self, load: Load, state: Mapping[str, bytes | None]) -> None:
+    async def _commit(self, load: Load) -> None:
         try:
             if load.arrivals:
-                await self._stored(load.arrivals, state)
+                await self._stored(load.arrivals, load.state)
             load.done = True
         finally:
             if not load.done:
@@ -142,7 +161,7 @@ class CommitLine:
         if words:
             self.on_acknowledged(words)
         self.go()
-        if not self._flying and not self.open.words and not self.open.arrivals:
+        if not self._flying and not self._closed and not self._waiting():
             self._idle.set()
 
     async def _stored(

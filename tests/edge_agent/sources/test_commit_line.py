@@ -146,3 +146,33 @@ async def test_a_full_spool_keeps_the_order_and_begins_nothing_new(monkeypatch) 
         await line.drained()
     assert stored == [b"0", b"1", b"2", b"3", b"4", b"5"]
     assert acked == [0, 1, 2, 3, 4, 5]
+
+
+async def test_what_waits_for_a_full_spool_is_cut_into_loads_that_will_fit(monkeypatch) -> None:
+    monkeypatch.setattr("edge_agent.sources.commit_line.FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr("edge_agent.sources.commit_line.MOST_LOAD", 100)
+    loads: list[int] = []
+    states: list[Mapping[str, bytes | None]] = []
+    full = True
+
+    async def ingest(
+        arrivals: Sequence[Arrival], state: Mapping[str, bytes | None]
+    ) -> list[str | None]:
+        if full or len(arrivals) > 15:
+            raise SpoolFull("no room")
+        loads.append(len(arrivals))
+        states.append(state)
+        return [None] * len(arrivals)
+
+    line, acked, _ = _line(ingest)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        line.start(tasks)
+        for packet_id in range(1, 56):
+            _receive(line, packet_id)
+            line.go()
+            await _turns(1)
+        full = False
+        await line.drained()
+    assert loads == [1, 10, 10, 10, 10, 10, 4]
+    assert acked == list(range(1, 56))
+    assert len(set().union(*states)) == len(loads)  # a slot claims nothing that another load stores
