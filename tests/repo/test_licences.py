@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, metadata, requires
+from importlib.metadata import PackageNotFoundError, files, metadata, requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -37,7 +37,13 @@ def _licence(name: str) -> str:
     about = metadata(name)
     classes = [c for c in about.get_all("Classifier") or [] if c.startswith("License")]
     told = about.get("License-Expression") or (about.get("License") or "").partition("\n")[0]
-    return " ".join([told, *classes]).strip()
+    return " ".join([told, *classes]).strip() or _first_line_of_the_licence(name)
+
+
+def _first_line_of_the_licence(name: str) -> str:
+    """Return what a distribution that names no licence says in the file that it ships."""
+    texts = [each for each in files(name) or [] if "licenses/" in each.as_posix()]
+    return texts[0].read_text().partition("\n")[0] if texts else ""
 
 
 def test_our_own_licence_is_apache() -> None:
