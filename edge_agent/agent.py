@@ -28,7 +28,7 @@ from edge_agent.systems.inventory import load_systems
 from edge_agent.systems.watch import Watch
 from edge_agent.ways import Ways, pins_of
 from gateway_core.clock import NS, Clock, wall_ns
-from gateway_core.errors import ConfigError
+from gateway_core.errors import GatewayError
 from gateway_core.meter import Meter
 from gateway_core.model import Record
 from gateway_core.notify import notify, watchdog
@@ -230,6 +230,7 @@ async def run_agent(
 
     Raises:
         ConfigError: A file has a mistake, or an address cannot be listened on.
+        Unavailable: The spool's file is damaged; the next start checks and mends it.
     """
     ending = stop or asyncio.Event()
     knowledge = await asyncio.to_thread(read_knowledge, config, strict=False)
@@ -250,7 +251,7 @@ async def run_agent(
                     notify("STOPPING=1")
                     await parts.stop(agent.flush)
                     alive.cancel()
-        except* ConfigError as group_error:
+        except* GatewayError as group_error:
             raise _first(group_error) from group_error
     log.info("agent_stopped", edge=config.edge.id)
 

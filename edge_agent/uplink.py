@@ -86,7 +86,7 @@ class Uplink:
         self._clock = clock
         self.report = SelfReport(spool, self.name)
         self._turn = asyncio.Lock()
-        self._untold = Untold(state)
+        self._untold = _recalled(state)
         self._told_at = 0
         self._suspected = -1  # in a row since the last record was accepted; -1: none ever was
         self._complained = 0
@@ -277,3 +277,12 @@ def _reason(answer: Answer) -> str:
         problem = {}
     code = problem.get("code")
     return code if isinstance(code, str) and code else f"http_{answer.status}"
+
+
+def _recalled(state: bytes) -> Untold:
+    """Take up the untold ranges; without those that a bad disk made unreadable."""
+    try:
+        return Untold(state)
+    except msgspec.MsgspecError as exc:
+        log.error("untold_ranges_unread", why=str(exc))  # noqa: TRY400 - not a bug
+        return Untold()

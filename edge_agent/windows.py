@@ -77,19 +77,26 @@ class Windows:
         self._swept = 0
 
     def load(self, state: Mapping[str, bytes]) -> None:
-        """Take up what an earlier life had stored."""
+        """Take up what an earlier life had stored, but what a bad disk left of it unreadable."""
         for name, value in state.items():
-            if name.startswith(_HORIZON):
-                self._horizon[name.removeprefix(_HORIZON)] = int(value)
-                continue
-            series, _, start = name.removeprefix(_WINDOW).rpartition("/")
-            window, key = _decode(value), (series, int(start))
-            if window.due:
-                self._open[key] = window
-                heapq.heappush(self._due, (window.due, key))
-            else:
-                self._told[key] = value
-                heapq.heappush(self._forget, (window.forget, key))
+            try:
+                self._load(name, value)
+            except ValueError as exc:  # msgspec's errors are ValueErrors
+                log.error("window_unread", key=name, why=str(exc))  # noqa: TRY400 - not a bug
+                self._state[name] = None
+
+    def _load(self, name: str, value: bytes) -> None:
+        if name.startswith(_HORIZON):
+            self._horizon[name.removeprefix(_HORIZON)] = int(value)
+            return
+        series, _, start = name.removeprefix(_WINDOW).rpartition("/")
+        window, key = _decode(value), (series, int(start))
+        if window.due:
+            self._open[key] = window
+            heapq.heappush(self._due, (window.due, key))
+        else:
+            self._told[key] = value
+            heapq.heappush(self._forget, (window.forget, key))
 
     def take(self, batch: Batch, policy: Policy, now: int) -> Receipt:
         """Add a batch to its windows; return what is to be stored, and told, with it."""

@@ -90,12 +90,19 @@ class MqttSource:
         self._meter = meter
         self._prefix = state_prefix(settings)
         self._redelivery = Redelivery(self._prefix, 4 * settings.receive_maximum, saved_state)
-        saved = saved_state.get(self._filters_key)
-        self._subscribed = msgspec.json.decode(saved, type=Subscribed) if saved else NOTHING
+        self._subscribed = self._recalled(saved_state.get(self._filters_key))
         self._complaint = ""
         # Whether this process saw every filter granted in the session that the broker has. What
         # an earlier process saw does not count: a source that trusts it may be connected and deaf.
         self._complete = False
+
+    def _recalled(self, saved: bytes | None) -> Subscribed:
+        """Return what was subscribed to before; nothing where a bad disk left it unreadable."""
+        try:
+            return msgspec.json.decode(saved, type=Subscribed) if saved else NOTHING
+        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+            log.error("filters_unread", source=self.name, why=str(exc))  # noqa: TRY400 - not a bug
+            return NOTHING
 
     async def run(self) -> NoReturn:
         """Serve one connection until it ends, then see every commit through.

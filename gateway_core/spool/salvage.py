@@ -37,7 +37,7 @@ class Wreck:
         settled: What every consumer had settled; 0 when it could not be read.
         last: Its last sequence number; 0 when it could not be read.
         why: What was found.
-        state: Its keys and values; empty when they could not be read.
+        state: Its keys and values, those that could be read.
     """
 
     moved_to: Path
@@ -61,9 +61,16 @@ def examine(path: Path, why: str) -> Wreck:
         epoch = _tried(lambda: schema.about(db, "epoch"), "")
         last = _tried(lambda: rows.head_of(db), 0)
         settled = _tried(lambda: schema.number(db, "SELECT min(settled) FROM consumer"), 0)
-        nothing: dict[str, bytes] = {}
-        state = _tried(lambda: rows.load_state(db, ""), nothing)
-        return Wreck(path, epoch, min(settled, last), last, why, state)
+        return Wreck(path, epoch, min(settled, last), last, why, dict(_state(db)))
+
+
+def _state(db: apsw.Connection) -> Iterator[tuple[str, bytes]]:
+    """Yield what can be read; one broken key must not cost the memory of everything else."""
+    with contextlib.suppress(apsw.Error):
+        for key, value in db.execute("SELECT CAST(key AS BLOB), value FROM state"):
+            if isinstance(key, bytes) and isinstance(value, bytes):
+                with contextlib.suppress(UnicodeDecodeError):
+                    yield key.decode(), value
 
 
 def saved(wreck: Wreck, owner: str) -> Iterator[tuple[int, list[Record]]]:

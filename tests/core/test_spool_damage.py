@@ -186,3 +186,33 @@ async def test_what_can_be_read_of_a_broken_file_is_saved(path):
     assert kept == [*range(1, 301), *range(401, 1001)]
     assert lost == [(301, 400)]
     assert accepted == {"salvaged": 900, "spool": 1}
+
+
+async def read_all(spool) -> None:
+    await spool.state("")
+    await spool.books()
+    await spool.refusals(10)
+    await spool.quarantined(10, 0)
+
+
+@pytest.mark.parametrize("table", ["state", "counter", "refused", "quarantine"])
+async def test_text_that_is_none_is_found_once_and_not_at_every_start(path, table):
+    """SQLite's own check does not look at text: the program would end and start for ever."""
+    bad = "CAST(x'6bff92' AS TEXT)"
+    rows = {
+        "state": f"INSERT INTO state VALUES ({bad}, x'00')",
+        "counter": f"INSERT INTO counter VALUES ('accepted', {bad}, '', 0)",
+        "refused": f"INSERT INTO refused VALUES (9, 1, 1, 's', {bad}, 'r', '', NULL, x'00')",
+        "quarantine": f"INSERT INTO quarantine VALUES (9, 1, 1, 'up', 1, 'r', {bad}, x'00')",
+    }
+    alter(path, rows[table])
+    async with open_spool(path, "edge-a", OPTIONS) as spool:
+        with pytest.raises(SpoolDamaged):
+            await read_all(spool)
+    async with open_spool(path, "edge-a", OPTIONS) as spool:
+        assert await spool.state("") == {"k": b"v"}
+        await spool.register("up")
+        found = await drain(spool, "up")
+        assert [record.fields["n"] for record in found.values()] == [*range(1, 1001)]
+        assert (await spool.books()).residual == 0
+    assert path.with_name("s.db.damaged-1").exists()

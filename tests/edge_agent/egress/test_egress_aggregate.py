@@ -280,6 +280,20 @@ async def test_only_windows_that_changed_are_stored_again(tmp_path: Path) -> Non
         assert len(receipt.state) == 1
 
 
+async def test_a_window_that_a_bad_disk_made_unreadable_stops_no_other(tmp_path: Path) -> None:
+    async with site(tmp_path, t=grant("count")) as one:
+        await one.feed(reading(1, "d1", t=1.0), reading(1, "d2", t=1.0))
+        broken, whole = sorted(await one.spool.state("aggregate/window/"))
+        await one.spool.append(
+            (), source="test", state={broken: b"\xc1", "aggregate/horizon/x": b"soon"}
+        )
+        again = Site(one.spool, policy(t=grant("count")), AggregateOptions())
+        told = await again.at(310)
+        assert [reading.fields for reading in told] == [{"t_count": 1}]
+        assert broken not in await one.spool.state("aggregate/")
+        assert whole in await one.spool.state("aggregate/")
+
+
 async def test_forgotten_windows_leave_the_spools_state(tmp_path: Path) -> None:
     async with site(tmp_path, t=grant("count")) as one:
         await one.feed(reading(1, t=1.0))

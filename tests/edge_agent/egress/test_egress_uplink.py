@@ -351,3 +351,13 @@ async def test_a_quiet_edge_says_that_it_is_there_and_nothing_else(tmp_path: Pat
         await edge.uplink.beat()
     assert [(u.first, u.last, u.records) for u in centre.uploads[1:]] == [(1, 1, [])]
     assert centre.duplicates == 0
+
+
+async def test_untold_ranges_that_a_bad_disk_made_unreadable_stop_nothing(tmp_path: Path) -> None:
+    async with (
+        open_spool(tmp_path / "spool.db", "e1") as spool,
+        Link(LinkOptions("http://[::1]:1")) as link,
+    ):
+        ledger = Ledger(tmp_path / "ledger")
+        Uplink("e1", spool, Policy(DECLARED), ledger, link, state=b"\xc1\x00")
+        ledger.close()

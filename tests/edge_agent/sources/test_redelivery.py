@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_agent.sources.mqtt import MqttSource
 from edge_agent.sources.redelivery import Redelivery, fingerprint
+from tests.fakes.ingest import FakeIngest
 
 PREFIX = "mqtt/site/"
 
@@ -110,3 +114,10 @@ def test_the_newest_marks_are_always_held_and_the_rest_stays_bounded(
         assert all(each.recognises(mark) for mark in latest.values())
         assert len(each) <= depth + 256
     assert sum(map(len, state.values())) == 8 * len(memory)
+
+
+def test_filters_that_a_bad_disk_made_unreadable_are_asked_for_anew(
+    make_source: Callable[..., MqttSource],
+) -> None:
+    ingest = FakeIngest({"mqtt/site/filters": b"\xff{"})
+    assert make_source("mqtt://[::1]:1", ingest).name == "mqtt:site"
