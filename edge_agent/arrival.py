@@ -20,6 +20,8 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
         received: When, in nanoseconds since 1970 (UTC).
         content_format: CoAP Content-Format, or None where the sender named none.
         via: Which kind of address it is.
+        cut: Whether `payload` is only the beginning of something that is too large to take in; it
+            is refused and kept, so that it can be found.
     """
 
     source: str
@@ -28,6 +30,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     received: int
     content_format: int | None = None
     via: Literal["mqtt", "coap"] = "mqtt"
+    cut: bool = False
 
 
 Ingest = Callable[[Sequence[Arrival], Mapping[str, bytes | None]], Awaitable[Sequence[str | None]]]

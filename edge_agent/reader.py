@@ -62,8 +62,8 @@ class Reader:
             PayloadError: It cannot be read; the draft is as before.
         """
         payload = arrival.payload
-        if len(payload) > self._max_payload:
-            raise PayloadError("too_large", f"{len(payload)} bytes, at most {self._max_payload}")
+        if len(payload) > self._max_payload or arrival.cut:
+            raise _too_large(arrival, self._max_payload)
         way = self._ways.find(arrival.via, arrival.address, arrival.content_format)
         if way.reason:
             raise PayloadError(way.reason, "no loaded profile reads this address")
@@ -175,3 +175,10 @@ class Reader:
     def _count_flags(self, flags: Iterable[str]) -> None:
         for flag in flags:
             self._meter.count("tidegate_flagged", code=flag.rpartition(":")[2])
+
+
+def _too_large(arrival: Arrival, most: int) -> PayloadError:
+    size = len(arrival.payload)
+    if arrival.cut:
+        return PayloadError("too_large", f"given up after {size} bytes")
+    return PayloadError("too_large", f"{size} bytes, at most {most}")

@@ -12,7 +12,7 @@ import structlog
 
 from edge_agent.arrival import Arrival, Ingest
 from edge_agent.sources import coap_message as coap
-from edge_agent.sources.coap_memory import Answered, Assemblies, Rates, too_large
+from edge_agent.sources.coap_memory import Answered, Assemblies, Rates, TooLarge
 from edge_agent.sources.coap_message import FormatError, Message, uint
 from edge_agent.sources.coap_replies import Asked, Replies
 from edge_agent.sources.coap_request import Declined, Request, Verdict, read_request
@@ -203,25 +203,29 @@ class _Desk:
         message, peer = asked.message, asked.peer
         request = read_request(message)
         asked.silence = request.silence
-        if max(len(message.payload), request.size or 0) > self._settings.max_payload:
-            raise too_large(self._settings.max_payload)
         if self._messages >= UNCOMMITTED or self._bytes >= UNCOMMITTED_BYTES:
             raise Declined(*_BUSY)
-        payload = self._whole(request, message, peer, now)
-        if request.block is not None:
-            asked.options = ((coap.BLOCK1, request.block.raw),)
-            if payload is None:
-                raise Declined(coap.CONTINUE, "", asked.options)
-        assert payload is not None
+        cut = False
+        try:
+            payload = self._whole(request, message, peer, now)
+            if request.block is not None:
+                asked.options = ((coap.BLOCK1, request.block.raw),)
+        except TooLarge as beginning:
+            payload, cut = beginning.payload, True
+            asked.options = beginning.verdict.options
+        if payload is None:
+            raise Declined(coap.CONTINUE, "", asked.options)
         self._answered.keep(asked.key, b"", now)
         self._messages += 1
         self._bytes += len(payload)
-        self._arrivals.append(
-            Arrival(SOURCE, request.path, payload, received, request.content_format, "coap")
-        )
+        form = request.content_format
+        self._arrivals.append(Arrival(SOURCE, request.path, payload, received, form, "coap", cut))
         self._asked.append(asked)
 
     def _whole(self, request: Request, message: Message, peer: Peer, now: float) -> bytes | None:
+        most = self._settings.max_payload
+        if max(len(message.payload), request.size or 0) > most:
+            raise TooLarge(most, message.payload)
         if request.block is None:
             return message.payload
         key = (peer, message.code, request.path, request.tag)
@@ -245,8 +249,8 @@ class _Desk:
             for each in asked:
                 self._settle(each, _FULL)
         else:
-            for each, outcome in zip(asked, outcomes, strict=True):
-                self._settle(each, _verdict(outcome, each))
+            for arrival, each, outcome in zip(arrivals, asked, outcomes, strict=True):
+                self._settle(each, _verdict("too_large" if arrival.cut else outcome, each))
         self._report()
 
     def _promise(self, asked: list[Asked]) -> None:

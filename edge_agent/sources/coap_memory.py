@@ -106,8 +106,9 @@ class Assemblies:
             now: Seconds on a clock that never jumps.
 
         Raises:
-            Declined: 4.08 for a block that does not follow, 4.13 for too much, 4.00 for a block
-                of the wrong length, 5.03 when too many payloads are unfinished.
+            TooLarge: 4.13, with what came so far.
+            Declined: 4.08 for a block that does not follow, 4.00 for a block of the wrong length,
+                5.03 when too many payloads are unfinished.
         """
         self._expire(now)
         if block.more and len(payload) != block.size:
@@ -124,7 +125,7 @@ class Assemblies:
             raise Declined(coap.INCOMPLETE)
         if len(found.payload) + len(payload) > self._max_payload:
             del self._open[key]
-            raise too_large(self._max_payload)
+            raise TooLarge(self._max_payload, bytes(found.payload + payload))
         found.payload += payload
         found.touched = now
         if block.more:
@@ -143,9 +144,17 @@ class Assemblies:
             del self._open[key]
 
 
-def too_large(max_payload: int) -> Declined:
-    """Return 4.13 with the size that would do."""
-    return Declined(coap.TOO_LARGE, "", ((coap.SIZE1, uint(max_payload)),))
+class TooLarge(Declined):
+    """4.13, with the size that would do; a refusal is kept of it.
+
+    Args:
+        max_payload: That size in bytes.
+        payload: What came so far.
+    """
+
+    def __init__(self, max_payload: int, payload: bytes) -> None:
+        super().__init__(coap.TOO_LARGE, "", ((coap.SIZE1, uint(max_payload)),))
+        self.payload = payload
 
 
 class Rates:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.arrival import Arrival
 from edge_agent.draft import Draft
 from edge_agent.listing import Listing
 from edge_agent.pipeline import Pipeline
@@ -153,6 +154,16 @@ async def test_a_bad_value_is_flagged_and_the_good_ones_are_kept(tmp_path: Path)
         assert reading.fields == {"humidity": 40.0}
         assert reading.flags == ("temperature:range",)
         assert b'tidegate_flagged_total{code="range"} 1.0' in edge.meter.render()
+
+
+async def test_the_beginning_of_what_is_too_large_is_kept_and_never_read(tmp_path: Path) -> None:
+    async with open_edge(tmp_path) as edge:
+        beginning = Arrival("coap", "tg/d1", GOOD.encode(), NOW, 50, "coap", cut=True)
+        assert await edge.pipeline.ingest([beginning]) == ["too_large"]
+        (refusal,) = await edge.refused()
+        assert (refusal.payload, refusal.reason) == (GOOD.encode(), "too_large")
+        assert (await replay(edge.spool, edge.pipeline)).tried == 0
+        assert await edge.readings() == []
 
 
 async def test_held_devices_are_kept_until_they_are_listed_and_then_replayed(

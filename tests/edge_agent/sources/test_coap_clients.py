@@ -96,7 +96,9 @@ async def test_aiocoap_puts_readings_and_large_payloads(
     assert ingest.payloads() == [b'{"t":1}', b"z" * 20_000]
 
 
-async def test_aiocoap_is_told_when_a_payload_is_too_large(port: int, ingest: FakeIngest) -> None:
+async def test_a_payload_that_is_too_large_is_declined_and_its_beginning_kept(
+    port: int, ingest: FakeIngest
+) -> None:
     client = await aiocoap.Context.create_client_context()
     try:
         request = aiocoap.Message(
@@ -107,4 +109,7 @@ async def test_aiocoap_is_told_when_a_payload_is_too_large(port: int, ingest: Fa
         assert str(answer.code).startswith("4.13")
     finally:
         await client.shutdown()
-    assert ingest.stored == []
+    (kept,) = ingest.stored
+    assert (kept.address, kept.cut) == ("big", True)
+    assert kept.payload == b"z" * len(kept.payload)
+    assert 0 < len(kept.payload) < 70_000
