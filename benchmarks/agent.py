@@ -111,13 +111,21 @@ def peak_mb(pid: int) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=300_000)
-    parser.add_argument("--py-spy", default="", help="path of py-spy; writes agent.speedscope")
+    parser.add_argument(
+        "--py-spy",
+        default="",
+        help="path of py-spy; writes agent.raw into the system's temporary folder",
+    )
     asked = parser.parse_args()
 
     def profile(pid: int) -> None:
         """Record where the agent's time goes."""
         command = [asked.py_spy, "record", "-p", str(pid), "-d", "20", "-r", "200", "-t"]
-        os.spawnv(os.P_NOWAIT, asked.py_spy, [*command, "-f", "raw", "-o", "/tmp/agent.raw"])
+        os.spawnv(
+            os.P_NOWAIT,
+            asked.py_spy,
+            [*command, "-f", "raw", "-o", str(Path(tempfile.gettempdir()) / "agent.raw")],
+        )
         time.sleep(1)
 
     print(json.dumps(measure(asked.messages, profile if asked.py_spy else None), indent=1))
