@@ -137,6 +137,7 @@ def test_what_a_transport_turns_away_is_counted_and_disturbs_nothing(city: City)
     # CoAP: a body in blocks that is too long, and datagrams that are no CoAP at all
     answer = city.put("tg/d1/up", b'{"seq": "' + b"x" * 15_000 + b'"}', 50)
     assert "4.13" in answer, answer
+    assert refused(city) == {"too_large": 1}
     rng = random.Random(9)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noise:
         for size in (0, 1, 3, 4, 17, 200, 1400):
