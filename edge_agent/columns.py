@@ -100,7 +100,7 @@ def _plain(seqs: Sequence[int], records: Sequence[Record]) -> pa.Table:
     for name in records[0].__struct_fields__:
         values: list[Any] = [getattr(record, name) for record in records]
         if name == "text":  # language to text: JSON, which every tool reads
-            values = [msgspec.json.encode(value).decode() for value in values]
+            values = [msgspec.json.encode(value).decode() if value else None for value in values]
         columns[name] = pa.array(values, _KINDS.get(name, pa.string()))
     return pa.table(columns)
 

@@ -190,7 +190,8 @@ async def test_alarms_and_verdicts_are_history_too(tmp_path: Path) -> None:
     async with site(tmp_path) as one:
         alarm = Alarm("e1", "d1", "acme/th", "hot", "major", "raised", NOON, {"en": "Hot"})
         await one.archived(alarm)
-        await one.feed(msgspec.structs.replace(alarm, state="cleared", time=NOON + S))
+        await one.feed(msgspec.structs.replace(alarm, state="cleared", time=NOON + S, text={}))
+        assert await one.column("text", measurement="alarm") == ['{"en":"Hot"}', None]
         table = await one.ask("alarm", fields=["state"])
         assert table.columns == ("time", "device", "edge", "profile", "rule", "severity", "state")
         assert [row[-1] for row in table.rows] == ["raised", "cleared"]
