@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Self
 
 import aiohttp
 from aiohttp import web
+
+from tests.fakes.ports import free_port
 
 _INFLUXD = """
 reporting-disabled = true
@@ -31,14 +32,6 @@ bind-address = "127.0.0.1:{rpc}"
 [logging]
   level = "error"
 """
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that nothing listens on."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.asynccontextmanager

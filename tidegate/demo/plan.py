@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import math
 import os
+import secrets
 import shutil
 import socket
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ _BROKER_PLACES = (
 )
 _ANYWHERE = {"::", "0.0.0.0"}  # noqa: S104  # to recognise, not to bind
 _SPEAK_AT_LEAST = 2
+_FIRST, _PAST = 10_240, 32_000  # Linux gives 32,768 and up to outgoing connections
+_TRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,16 @@ def free_ports(host: str, kinds: list[int]) -> list[int]:
         kinds: ``SOCK_STREAM`` or ``SOCK_DGRAM``.
     """
     with ExitStack() as held:  # all at once, or two could be the same
-        sockets = [held.enter_context(_bound(host, kind)) for kind in kinds]
+        sockets = [held.enter_context(_bound_below(host, kind)) for kind in kinds]
         return [int(each.getsockname()[1]) for each in sockets]
+
+
+def _bound_below(host: str, kind: int) -> socket.socket:
+    """Bind below the ports of outgoing connections, which could take a port before its program."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(OSError):
+            return _bound(host, kind, _FIRST + secrets.randbelow(_PAST - _FIRST))
+    return _bound(host, kind)
 
 
 def console_port(plan: Plan) -> tuple[int, bool]:
@@ -170,10 +182,10 @@ def _bound(host: str, kind: int, port: int = 0) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, kind)
     try:
-        if port:
+        if port and kind == socket.SOCK_STREAM:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
-        if port:
+        if port and kind == socket.SOCK_STREAM:
             made.listen(1)  # with SO_REUSEADDR only this tells whether somebody else listens
     except OSError:
         made.close()
