@@ -12,7 +12,16 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from gateway_core.model import Alarm, FeedHealth, Listed, Loss, Reading, Record, SystemHealth
+from gateway_core.model import (
+    Alarm,
+    FeedHealth,
+    Listed,
+    Loss,
+    ProfileUse,
+    Reading,
+    Record,
+    SystemHealth,
+)
 
 READINGS = "readings"
 """Top folder of readings; below it one folder for each measurement."""
@@ -29,6 +38,7 @@ _FOLDERS: dict[type[Record], str] = {
     Alarm: "alarm",
     Loss: "loss",
     Listed: "inventory",
+    ProfileUse: "profile_use",
 }
 _INT64_MAX = 2**63 - 1
 _TEXTS = pa.list_(pa.string())

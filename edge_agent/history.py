@@ -33,7 +33,7 @@ from gateway_core.spool import Spool
 
 log = structlog.get_logger()
 
-_OTHERS = frozenset({"feed_health", "system_health", "alarm", "loss", "inventory"})
+_OTHERS = frozenset({"feed_health", "system_health", "alarm", "loss", "inventory", "profile_use"})
 _CHUNK = 5000
 _MEMORY = "256MB"
 _SPILL = "2GB"

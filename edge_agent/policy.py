@@ -19,12 +19,14 @@ from gateway_core.model import (
     FeedHealth,
     Listed,
     Loss,
+    ProfileUse,
     Reading,
     Record,
     SystemHealth,
 )
 
 _CACHED_DEVICES = 100_000
+_Other = Alarm | FeedHealth | SystemHealth | Listed | Loss | ProfileUse
 
 
 @dataclass(slots=True)
@@ -130,7 +132,7 @@ class Policy:
             records.append(left)
         return Released(batch.first, batch.last, seqs, records, withheld, trimmed)
 
-    def _pass(self, record: Alarm | FeedHealth | SystemHealth | Listed | Loss) -> Record | str:
+    def _pass(self, record: _Other) -> Record | str:
         """Return what may leave of a record, or the rule that withholds it."""
         site = self._site
         match record:
@@ -152,6 +154,8 @@ class Policy:
                 if site.losses == "full" or not record.detail:
                     return record
                 return structs.replace(record, detail="")
+            case ProfileUse():
+                return "inventory" if site.inventory == "none" else record
 
     def _alarm(self, alarm: Alarm) -> Record | str:
         if self._site.is_hidden(alarm.device):

@@ -21,7 +21,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         measurement: Of readings; or ``feed_health``, ``system_health``, ``alarm``, ``loss``,
-            ``inventory``.
+            ``inventory``, ``profile_use``.
         start_ns: Nanoseconds since 1970.
         stop_ns: Nanoseconds since 1970, exclusive.
         fields: Which columns; none: all.

@@ -15,7 +15,17 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway_core.clock import NS
-from gateway_core.model import Alarm, Batch, FeedHealth, Listed, Loss, Reading, Record, SystemHealth
+from gateway_core.model import (
+    Alarm,
+    Batch,
+    FeedHealth,
+    Listed,
+    Loss,
+    ProfileUse,
+    Reading,
+    Record,
+    SystemHealth,
+)
 
 FAR_BEHIND = 50_000
 STEP = 500
@@ -27,6 +37,7 @@ _KINDS = {
     Alarm: "alarm",
     Loss: "loss",
     Listed: "listed",
+    ProfileUse: "profile_use",
 }
 
 
@@ -74,7 +85,7 @@ class Filter:
 
 
 def subject(record: Record) -> str:
-    """Return the id of the device, feed or system that a record is about; empty for a loss."""
+    """Return the id of the device, feed or system that a record is about; empty for the rest."""
     match record:
         case Reading() | Alarm():
             return record.device
@@ -84,7 +95,7 @@ def subject(record: Record) -> str:
             return record.system
         case Listed():
             return record.id
-        case Loss():
+        case Loss() | ProfileUse():
             return ""
 
 

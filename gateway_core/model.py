@@ -179,7 +179,35 @@ class Listed(msgspec.Struct, frozen=True, array_like=True, tag="i", gc=False):
     online: bool | None = None
 
 
-Record = Reading | FeedHealth | SystemHealth | Alarm | Loss | Listed
+ProfileOrigin = Literal["site", "centre", "shipped"]
+
+
+class ProfileUse(msgspec.Struct, frozen=True, array_like=True, tag="p", gc=False):
+    """From this sequence number on an edge reads a profile's messages with this version.
+
+    An edge changes versions between two appends, so which version decoded a reading follows from
+    the newest of these records of its edge and profile below its sequence number.
+
+    Attributes:
+        edge: Whose messages.
+        profile: The profile's id.
+        version: Its version.
+        sha256: Digest of its bundle (the profile and the files that it names), hexadecimal.
+        time: When the edge began.
+        previous: The version that it used before; empty for the first.
+        origin: The site's own folder, the collector's plan, or what came with the program.
+    """
+
+    edge: str
+    profile: str
+    version: str
+    sha256: str
+    time: int
+    previous: str = ""
+    origin: ProfileOrigin = "site"
+
+
+Record = Reading | FeedHealth | SystemHealth | Alarm | Loss | Listed | ProfileUse
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):

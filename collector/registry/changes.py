@@ -16,6 +16,7 @@ from gateway_core.model import (
     FeedHealth,
     Listed,
     Loss,
+    ProfileUse,
     Reading,
     Record,
     SystemHealth,
@@ -53,7 +54,7 @@ def touched(records: Iterable[Record]) -> dict[str, set[Key]]:
                 found["alarms"].add((record.edge, record.device, record.rule))
                 if record.rule == "silence":
                     found["devices"].add((record.edge, record.device))
-            case Loss():
+            case Loss() | ProfileUse():
                 pass
     return found
 
@@ -83,7 +84,7 @@ class Changes:
                     self._listed(record)
                 case Alarm():
                     self._alarm(record)
-                case Loss():
+                case Loss() | ProfileUse():
                     pass
 
     def _row(self, table: str, key: Key, blank: Mapping[str, Any]) -> Row:

@@ -13,6 +13,7 @@ from gateway_core.model import (
     FeedHealth,
     Listed,
     Loss,
+    ProfileUse,
     Reading,
     Record,
     SystemHealth,
@@ -20,6 +21,7 @@ from gateway_core.model import (
 )
 
 EDGE_CHARS, ID_CHARS, RULE_CHARS, AREA_CHARS, NAME_CHARS = 64, 255, 64, 64, 255
+VERSION_CHARS = 64
 TEXT_CHARS = 65_536
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 COUNT_MAX = 2**31 - 1
@@ -52,6 +54,13 @@ def judge(record: Record) -> Fault | None:
             )
         case Loss():
             return None if 0 <= record.last - record.first < INT_MAX else ("int_range", "last")
+        case ProfileUse():
+            return (
+                _id("profile", record.profile)
+                or _text("version", record.version, VERSION_CHARS)
+                or _text("previous", record.previous, VERSION_CHARS)
+                or _text("sha256", record.sha256, VERSION_CHARS)
+            )
 
 
 def shown_name(name: str) -> str:

@@ -16,6 +16,7 @@ from gateway_core.model import (
     FeedHealth,
     Listed,
     Loss,
+    ProfileUse,
     Reading,
     Record,
     SystemHealth,
@@ -102,7 +103,7 @@ def to_point(record: Record) -> Point | None:
             return Point(
                 "loss", {"edge": record.edge, "reason": record.reason}, fields, record.time
             )
-        case Listed():
+        case Listed() | ProfileUse():
             return None
 
 

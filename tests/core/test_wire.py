@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_core.errors import PayloadError
-from gateway_core.model import Alarm, FeedHealth, Listed, Loss, Reading, SystemHealth
+from gateway_core.model import Alarm, FeedHealth, Listed, Loss, ProfileUse, Reading, SystemHealth
 from gateway_core.wire import (
     Upload,
     UploadReceipt,
@@ -55,6 +55,7 @@ record = (
     )
     | st.builds(Loss, text, whole, text, whole, whole, st.just("evicted"), text)
     | st.builds(Listed, edge=text, kind=st.just("feed"), id=text, time=whole, lat=st.none())
+    | st.builds(ProfileUse, text, text, text, text, whole, text, st.just("centre"))
 )
 
 

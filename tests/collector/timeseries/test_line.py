@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from collector.timeseries.line import LineEncoder, encode_point, parse_line
 from collector.timeseries.series import Point, Unwritable, to_point
-from gateway_core.model import Alarm, Batch, FeedHealth, Listed, Loss, Reading, SystemHealth
+from gateway_core.model import (
+    Alarm,
+    Batch,
+    FeedHealth,
+    Listed,
+    Loss,
+    ProfileUse,
+    Reading,
+    SystemHealth,
+)
 
 T = 1_700_000_000_000_000_000
 
@@ -133,6 +142,7 @@ def test_every_kind_of_record_has_its_line() -> None:
 
 def test_an_entry_of_the_registry_is_not_a_series() -> None:
     assert LineEncoder().encode(Listed("e1", "device", "d1", T)) is None
+    assert LineEncoder().encode(ProfileUse("e1", "acme/env", "1.0.0", "ab" * 32, T)) is None
 
 
 def test_a_batch_keeps_the_numbers_of_what_it_could_not_write() -> None:

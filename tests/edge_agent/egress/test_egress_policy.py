@@ -20,6 +20,7 @@ from gateway_core.model import (
     FeedHealth,
     Listed,
     Loss,
+    ProfileUse,
     Reading,
     Record,
     SystemHealth,
@@ -168,6 +169,13 @@ def test_health_losses_and_inventory_leave_unless_the_site_says_otherwise() -> N
     left = released(FEED, SYSTEM, LOSS, LISTED, site=quiet)
     assert left.records == []
     assert left.withheld == {"feeds": 1, "systems": 1, "losses": 1, "inventory": 1}
+
+
+def test_the_versions_of_profiles_are_kept_with_the_inventory() -> None:
+    use = ProfileUse("e1", "acme/meter", "1.1.0", "ab" * 32, 1)
+    assert released(use, site=SiteEgress(inventory="id-only")).records == [use]
+    left = released(use, site=SiteEgress(inventory="none"))
+    assert (left.records, left.withheld) == ([], {"inventory": 1})
 
 
 def test_the_site_can_take_places_and_names_out_of_the_inventory() -> None:
