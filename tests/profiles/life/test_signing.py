@@ -1,0 +1,66 @@
+"""A signature holds for one key, one purpose and one message; a private key is its owner's alone."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from device_profiles.signing import PublicKey, load_public, load_signer, make_key
+from gateway_core.errors import ConfigError, PayloadError
+
+
+def test_a_key_is_written_for_its_owner_alone_and_signs_after_it_is_read(tmp_path: Path) -> None:
+    made = make_key(tmp_path / "vendor.key")
+    assert stat.S_IMODE((tmp_path / "vendor.key").stat().st_mode) == 0o600
+    public = load_public(tmp_path / "vendor.key.pub")
+    assert public == made.public
+    assert len(public.id) == 32
+    public.verify(
+        "bundle", b"digest", load_signer(tmp_path / "vendor.key").sign("bundle", b"digest")
+    )
+
+
+def test_another_message_purpose_or_key_is_refused(tmp_path: Path) -> None:
+    one, other = make_key(tmp_path / "one"), make_key(tmp_path / "other")
+    signature = one.sign("bundle", b"digest")
+    wrong = [
+        (one.public, "bundle", b"Digest", signature),
+        (one.public, "plan", b"digest", signature),
+        (other.public, "bundle", b"digest", signature),
+        (one.public, "bundle", b"digest", signature[:-1]),
+        (PublicKey(b"short"), "bundle", b"digest", signature),
+    ]
+    for key, purpose, message, given in wrong:
+        with pytest.raises(PayloadError, match="bad_signature"):
+            key.verify(purpose, message, given)  # type: ignore[arg-type]
+
+
+def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "vendor.key"
+    make_key(path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="never overwritten"):
+        make_key(path)
+    assert path.read_bytes() == before
+
+
+def test_a_key_that_others_can_read_or_that_is_none_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "vendor.key"
+    make_key(path)
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"vendor\.key: others can read this key; run: chmod 600"):
+        load_signer(path)
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="expected an Ed25519 public key"):
+        load_public(path)
+    with pytest.raises(ConfigError, match="expected a private key in PEM"):
+        load_signer(_private(path.with_name("vendor.key.pub")))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_public(tmp_path / "nowhere")
+
+
+def _private(path: Path) -> Path:
+    path.chmod(0o600)
+    return path
