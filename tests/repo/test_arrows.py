@@ -46,6 +46,7 @@ TRESPASSES = {
     "sqlite-utils": ("edge_agent/ledger.py", "sqlite_utils"),
     "YAML": ("device_profiles/document.py", "yaml12"),
     "CBOR, CEL": ("device_profiles/units.py", "cbor2"),
+    "cryptography": ("device_profiles/plan.py", "cryptography"),
     "QuickJS": ("device_profiles/js/step.py", "_quickjs"),
     "Compression": ("edge_agent/link.py", "zstandard"),
     "prometheus-client": ("edge_agent/status.py", "prometheus_client"),
