@@ -20,6 +20,7 @@ from device_profiles.codecs.layout import (
     tail_reader,
 )
 from device_profiles.codecs.scalar import Scalar, parse_scalar
+from device_profiles.codecs.trace import tracing
 from gateway_core.errors import PayloadError
 
 Nest = Callable[[str, str, object, Order, Path], Reader]
@@ -130,6 +131,9 @@ class _Maker:
             reader = placed_reader(at, reader)
         if "when" in spec:
             condition = compile_condition(spec["when"], self._names, (*path, "when"))
+            trace = tracing()
+            if trace is not None:
+                reader = trace.watch_branch(reader, path)
             reader = guarded_reader(condition, reader)
         self._readers.append(reader)
         self._absolute, self._cursor = False, 0

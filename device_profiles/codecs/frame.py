@@ -20,11 +20,12 @@ from device_profiles.codecs.grammar import (
     whole,
 )
 from device_profiles.codecs.jt808 import NAMES as JT808_NAMES
-from device_profiles.codecs.jt808 import open_jt808
+from device_profiles.codecs.jt808 import jt808_places, open_jt808
 from device_profiles.codecs.layout import Layout, truncated
 from device_profiles.codecs.modbus import NAMES as MODBUS_NAMES
-from device_profiles.codecs.modbus import open_modbus
+from device_profiles.codecs.modbus import modbus_places, open_modbus
 from device_profiles.codecs.nested import nest
+from device_profiles.codecs.trace import Kind, Places, Span
 from gateway_core.errors import PayloadError
 
 
@@ -35,15 +36,17 @@ class Frame:
     Attributes:
         open: From the frame to ``(data, values of its header)``; raises `PayloadError`.
         names: The values' names, for conditions of later steps.
+        find: Where the parts of a frame stand in it; None where the data is not in it as it is.
     """
 
     open: Callable[[bytes], tuple[bytes, Values]]
     names: tuple[str, ...]
+    find: Callable[[bytes], Places] | None = None
 
 
 _NAMED = {
-    "modbus-rtu": Frame(open_modbus, MODBUS_NAMES),
-    "jt808": Frame(open_jt808, JT808_NAMES),
+    "modbus-rtu": Frame(open_modbus, MODBUS_NAMES, modbus_places),
+    "jt808": Frame(open_jt808, JT808_NAMES, jt808_places),
 }
 _KEYS = ("preamble", "start", "header", "length", "checksum", "end", "subtract", "order")
 _DEFAULT_ORDER: Order = "big"
@@ -89,7 +92,7 @@ def compile_frame(spec: object, path: Path) -> Frame:
         check,
         _shift_table(whole(found.get("subtract", 0), (*path, "subtract"), 0, 255)),
     )
-    return Frame(shape.open, names)
+    return Frame(shape.open, names, shape.find)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,25 @@ class _Shape:
             if announced != len(data):
                 raise PayloadError("bad_length", f"{announced} announced, {len(data)} there")
         return (data.translate(self.shift) if self.shift else data), values
+
+    def find(self, frame: bytes) -> Places:
+        """Return where the parts of a frame that `open` took stand in it."""
+        lead = len(frame) - len(self._trimmed(frame))
+        sum_size = self.check.checksum.size if self.check else 0
+        header = lead + len(self.start)
+        first, end = header + self.header_size, len(frame) - len(self.end)
+        last = end - sum_size
+        spans = [
+            Span(0, lead, "preamble", "mark"),
+            Span(lead, header, "start", "mark"),
+            Span(last, end, "checksum", "check"),
+            Span(end, len(frame), "end", "mark"),
+        ]
+        for one in self.header.run.placed if self.header and self.header.run else ():
+            at = header + one.offset
+            kind: Kind = "field" if one.name else "skip"
+            spans.append(Span(at, at + one.scalar.size, one.name or "", kind))
+        return Places([(at, at + 1) for at in range(first, last)], spans)
 
     def _trimmed(self, frame: bytes) -> bytes:
         """Return the frame without its preamble; raise ``bad_frame`` when an end is wrong."""

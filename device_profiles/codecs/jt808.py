@@ -7,6 +7,7 @@ import re
 from device_profiles.codecs.checksum import xor8
 from device_profiles.codecs.contract import Values
 from device_profiles.codecs.layout import truncated
+from device_profiles.codecs.trace import Places, Span
 from gateway_core.errors import PayloadError
 
 NAMES = ("msg_id", "phone", "seq", "version")
@@ -31,12 +32,16 @@ def open_jt808(frame: bytes) -> tuple[bytes, Values]:
     inner = frame[1:-1]
     if _STRAY.search(inner):
         raise PayloadError("bad_frame", "a 7E or 7D inside that is not escaped")
-    inner = inner.replace(b"\x7d\x02", b"\x7e").replace(b"\x7d\x01", b"\x7d")
+    inner = _unescaped(inner)
     if len(inner) < 13:
         raise truncated(13, len(inner))
     if xor8(inner[:-1]) != inner[-1]:
         raise PayloadError("bad_checksum", "the check byte does not fit")
     return _parted(inner[:-1])
+
+
+def _unescaped(inner: bytes) -> bytes:
+    return inner.replace(b"\x7d\x02", b"\x7e").replace(b"\x7d\x01", b"\x7d")
 
 
 def _parted(message: bytes) -> tuple[bytes, Values]:
@@ -61,3 +66,31 @@ def _parted(message: bytes) -> tuple[bytes, Values]:
         "seq": int.from_bytes(message[phone_end:body_start], "big"),
         "version": message[4] if versioned else 0,
     }
+
+
+def jt808_places(frame: bytes) -> Places:
+    """Return where the parts of a frame that `open_jt808` took stand in it, escapes included."""
+    at: list[tuple[int, int]] = []
+    position = 1
+    while position < len(frame) - 1:
+        after = position + (2 if frame[position] == 0x7D else 1)
+        at.append((position, after))
+        position = after
+    properties = int.from_bytes(_unescaped(frame[1:-1])[2:4], "big")
+    start = 5 if properties & _VERSIONED else 4
+    phone_end = start + (10 if properties & _VERSIONED else 6)
+
+    def span(first: int, last: int, name: str) -> Span:
+        return Span(at[first][0], at[last - 1][1], name, "field")
+
+    spans = [
+        Span(0, 1, "start", "mark"),
+        span(0, 2, "msg_id"),
+        span(2, 4, "properties"),
+        *([span(4, 5, "version")] if start == 5 else []),
+        span(start, phone_end, "phone"),
+        span(phone_end, phone_end + 2, "seq"),
+        Span(*at[-1], "checksum", "check"),
+        Span(len(frame) - 1, len(frame), "end", "mark"),
+    ]
+    return Places(at[phone_end + 2 : -1], spans)

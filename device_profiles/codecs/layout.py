@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from device_profiles.codecs.condition import Condition
 from device_profiles.codecs.contract import Values
 from device_profiles.codecs.scalar import Scalar
+from device_profiles.codecs.trace import tracing
 from gateway_core.errors import PayloadError
 
 
@@ -95,6 +96,20 @@ def truncated(need: int, have: int) -> PayloadError:
 
 def run_reader(run: Run) -> Reader:
     """Return the reader of a run of plain fields."""
+    trace = tracing()
+    if trace is None:
+        return _run_reader(run)
+    parts = [(one.name, one.offset, one.scalar.size) for one in run.placed]
+    return trace.watch_run(_run_reader(run), parts, absolute=run.absolute)
+
+
+def record_layout(name: str, layout: Layout) -> Layout:
+    """Return the layout of one record of the list ``name``."""
+    trace = tracing()
+    return layout if trace is None else Layout((trace.watch_record(layout.read, name),), None)
+
+
+def _run_reader(run: Run) -> Reader:
     groups = _grouped(run)
     posts = _posts(run)
     need, advance, absolute = run.need, run.advance, run.absolute
@@ -138,7 +153,7 @@ def whole_decoder(run: Run, *, exact: bool) -> Callable[[bytes], Values]:
     groups = _grouped(run)
     posts = _posts(run)
     need = run.need
-    if len(groups) != 1 or groups[0][0] != 0:
+    if len(groups) != 1 or groups[0][0] != 0 or tracing() is not None:
         read = run_reader(run)
 
         def decode_groups(buf: bytes) -> Values:
@@ -175,7 +190,8 @@ def tail_reader(name: str, scalar: Scalar, post: Post | None) -> Reader:
         out[name] = post(value) if post else value
         return end
 
-    return read
+    trace = tracing()
+    return read if trace is None else trace.watch_tail(read, name)
 
 
 def guarded_reader(condition: Condition, reader: Reader) -> Reader:

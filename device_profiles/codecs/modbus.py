@@ -5,6 +5,7 @@ from __future__ import annotations
 from device_profiles.codecs.checksum import crc16_modbus
 from device_profiles.codecs.contract import Values
 from device_profiles.codecs.layout import truncated
+from device_profiles.codecs.trace import Places, Span
 from gateway_core.errors import PayloadError
 
 NAMES = ("addr", "fc", "count")
@@ -37,3 +38,16 @@ def open_modbus(frame: bytes) -> tuple[bytes, Values]:
         data = frame[2:-2]
         count = len(data)
     return data, {"addr": addr, "fc": function, "count": count}
+
+
+def modbus_places(frame: bytes) -> Places:
+    """Return where the parts of an answer that `open_modbus` took stand in it."""
+    first = 3 if frame[1] in _READS else 2
+    last = len(frame) - 2
+    spans = [
+        Span(0, 1, "addr", "field"),
+        Span(1, 2, "fc", "field"),
+        Span(2, first, "count", "field"),
+        Span(last, last + 2, "crc", "check"),
+    ]
+    return Places([(at, at + 1) for at in range(first, last)], spans)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from device_profiles.codecs.contract import Values
 from device_profiles.codecs.fields import compile_fields
 from device_profiles.codecs.grammar import Order, Path, mapping, order_of, whole
-from device_profiles.codecs.layout import Layout, Reader
+from device_profiles.codecs.layout import Layout, Reader, record_layout
 from device_profiles.codecs.tlv import compile_tlv
 from gateway_core.errors import PayloadError
 
@@ -23,7 +23,7 @@ def _compile_repeat(name: str, spec: object, order: Order, path: Path) -> Reader
     """Compile ``{fields: […], count: 3 | <field> | absent}``: a list of records under `name`."""
     found = mapping(spec, path, ("fields", "count", "order"), "fields")
     order = order_of(found, path, order)
-    layout = compile_fields(found["fields"], order, (*path, "fields"), nest)
+    layout = record_layout(name, compile_fields(found["fields"], order, (*path, "fields"), nest))
     count = found.get("count")
     if isinstance(count, str):
         return _counted_by(name, count, layout)

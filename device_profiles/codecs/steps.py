@@ -29,6 +29,7 @@ from device_profiles.codecs.layout import check_rest, whole_decoder
 from device_profiles.codecs.nested import nest
 from device_profiles.codecs.senml import compile_senml
 from device_profiles.codecs.tlv import compile_tlv
+from device_profiles.codecs.trace import tracing
 from gateway_core.errors import PayloadError
 
 MESSAGE_NAMES = ("fport", "size", "content_format")
@@ -83,6 +84,12 @@ def compile_decode(steps: Sequence[dict[str, Any]], *, split: str | None = None)
     while lead < len(opened) and _leads(*opened[lead][:2]):
         lead += 1
     frames = [_lead(name, spec, path) for name, spec, path in opened[:lead]]
+    trace = tracing()
+    if trace is not None:
+        frames = [
+            Frame(trace.watch_frame(frame.open, frame.find, path), frame.names)
+            for frame, (_, _, path) in zip(frames, opened, strict=False)
+        ]
     body = opened[lead:]
     if not body:
         raise SpecError((len(opened) - 1,), "a frame needs a step that decodes what it holds")
@@ -244,7 +251,11 @@ def _branch(step: Step, names: set[str], last: bool) -> _Branch:  # noqa: FBT001
     elif not last:
         raise SpecError(path, "needs 'when', because another layout follows")
     body = {"cayenne-lpp": compile_cayenne, "struct": _struct, "tlv": _tlv}[name](spec, path)
-    return _Branch(when, body, tuple(int(at) for at in sorted(peeks)))
+    peeked = tuple(int(at) for at in sorted(peeks))
+    trace = tracing()
+    if trace is not None:
+        body = trace.watch_body(body, path, peeked)
+    return _Branch(when, body, peeked)
 
 
 def _struct(spec: Any, path: Path) -> Body:

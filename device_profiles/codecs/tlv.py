@@ -21,8 +21,9 @@ from device_profiles.codecs.grammar import (
     sequence,
     text,
 )
-from device_profiles.codecs.layout import Layout, Reader, truncated
+from device_profiles.codecs.layout import Layout, Reader, record_layout, truncated
 from device_profiles.codecs.scalar import parse_scalar
+from device_profiles.codecs.trace import tracing
 from gateway_core.errors import PayloadError
 
 Case = Callable[[bytes, int, int, Values], int]
@@ -48,11 +49,20 @@ def compile_tlv(spec: object, order: Order, path: Path, nest: Nest) -> Reader:
     cases = _cases(found["cases"], width, order, (*path, "cases"), nest)
     skip = choice(found.get("unknown", "error"), (*path, "unknown"), ("error", "skip")) == "skip"
     rest = choice(found.get("rest", "error"), (*path, "rest"), ("error", "ignore"))
-    if "len" not in found:
+    length = _length(found["len"], order, path) if "len" in found else None
+    trace = tracing()
+    if trace is not None:
+        size = length[0] if length else 0
+        places = [(*path, "cases", str(key)) for key in found["cases"]]
+        cases = {
+            raw: trace.watch_case(case, place, width, size)
+            for place, (raw, case) in zip(places, cases.items(), strict=True)
+        }
+    if length is None:
         if skip:
             raise SpecError((*path, "unknown"), "skip needs len: without it nobody knows how far")
         return _keyed(width, cases)
-    return _measured(width, cases, _length(found["len"], order, path), skip=skip, rest=rest)
+    return _measured(width, cases, length, skip=skip, rest=rest)
 
 
 def _keyed(width: int, cases: dict[bytes, Case]) -> Reader:
@@ -145,7 +155,8 @@ def _case(spec: object, order: Order, path: Path, nest: Nest) -> Case:
     layout = compile_fields(found["fields"], order, (*path, "fields"), nest)
     if "list" not in found:
         return _plain(layout)
-    return _listed(text(found["list"], (*path, "list")), layout)
+    name = text(found["list"], (*path, "list"))
+    return _listed(name, record_layout(name, layout))
 
 
 def _plain(layout: Layout) -> Case:
