@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from edge_agent.arrival import Arrival, Ingest
 from edge_agent.config import EdgeConfig, MqttSection
+from edge_agent.downlink import Downlink, NotSent, Publisher
 from edge_agent.parts import Parts
 from edge_agent.site import Links
 from edge_agent.sources.coap import CoapSource
@@ -53,6 +54,13 @@ class Broker:
     def follows_profiles(self) -> bool:
         """Whether its topics are those of the loaded profiles."""
         return self._settings.subscribe is None
+
+    async def publish(self, downlink: Downlink) -> str:
+        """Send a message through the broker; as `Publisher.publish`."""
+        if self._source is None:
+            raise NotSent(f"{self.name} is not connected")
+        await self._source.publish(downlink)
+        return ""
 
     async def run(self) -> None:
         """Serve one connection until it ends.
@@ -153,6 +161,10 @@ class Intake:
         if held and arrivals:
             held.pop(arrivals[0].source, None)
         return verdicts
+
+    def publisher(self, source: str) -> Publisher | None:
+        """Return the way out through a source, for example ``mqtt:site``; None for no such."""
+        return next((each for each in self._brokers if each.name == source), None)
 
     async def renew(self, parts: Parts, topics: Sequence[str]) -> None:
         """Ask for other topics where the profiles name them; what is under way is seen through."""

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from edge_agent.arrival import Ingest
+from edge_agent.downlink import Downlink, NotSent
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.mqtt5_link import Link5
 from edge_agent.sources.redelivery import Redelivery
@@ -43,6 +44,8 @@ class Link(Protocol):
     async def subscribe(self, filters: Sequence[str]) -> list[int]: ...  # noqa: D102
 
     async def unsubscribe(self, filters: Sequence[str]) -> None: ...  # noqa: D102
+
+    async def publish(self, downlink: Downlink) -> None: ...  # noqa: D102
 
     async def lost(self) -> Unavailable: ...  # noqa: D102
 
@@ -92,6 +95,7 @@ class MqttSource:
         self._redelivery = Redelivery(self._prefix, 4 * settings.receive_maximum, saved_state)
         self._subscribed = self._recalled(saved_state.get(self._filters_key))
         self._complaint = ""
+        self._linked: Link | None = None
         # Whether this process saw every filter granted in the session that the broker has. What
         # an earlier process saw does not count: a source that trusts it may be connected and deaf.
         self._complete = False
@@ -141,6 +145,19 @@ class MqttSource:
         self._complain(trouble)
         raise trouble
 
+    async def publish(self, downlink: Downlink) -> None:
+        """Send a message of QoS 1 and return after the broker's PUBACK.
+
+        Raises:
+            NotSent: Not connected, or too much is under way: nothing left.
+            Unavailable: It left, and the broker did not confirm it.
+            Undeliverable: The broker refuses it, or (MQTT 5) has nobody to give it to.
+        """
+        if self._linked is None:
+            raise NotSent(f"{self.name} is not connected")
+        await self._linked.publish(downlink)
+        self._meter.count("tidegate_mqtt_published", source=self.name)
+
     async def _serve(self, link: Link, line: CommitLine) -> Unavailable:
         if not self._filters:
             raise Refused(
@@ -151,6 +168,7 @@ class MqttSource:
         await self._renew(terms, link, line)
         await self._subscribe(terms, link, line)
         self._complaint = ""
+        self._linked = link
         self.ready.set()
         self._meter.set("tidegate_mqtt_connected", 1, source=self.name)
         log.info(
@@ -213,6 +231,7 @@ class MqttSource:
             await line.store({self._filters_key: msgspec.json.encode(self._subscribed)})
 
     def _left(self) -> None:
+        self._linked = None
         self.ready.clear()
         self._meter.set("tidegate_mqtt_connected", 0, source=self.name)
 

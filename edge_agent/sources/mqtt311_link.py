@@ -17,8 +17,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.arrival import Arrival
+from edge_agent.downlink import Downlink, NotSent, Undeliverable
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.credentials import read_password, tls_context, unreachable
+from edge_agent.sources.outgoing import Outgoing, check_topic
 from edge_agent.sources.redelivery import Redelivery, fingerprint
 from edge_agent.sources.settings import MqttSettings
 from edge_agent.sources.terms import Terms, connect_refused
@@ -62,6 +64,7 @@ class Link311:
         self._redelivery = redelivery
         self._clock = clock
         self._answers: asyncio.Queue[Terms | list[int] | Unavailable] = asyncio.Queue(64)
+        self._outgoing = Outgoing()
         self._loop = asyncio.get_running_loop()
         self._sock: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -91,6 +94,7 @@ class Link311:
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
         client.on_unsubscribe = self._on_unsubscribe
+        client.on_publish = self._on_publish
         keep_alive = round(self._settings.keep_alive)
         try:
             await asyncio.to_thread(client.connect, address.host, address.port, keep_alive)
@@ -119,6 +123,20 @@ class Link311:
         """Give up subscriptions that the session still has."""
         self._client.unsubscribe(list(filters))
         await self._answer("UNSUBSCRIBE")
+
+    async def publish(self, downlink: Downlink) -> None:
+        """Send a message of QoS 1 and return after its PUBACK; raises as `Publisher.publish`."""
+        check_topic(downlink.address)
+
+        def send() -> int:
+            if self._sock is None:
+                raise NotSent("not connected to the broker")
+            try:
+                return self._client.publish(downlink.address, downlink.payload, qos=1).mid
+            except ValueError as exc:
+                raise Undeliverable("too_large", str(exc)) from exc
+
+        await self._outgoing.deliver(send)
 
     async def lost(self) -> Unavailable:
         """Return why the connection ended, once it has."""
@@ -217,6 +235,11 @@ class Link311:
     def _on_unsubscribe(self, *_args: object) -> None:
         self._put([])
 
+    def _on_publish(
+        self, _client: object, _userdata: object, mid: int, code: ReasonCode, _props: object
+    ) -> None:
+        self._outgoing.confirmed(mid, code.value)
+
     def _on_message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
         self._messages += 1
         try:
@@ -253,6 +276,7 @@ class Link311:
     def _end_with(self, why: Unavailable) -> None:
         if not self._ended:
             self._ended = True
+            self._outgoing.end(why)
             if self._answers.full():
                 self._answers.get_nowait()
             self._answers.put_nowait(why)

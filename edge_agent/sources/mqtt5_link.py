@@ -9,10 +9,12 @@ from typing import cast
 
 import structlog
 
+from edge_agent.downlink import Downlink, NotSent
 from edge_agent.sources import mqtt5_session
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.credentials import read_password, tls_context, unreachable
 from edge_agent.sources.mqtt5_session import Answer, Granted, Session5
+from edge_agent.sources.outgoing import AT_ONCE, Outgoing, check_terms, check_topic
 from edge_agent.sources.redelivery import Redelivery
 from edge_agent.sources.settings import MqttSettings
 from edge_agent.sources.terms import Terms
@@ -31,6 +33,8 @@ brokers send far more than was asked for (mosquitto 2.0.11: 34,000 where 4,000 w
 # looks away for a moment. A message that comes alone is read at once.
 CLOSE_S = 0.005
 NAP_S = 0.002
+
+_FIRST_ID, _IDS = 0x8000, 0x7FFF  # of what is published; SUBSCRIBE and UNSUBSCRIBE begin at 1
 
 
 class Link5(asyncio.BufferedProtocol):
@@ -58,6 +62,9 @@ class Link5(asyncio.BufferedProtocol):
         self._clock = clock
         self._session = Session5(settings.source, redelivery, settings.max_packet)
         self._answers: asyncio.Queue[Answer | Unavailable] = asyncio.Queue(64)
+        self._outgoing = Outgoing()
+        self._terms: Terms | None = None
+        self._published = _FIRST_ID
         self._gone = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -95,6 +102,8 @@ class Link5(asyncio.BufferedProtocol):
         if not isinstance(answer, Terms):
             raise Unavailable("the broker did not begin with CONNACK")
         self._keep_alive = answer.keep_alive or self._keep_alive
+        self._outgoing = Outgoing(min(AT_ONCE, answer.receive_maximum or AT_ONCE))
+        self._terms = answer
         self._watch()
         return answer
 
@@ -114,6 +123,22 @@ class Link5(asyncio.BufferedProtocol):
         """Give up subscriptions that the session still has."""
         self._send(mqtt5_session.unsubscribe(filters))
         await self._answer("UNSUBSCRIBE")
+
+    async def publish(self, downlink: Downlink) -> None:
+        """Send a message of QoS 1 and return after its PUBACK; raises as `Publisher.publish`."""
+        if self._terms is None or self._ended:
+            raise NotSent("not connected to the broker")
+        check_topic(downlink.address)
+        self._published = _FIRST_ID + (self._published + 1) % _IDS
+        packet_id = self._published
+        packet = mqtt5_session.publish(downlink, packet_id)
+        check_terms(self._terms, len(packet))
+
+        def send() -> int:
+            self._send(packet)
+            return packet_id
+
+        await self._outgoing.deliver(send)
 
     async def lost(self) -> Unavailable:
         """Return why the connection ended, once it has."""
@@ -209,6 +234,9 @@ class Link5(asyncio.BufferedProtocol):
         if session.replies:
             self._send(b"".join(session.replies))
             session.replies.clear()
+        for packet_id, code in session.confirmed:
+            self._outgoing.confirmed(packet_id, code)
+        session.confirmed.clear()
         for answer in session.answers:
             if not self._answers.full():
                 self._answers.put_nowait(answer)
@@ -217,6 +245,7 @@ class Link5(asyncio.BufferedProtocol):
     def _end_with(self, why: Unavailable) -> None:
         if not self._ended:
             self._ended = True
+            self._outgoing.end(why)
             if self._answers.full():
                 self._answers.get_nowait()
             self._answers.put_nowait(why)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import mqtt5
 
 from edge_agent.arrival import Arrival
+from edge_agent.downlink import Downlink, Undeliverable
 from edge_agent.sources.commit_line import Load
 from edge_agent.sources.redelivery import Redelivery, fingerprint
 from edge_agent.sources.settings import MqttSettings
@@ -24,6 +25,7 @@ FILTERS_A_PACKET = 100
 
 _PUBLISH, _PUBACK, _PUBREC, _PUBCOMP = 0x30, 0x40020000, 0x50020000, 0x70020000
 _WORD = struct.Struct(">I")
+_WORD_MAX = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,25 @@ def unsubscribe(filters: Sequence[str]) -> bytes:
     return mqtt5.UnsubscribePacket(1, list(filters)).write()
 
 
+def publish(downlink: Downlink, packet_id: int) -> bytes:
+    """Return a PUBLISH packet of QoS 1.
+
+    Raises:
+        Undeliverable: No packet can hold it.
+    """
+    expiry = downlink.expiry_s
+    try:
+        return mqtt5.PublishPacket(
+            downlink.address,
+            downlink.payload,
+            qos=mqtt5.QoS.AT_LEAST_ONCE,
+            packet_id=packet_id,
+            message_expiry_interval=None if expiry is None else min(max(1, int(expiry)), _WORD_MAX),
+        ).write()
+    except (ValueError, OverflowError) as exc:
+        raise Undeliverable("too_large", str(exc)) from exc
+
+
 def acknowledge(words: Sequence[int]) -> bytes:
     """Return PUBACK and PUBREC packets: a success without properties is four bytes of each."""
     return struct.pack(f">{len(words)}I", *words)
@@ -96,11 +117,13 @@ class Session5:
     Attributes:
         replies: Bytes to send at once; the caller takes them.
         answers: What the broker answered; the caller takes them.
+        confirmed: Packet id and reason code of each PUBACK; the caller takes them.
     """
 
     def __init__(self, source: str, redelivery: Redelivery, max_packet: int) -> None:
         self.replies: list[bytes] = []
         self.answers: list[Answer] = []
+        self.confirmed: list[tuple[int, int]] = []
         self._source = source
         self._redelivery = redelivery
         self._max_packet = max_packet
@@ -154,6 +177,8 @@ class Session5:
     def _control(self, packet: mqtt5.Packet) -> None:
         if isinstance(packet, mqtt5.PubRelPacket):
             self.replies.append(_WORD.pack(_PUBCOMP | packet.packet_id))
+        elif isinstance(packet, mqtt5.PubAckPacket):
+            self.confirmed.append((packet.packet_id, int(packet.reason_code)))
         elif isinstance(packet, mqtt5.ConnAckPacket):
             if (
                 int(packet.reason_code) >= 0x80

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge_agent.downlink import Undeliverable
 from gateway_core.errors import Unavailable
 
 
@@ -72,6 +73,16 @@ _SUBSCRIBE = {
     162: ("wildcards not supported", "list whole topics under subscribe"),
 }
 
+_PUBLISH = {
+    16: ("no matching subscribers", "nobody is subscribed to it: is the device connected?"),
+    128: ("unspecified error", "see the broker's log"),
+    131: ("implementation specific error", "see the broker's log"),
+    135: ("not authorized", "allow writing it in the broker's access control list"),
+    144: ("topic name invalid", "mend it in the profile's command"),
+    151: ("quota exceeded", "raise the broker's quota for this client"),
+    153: ("payload format invalid", "the broker checks payloads of this topic"),
+}
+
 _GOODBYE = {
     0: ("normal disconnection", "someone closed it at the broker"),
     129: ("malformed packet", "report this: the agent sent what the broker cannot read"),
@@ -104,6 +115,12 @@ def connect_refused(code: int, text: str | None) -> Unavailable:
 def subscribe_refused(code: int) -> str:
     """Return what a SUBACK reason code of 128 or more means."""
     return _told(_SUBSCRIBE, code, None)
+
+
+def publish_refused(code: int) -> Undeliverable:
+    """Return what a PUBACK reason code other than 0 means."""
+    name = {16: "no_subscriber", 135: "not_authorized"}.get(code, "broker_refused")
+    return Undeliverable(name, _told(_PUBLISH, code, None))
 
 
 def said_goodbye(code: int, text: str | None) -> Unavailable:

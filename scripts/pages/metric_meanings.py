@@ -31,6 +31,7 @@ MEANINGS = {
     "tidegate_mqtt_connected": "1 while connected to the broker",
     "tidegate_mqtt_connects": "connections made to the broker",
     "tidegate_mqtt_filters_refused": "topic filters that the broker refused",
+    "tidegate_mqtt_published": "messages to devices that the broker confirmed",
     "tidegate_mqtt_received": "MQTT messages that were committed",
     "tidegate_mqtt_redelivered": "MQTT messages that came again, were recognised and not stored again",
     "tidegate_pictures": "pictures of cameras that were graded, by result",
