@@ -80,7 +80,7 @@ def pack(path: Path) -> Bundle:
     """
     document = read_yaml(path)
     files = {PROFILE: document.text.encode()}
-    for place, name in _named(document.data, ()):
+    for place, name in named_files(document.data):
         try:
             check_name(name)
             files[name] = _read(path.parent, name)
@@ -120,6 +120,25 @@ def decode_bundle(data: bytes) -> Bundle:
     if bundle.encode() != data:
         raise PayloadError("bad_bundle", "the same files have other bytes: sort them, each once")
     return bundle
+
+
+def named_files(
+    value: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield place and name of each file a profile names: a mapping with ``file`` and ``sha256``.
+
+    Args:
+        value: The profile's document, or a part of it.
+        path: Where that part stands.
+    """
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from named_files(item, (*path, index))
+    if isinstance(value, dict):
+        if isinstance(value.get("file"), str) and "sha256" in value:
+            yield (*path, "file"), str(PurePosixPath(value["file"]))
+        for key, item in value.items():
+            yield from named_files(item, (*path, str(key)))
 
 
 def check_files(files: Mapping[str, bytes]) -> None:
@@ -217,18 +236,6 @@ def _is_whole(folder: Path) -> bool:
 
 def _walk(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-
-
-def _named(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield every file that a profile names: a mapping with ``file`` and its ``sha256``."""
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _named(item, (*path, index))
-    if isinstance(value, dict):
-        if isinstance(value.get("file"), str) and "sha256" in value:
-            yield (*path, "file"), str(PurePosixPath(value["file"]))
-        for key, item in value.items():
-            yield from _named(item, (*path, str(key)))
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -16,6 +16,8 @@ from gateway_core.errors import PayloadError
 
 CONTENT_TYPE = "application/vnd.tidegate.profile-plan"
 REPORT_TYPE = "application/vnd.tidegate.profile-report"
+EDGE_HEADER = "Tidegate-Edge"
+"""Header of an edge's requests for its plan and for bundles: who asks."""
 MAX_PLAN_BYTES = 4 << 20
 MAX_REPORT_BYTES = 256 << 10
 MAX_ENTRIES = 10_000
