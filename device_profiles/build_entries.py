@@ -14,12 +14,14 @@ from device_profiles.bodies import (
     read_object,
     read_text,
 )
+from device_profiles.build_devices import build_presence, tells_of_many
 from device_profiles.build_measures import expression
 from device_profiles.cel import CelType
 from device_profiles.codecs import Context, Decode, SpecError, compile_carrier, compile_decode
 from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
 from device_profiles.js.step import compile_js
+from device_profiles.online import Presence
 from device_profiles.reader import Reader
 from device_profiles.route import Entry, Open, envelope_open, plain_open
 from device_profiles.topics import Template, TemplateFault, parse_template
@@ -62,6 +64,7 @@ def build_entries(
         where = None
         if "where" in spec:
             where = expression(spec["where"], _WHERE, (*place, "where"), faults)
+        presence = build_presence(spec, reader.devices, place, faults)
         fast, extra, time_at = _fast(data, spec, template, reader)
         entries.append(
             Entry(
@@ -76,6 +79,7 @@ def build_entries(
                 fast,
                 extra,
                 time_at,
+                presence,
             )
         )
     entries.extend(_availability(data, entries, reader, faults))
@@ -89,7 +93,8 @@ def build_decode(data: Mapping[str, Any], faults: Faults, folder: Path | None) -
         if "js" in steps[-1] and len(steps) <= 2:  # alone, or what another message carries
             carrier = compile_carrier(steps[0]) if len(steps) == 2 else None
             return compile_js(steps[-1]["js"], (len(steps) - 1, "js"), folder, carrier)
-        return compile_decode(steps, split=data.get("device", {}).get("split"))
+        split = data.get("device", {}).get("split")
+        return compile_decode(steps, split=split, many=tells_of_many(data))
     except SpecError as exc:
         faults.add(("decode", *exc.path), exc.message)
         return None
@@ -124,6 +129,12 @@ def _check_identity(
 ) -> None:
     """Enter a device id that messages of this entry cannot give."""
     known = set(template.names)
+    if isinstance(data.get("devices"), dict):
+        known.add(data["devices"].get("key", "device"))
+        if template.names and set(reader.identity.names) <= set(template.names):
+            faults.add(place, "all devices of a message would have the id that this address gives")
+    if spec.get("role") == "availability" and ("online" in spec or "devices" in data):
+        return  # the message names the device
     if spec.get("role", "data") == "data":
         if spec["via"] in DEFAULT_TOPICS:
             known |= ENVELOPE_NAMES
@@ -183,6 +194,7 @@ def _fast(
         and spec.get("role", "data") == "data"
         and "where" not in spec
         and "each" not in data
+        and "devices" not in data
         and data["decode"] == [{"json": {}}]
     )
     if not plain:
@@ -224,7 +236,19 @@ def _availability(
         faults.add(place, "the device id cannot be read from this topic; add it to 'match'")
         return []
     as_bytes = plain_open(lambda payload, _format: payload)
-    return [Entry("mqtt", "availability", template, None, as_bytes, _nothing, None, reader)]
+    return [
+        Entry(
+            "mqtt",
+            "availability",
+            template,
+            None,
+            as_bytes,
+            _nothing,
+            None,
+            reader,
+            presence=Presence(),
+        )
+    ]
 
 
 def _nothing(_payload: object, _context: Context) -> dict[str, Any]:

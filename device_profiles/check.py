@@ -112,6 +112,8 @@ def _check_expect(
     expect: Mapping[str, Any], data: Mapping[str, Any], place: Place, faults: Faults
 ) -> None:
     fields, alarms = data["measurements"], data.get("alarms", {})
+    for device, told in expect.get("devices", {}).items():
+        _check_expect(told, data, (*place, "devices", device), faults)
     for index, point in enumerate(expect.get("points", ())):
         for name in point:
             if name not in fields and name != "time":

@@ -23,17 +23,46 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     flags: tuple[str, ...] = ()
 
 
+class Unread(msgspec.Struct, frozen=True, gc=False):
+    """One device's part of a message about several that cannot be taken in.
+
+    Attributes:
+        part: Which of the message's devices, counted from 0 in the order of the message.
+        code: A stable code, for example ``bad_device_id``.
+        detail: What was expected and found.
+    """
+
+    part: int
+    code: str
+    detail: str = ""
+
+
 class Decoded(msgspec.Struct, frozen=True, gc=False):
     """One message, decoded.
 
     Attributes:
-        device: The device's id.
+        device: The device's id; empty where a message about several devices names none.
         readings: By time, oldest first; may be empty (a message about something else).
         online: What an availability message said, else None.
         flags: Flags of instants of which no value was good, so that no reading carries them.
+        more: What the same message says of further devices, in its order. A message none of whose
+            devices can be read is refused as a whole instead.
+        part: Which of the message's devices this is, counted from 0.
     """
 
     device: str
     readings: list[Point]
     online: bool | None = None
     flags: tuple[str, ...] = ()
+    more: tuple[Decoded | Unread, ...] = ()
+    part: int = 0
+
+    @property
+    def devices(self) -> tuple[Decoded, ...]:
+        """What the message says of each device that can be read; this one first."""
+        return (self, *(one for one in self.more if isinstance(one, Decoded)))
+
+    @property
+    def unread(self) -> tuple[Unread, ...]:
+        """The devices of the message that cannot be read."""
+        return tuple(one for one in self.more if isinstance(one, Unread))

@@ -51,21 +51,30 @@ class Received:
         decoded: The points, or None when it was refused.
         reject: The rejection code, or None.
         detail: Its explanation.
-        alarms: ``+rule`` raised, ``-rule`` cleared.
+        told: Device and alarms, ``+rule`` raised and ``-rule`` cleared: an entry for each device
+            of the message that can be read.
     """
 
     decoded: Decoded | None = None
     reject: str | None = None
     detail: str = ""
-    alarms: list[str] = field(default_factory=list)
+    told: list[tuple[Decoded, list[str]]] = field(default_factory=list)
 
     @property
     def quality(self) -> list[str]:
         """All flags of the message, sorted."""
-        if self.decoded is None:
-            return []
-        flags = [flag for point in self.decoded.readings for flag in point.flags]
-        return sorted([*flags, *self.decoded.flags])
+        return sorted(flag for one, _ in self.told for flag in flags_of(one))
+
+    @property
+    def alarms(self) -> list[str]:
+        """All alarms of the message."""
+        return [change for _, changes in self.told for change in changes]
+
+
+def flags_of(decoded: Decoded) -> list[str]:
+    """Return all flags of what a message says of one device, sorted."""
+    flags = [flag for point in decoded.readings for flag in point.flags]
+    return sorted([*flags, *decoded.flags])
 
 
 class Bench:
@@ -107,7 +116,8 @@ class Bench:
             except PayloadError as exc:
                 result = Received(reject=exc.code, detail=exc.detail)
                 continue
-            return Received(decoded, alarms=self._step(decoded, received))
+            told = [(one, self._step(one, received)) for one in decoded.devices]
+            return Received(decoded, told=told)
         return result
 
     def _step(self, decoded: Decoded, received: int) -> list[str]:
@@ -179,22 +189,66 @@ def payload_of(recv: Mapping[str, Any]) -> bytes:
 def _compare(
     profile: Profile, result: Received, decoded: Decoded, expect: Mapping[str, Any], line: Line
 ) -> list[str]:
+    unread = sorted(one.code for one in decoded.unread)
+    failures = _marks("unread", expect, unread)
+    if "devices" in expect:
+        failures += _compare_devices(expect["devices"], result)
+    else:
+        failures += _compare_one(result, decoded, expect)
+    if "line" in expect:
+        lines = [
+            _line(profile, one.device, point, line)
+            for one in decoded.devices
+            for point in one.readings
+        ]
+        wanted = [expect["line"]] if isinstance(expect["line"], str) else expect["line"]
+        if sorted(map(plain, lines)) != sorted(map(plain, wanted)):
+            failures.append(f"line: expected {wanted}, found {lines}")
+    return failures
+
+
+def _compare_one(result: Received, decoded: Decoded, expect: Mapping[str, Any]) -> list[str]:
+    if len(decoded.devices) > 1 and expect.keys() & {"device", "points", "online"}:
+        names = ", ".join(one.device for one in decoded.devices)
+        return [f"the message tells of several devices ({names}): expect 'devices'"]
     failures = []
     for key, found in (("device", decoded.device), ("online", decoded.online)):
         if key in expect and expect[key] != found:
             failures.append(f"{key}: expected {expect[key]!r}, found {found!r}")
     if "points" in expect:
         failures += differing(expect["points"], decoded.readings)
-    for key, marks in (("quality", result.quality), ("alarms", result.alarms)):
-        wanted = sorted(expect.get(key, ()))
-        if wanted != sorted(marks):
-            failures.append(f"{key}: expected {_listed(wanted)}, found {_listed(sorted(marks))}")
-    if "line" in expect:
-        lines = [_line(profile, decoded.device, point, line) for point in decoded.readings]
-        wanted = [expect["line"]] if isinstance(expect["line"], str) else expect["line"]
-        if sorted(map(plain, lines)) != sorted(map(plain, wanted)):
-            failures.append(f"line: expected {wanted}, found {lines}")
+    failures += _marks("quality", expect, result.quality)
+    return failures + _marks("alarms", expect, result.alarms)
+
+
+def _compare_devices(expect: Mapping[str, Any], result: Received) -> list[str]:
+    """Compare what a message says of several devices: exactly those that are listed."""
+    found: dict[str, list[tuple[Decoded, list[str]]]] = {}
+    for one, changes in result.told:
+        found.setdefault(one.device, []).append((one, changes))
+    failures = [f"device {name}: not expected" for name in found if name not in expect]
+    for name, wanted in expect.items():
+        told = found.get(name)
+        if told is None:
+            failures.append(f"device {name}: missing")
+            continue
+        points = [point for one, _ in told for point in one.readings]
+        online = next((one.online for one, _ in told if one.online is not None), None)
+        mine = differing(wanted["points"], points) if "points" in wanted else []
+        if "online" in wanted and wanted["online"] != online:
+            mine.append(f"online: expected {wanted['online']!r}, found {online!r}")
+        mine += _marks("quality", wanted, [flag for one, _ in told for flag in flags_of(one)])
+        mine += _marks("alarms", wanted, [change for _, changes in told for change in changes])
+        failures += [f"device {name}: {failure}" for failure in mine]
     return failures
+
+
+def _marks(key: str, expect: Mapping[str, Any], found: list[str]) -> list[str]:
+    """Compare flags, alarms or codes; what is not named must not be there."""
+    wanted = sorted(expect.get(key, ()))
+    if wanted == sorted(found):
+        return []
+    return [f"{key}: expected {_listed(wanted)}, found {_listed(sorted(found))}"]
 
 
 def _line(profile: Profile, device: str, point: Point, line: Line) -> str:

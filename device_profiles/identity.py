@@ -56,12 +56,13 @@ class Identity:
         }
         self._good: set[str] = set()
 
-    def make(self, captures: Mapping[str, str], values: Any) -> str:
+    def make(self, captures: Mapping[str, str], values: Any, around: Any = None) -> str:
         """Return the device id.
 
         Args:
             captures: From topic or path, envelope and pack; they go before decoded values.
             values: Decoded values.
+            around: The message about several devices that holds ``values``; they go before it.
 
         Raises:
             PayloadError: ``bad_device_id``.
@@ -69,7 +70,11 @@ class Identity:
         parts: dict[str, Any] = {}
         for name in self.names:
             part = captures.get(name)
-            parts[name] = self._paths[name](values) if part is None else part
+            if part is None:
+                part = self._paths[name](values)
+            if part is None and around is not None:
+                part = self._paths[name](around)
+            parts[name] = part
         return self.join(parts)
 
     def join(self, parts: Mapping[str, Any]) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from device_profiles.catalogue import Catalogue
-from device_profiles.examples import Bench, Line, Outcome, run_tests
+from device_profiles.decoded import Decoded
+from device_profiles.examples import EDGE, Bench, Line, Outcome, flags_of, run_tests
 from device_profiles.line_preview import render_line
 from device_profiles.lint import expand, lint, lint_files
 from device_profiles.profile import Profile, load_profile
@@ -76,7 +79,10 @@ class DecodedOnce:
         online: What an availability message said.
         reject: The rejection code, or None.
         detail: Its explanation.
-        lines: The readings as line protocol, with ``edge=edge1``.
+        lines: The readings of all devices as line protocol, with ``edge=edge1``.
+        more: Of a message about several devices what it says of the others: device, points,
+            quality, alarms, online.
+        unread: Its devices that cannot be read: part (from 0 in the message's order), code, detail.
     """
 
     device: str | None
@@ -87,6 +93,8 @@ class DecodedOnce:
     reject: str | None
     detail: str
     lines: tuple[str, ...]
+    more: tuple[dict[str, Any], ...] = ()
+    unread: tuple[dict[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -153,24 +161,37 @@ def decode_once(
     found = Bench(profile).receive(
         address, payload, received, coap=topic is None, content_format=content_format
     )
-    quality = tuple(found.quality)
     if found.decoded is None:
-        return DecodedOnce(None, (), quality, (), None, found.reject, found.detail, ())
-    decoded = found.decoded
-    tags = {"edge": "edge1", "device": decoded.device, "profile": profile.id}
+        return DecodedOnce(None, (), (), (), None, found.reject, found.detail, ())
+    told = [_told(one, alarms) for one, alarms in found.told]
     return DecodedOnce(
-        decoded.device,
-        tuple({"time": p.time, "fields": p.fields, "tags": p.tags} for p in decoded.readings),
-        quality,
-        tuple(found.alarms),
-        decoded.online,
-        None,
-        "",
-        tuple(
-            render_line(profile.measurement, {**tags, **p.tags}, p.fields, p.time)
-            for p in decoded.readings
-        ),
+        **told[0],
+        reject=None,
+        detail="",
+        lines=tuple(_lines(profile, found.decoded)),
+        more=tuple(told[1:]),
+        unread=tuple(msgspec.structs.asdict(one) for one in found.decoded.unread),
     )
+
+
+def _told(decoded: Decoded, alarms: Sequence[str]) -> dict[str, Any]:
+    """Return what a message says of one device, as plain values."""
+    return {
+        "device": decoded.device,
+        "points": tuple(
+            {"time": p.time, "fields": p.fields, "tags": p.tags} for p in decoded.readings
+        ),
+        "quality": tuple(flags_of(decoded)),
+        "alarms": tuple(alarms),
+        "online": decoded.online,
+    }
+
+
+def _lines(profile: Profile, decoded: Decoded) -> Iterator[str]:
+    for one in decoded.devices:
+        tags = {"edge": EDGE, "device": one.device, "profile": profile.id}
+        for point in one.readings:
+            yield render_line(profile.measurement, {**tags, **point.tags}, point.fields, point.time)
 
 
 __all__ = [

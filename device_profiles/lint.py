@@ -64,4 +64,6 @@ def _expects(test: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _is_negative(expect: Mapping[str, Any]) -> bool:
-    return "reject" in expect or bool(expect.get("quality")) or expect.get("points") == []
+    if "reject" in expect or expect.get("quality") or expect.get("unread"):
+        return True
+    return expect.get("points") == [] or any(map(_is_negative, expect.get("devices", {}).values()))

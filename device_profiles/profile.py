@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from device_profiles.alarms import AlarmRule
 from device_profiles.build_alarms import build_alarms, in_languages
+from device_profiles.build_devices import build_devices
 from device_profiles.build_entries import build_entries
 from device_profiles.build_measures import (
     build_clock,
@@ -188,6 +189,7 @@ def compile_profile(document: YamlDocument) -> Profile:
         build_each(data, faults),
         build_measures(data, faults),
         tuple(tag for tag in data["store"].get("tags", ()) if tag not in BUILT_IN_TAGS),
+        build_devices(data, faults),
     )
     folder = document.file.parent if isinstance(document.file, Path) else None
     entries = build_entries(data, reader, faults, folder)

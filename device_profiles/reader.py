@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from device_profiles.codecs import Packet
-from device_profiles.decoded import Decoded, Point
+from device_profiles.decoded import Decoded, Point, Unread
+from device_profiles.devices import Devices, gathered
 from device_profiles.identity import Identity
 from device_profiles.measure import Measure, read_fields
 from device_profiles.moments import Believed, ReadTime
@@ -53,25 +54,26 @@ class Clock:
 class _Points:
     """Collects the points of one message."""
 
-    def __init__(self, tags: dict[str, str]) -> None:
-        self._tags = tags
+    def __init__(self, tags: dict[str, str], room: int = MOST_POINTS) -> None:
+        self.tags = tags
         self.points: list[Point] = []
         self.flags: list[str] = []
+        self._room = room
 
     def add(self, time: int, found: tuple[dict[str, Any], list[str]]) -> None:
         fields, flags = found
         if not fields:
             self.flags.extend(flags)
             return
-        if len(self.points) >= MOST_POINTS:
+        if len(self.points) >= self._room:
             raise PayloadError("too_many_points", f"more than {MOST_POINTS} in one message")
-        self.points.append(Point(time, fields, self._tags, tuple(flags)))
+        self.points.append(Point(time, fields, self.tags, tuple(flags)))
 
-    def decoded(self, device: str) -> Decoded:
+    def decoded(self, device: str, part: int = 0) -> Decoded:
         points = self.points
         if len(points) > 1:
             points.sort(key=lambda point: point.time)
-        return Decoded(device, points, None, tuple(self.flags))
+        return Decoded(device, points, None, tuple(self.flags), (), part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Reader:
         each: The list of records in it, or None.
         measures: The measurements.
         tags: Captures that become tags.
+        devices: Where several devices stand in a message, or None.
     """
 
     identity: Identity
@@ -91,6 +94,7 @@ class Reader:
     each: Each | None
     measures: Sequence[Measure]
     tags: tuple[str, ...]
+    devices: Devices | None = None
 
     def read(
         self, found: dict[str, Any] | list[Packet], captures: Mapping[str, str], received: int
@@ -107,23 +111,63 @@ class Reader:
         """
         if isinstance(found, list):
             return self._packets(found, captures, received)
+        if self.devices is not None:
+            return self._several(self.devices, found, captures, received)
         device = self.identity.make(captures, found)
         out = _Points(self.tagged(captures))
-        time = self._time(found, captures, received)
+        self._values(found, captures, received, out)
+        return out.decoded(device)
+
+    def _values(
+        self,
+        found: Any,
+        captures: Mapping[str, str],
+        received: int,
+        out: _Points,
+        around: Any = None,
+    ) -> None:
+        """Add the points of one device's values; ``around`` is the message that holds them."""
+        time = self._time(found, captures, received, around)
         out.add(time, read_fields(self.measures, found))
         if self.each is not None:
             self._records(self.each, found, time, received, out)
-        return out.decoded(device)
+
+    def _several(
+        self, devices: Devices, found: Any, captures: Mapping[str, str], received: int
+    ) -> Decoded:
+        """Read a message about several devices: one that cannot be read leaves the others."""
+        parts: list[Decoded | Unread] = []
+        turns: dict[str, int] = {}
+        room = MOST_POINTS
+        for part, (keys, values) in enumerate(devices.split(found)):
+            known = {**captures, **keys}
+            try:
+                device = self.identity.make(known, values, found)
+            except PayloadError as exc:
+                parts.append(Unread(part, exc.code, exc.detail))
+                continue
+            out = _Points(self.tagged(known), room)
+            # A device that the message names twice would have two points at one receive time, of
+            # which a store keeps one.
+            turn = turns[device] = turns.get(device, -1) + 1
+            self._values(values, known, received + turn if received else 0, out, found)
+            room -= len(out.points)
+            parts.append(out.decoded(device, part))
+        return gathered(parts)
 
     def tagged(self, captures: Mapping[str, str]) -> dict[str, str]:
         """Return the tags that these captures give."""
         return {name: captures[name] for name in self.tags if name in captures}
 
-    def _time(self, found: Any, captures: Mapping[str, str], received: int) -> int:
+    def _time(
+        self, found: Any, captures: Mapping[str, str], received: int, around: Any = None
+    ) -> int:
         clock = self.clock
         if clock.get is None:
             return received
         raw = clock.get(found)
+        if raw is None and around is not None:
+            raw = clock.get(around)
         if raw is None:
             raw = captures.get(clock.source)
         return clock.believed(None if raw is None else clock.read(raw), received)
@@ -146,11 +190,31 @@ class Reader:
     def _packets(
         self, packets: list[Packet], captures: Mapping[str, str], received: int
     ) -> Decoded:
-        name = packets[0].device if packets else None  # a pack is about one device
-        known = captures if name is None else {**captures, "device": name}
-        device = self.identity.make(known, {})
-        out = _Points(self.tagged(known))
+        """Read what a codec found of one device, or of several."""
+        parts: dict[tuple[str | None, ...], tuple[str, _Points] | Unread] = {}
         for packet in packets:
+            known = {**captures, **packet.captures}
+            if packet.device is not None:
+                known["device"] = packet.device
+            who = tuple(known.get(name) for name in self.identity.names)
+            part = parts.get(who)
+            if part is None:
+                part = parts[who] = self._part(len(parts), known)
+            if isinstance(part, Unread):
+                continue
+            out = part[1]
+            out.tags = self.tagged(known)
             time = self.clock.believed(packet.time_ns, received)
             out.add(time, read_fields(self.measures, packet.values, packet.units))
-        return out.decoded(device)
+        return gathered(
+            [
+                part if isinstance(part, Unread) else part[1].decoded(part[0], at)
+                for at, part in enumerate(parts.values())
+            ]
+        )
+
+    def _part(self, at: int, known: Mapping[str, str]) -> tuple[str, _Points] | Unread:
+        try:
+            return self.identity.make(known, {}), _Points({})
+        except PayloadError as exc:
+            return Unread(at, exc.code, exc.detail)

@@ -11,7 +11,7 @@ from device_profiles.codecs import Context, Decode, unwrap
 from device_profiles.decoded import Decoded, Point
 from device_profiles.fastjson import FastJson
 from device_profiles.identity import Identity
-from device_profiles.online import parse_online
+from device_profiles.online import Presence
 from device_profiles.reader import Reader
 from device_profiles.topics import Template
 from gateway_core.errors import PayloadError
@@ -90,6 +90,7 @@ class Entry:
         fast: The short way, or None.
         extra: Names of the values that the short way returns beside the fields.
         time_at: Which of them is the time; None where there is none.
+        presence: Reads availability messages; None where these are others.
     """
 
     via: Via
@@ -103,6 +104,7 @@ class Entry:
     fast: FastJson | None = None
     extra: tuple[str, ...] = ()
     time_at: int | None = None
+    presence: Presence | None = None
 
 
 @dataclass(slots=True)
@@ -186,10 +188,10 @@ class Route:
     def _long(
         self, entry: Entry, payload: bytes, received: int, content_format: int | None
     ) -> Decoded:
-        if entry.role != "data":
-            device = entry.reader.identity.make(self.captures, None)
-            online = parse_online(payload) if entry.role == "availability" else None
-            return Decoded(device, [], online)
+        if entry.presence is not None:
+            return entry.presence.read(payload, self.captures, entry.reader.identity)
+        if entry.role == "ack":
+            return Decoded(entry.reader.identity.make(self.captures, None), [])
         opened = entry.open(payload, self.captures, content_format)
         if entry.where is not None:
             _check_where(entry.where, opened)

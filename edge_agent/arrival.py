@@ -22,6 +22,8 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
         via: Which kind of address it is.
         cut: Whether `payload` is only the beginning of something that is too large to take in; it
             is refused and kept, so that it can be found.
+        only: Of a message about several devices the parts that count, where the others were taken
+            in before; None for all of it.
     """
 
     source: str
@@ -31,6 +33,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     content_format: int | None = None
     via: Literal["mqtt", "coap"] = "mqtt"
     cut: bool = False
+    only: frozenset[int] | None = None
 
 
 Ingest = Callable[[Sequence[Arrival], Mapping[str, bytes | None]], Awaitable[Sequence[str | None]]]

@@ -8,7 +8,7 @@ with the next append, because the memory that noticed them has moved on.
 Invariants:
 
 * every arrival ends as records, as a refusal, or (a message without any measurement of its
-  profile) in the counter ``tidegate_empty_total``;
+  profile) in the counter ``tidegate_empty_total``; of a message about several devices each does;
 * whatever a decoder raises, the other arrivals of the batch are not affected;
 * between the first look at memory and the append nothing is awaited, so that any number of
   batches may be on their way to the disk at once.
@@ -25,6 +25,7 @@ from edge_agent.arrival import Arrival
 from edge_agent.draft import Draft
 from edge_agent.reader import Reader
 from edge_agent.registry import Registry
+from edge_agent.remainder import parts_of, remainder
 from edge_agent.rules import Rules
 from gateway_core.clock import NS
 from gateway_core.errors import PayloadError
@@ -104,14 +105,15 @@ class Pipeline:
             ids: Of those refusals, in the same order.
 
         Returns:
-            For each None, or the code of the reason why it stays refused.
+            For each None, or the code of the reason why it stays refused. What a message says of
+            devices that still cannot be taken in becomes a refusal of its own.
 
         Raises:
             SpoolFull: Nothing was changed.
         """
         draft = self._draft()
         verdicts = self._read(arrivals, draft, live=False)
-        draft.refused.clear()
+        draft.refused = [each for each in draft.refused if parts_of(each) is not None]
         mended = [i for i, verdict in zip(ids, verdicts, strict=True) if verdict is None]
         if mended or draft.owes:
             await self._append(arrivals[0].source, draft, NO_STATE, mended)
@@ -154,7 +156,9 @@ class Pipeline:
         for arrival in arrivals:
             verdict: str | None = None
             try:
-                read(arrival, draft, live=live)
+                left = read(arrival, draft, live=live)
+                if left:
+                    draft.refused.extend(remainder(arrival, left, KEPT_PAYLOAD))
             except PayloadError as exc:
                 draft.refused.append(_refusal(arrival, exc.code, exc.detail))
                 verdict = exc.code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from device_profiles.decoded import Decoded, Point
+from device_profiles.decoded import Decoded, Unread
 from device_profiles.profile import Profile
 from device_profiles.route import Route
 from edge_agent.arrival import Arrival
@@ -19,6 +19,7 @@ from gateway_core.model import Reading
 MAX_DETAIL = 200
 SAME_RUSH_NS = 10**9
 """A receive time that lies further back than this is another occasion: a replay, a clock set."""
+ALL_READ: Sequence[Unread] = ()
 
 
 class Reader:
@@ -50,7 +51,7 @@ class Reader:
         self._max_payload = max_payload
         self._stamps = [0, 0]  # of the newest reading: of a replay, and as they come
 
-    def read(self, arrival: Arrival, draft: Draft, *, live: bool = True) -> None:
+    def read(self, arrival: Arrival, draft: Draft, *, live: bool = True) -> Sequence[Unread]:
         """Add what an arrival says to a draft.
 
         Args:
@@ -58,8 +59,11 @@ class Reader:
             draft: Takes records, announcements and alarms.
             live: False for a replay: it is history, so alarms and silence are not concerned.
 
+        Returns:
+            Of a message about several devices those that were not taken in; else nothing.
+
         Raises:
-            PayloadError: It cannot be read; the draft is as before.
+            PayloadError: None of it can be read; the draft is as before.
         """
         payload = arrival.payload
         if len(payload) > self._max_payload or arrival.cut:
@@ -79,12 +83,77 @@ class Reader:
             device = self._registry.devices.get(way.device or decoded.device)
         else:
             route, decoded, device = self._choose(way, arrival, received)
+        if decoded.more or arrival.only is not None:
+            return self._several(arrival, draft, route.profile, decoded, received, live=live)
+        self._take(arrival, draft, route.profile, decoded, device, received, way.device, live=live)
+        return ALL_READ
+
+    def _several(
+        self,
+        arrival: Arrival,
+        draft: Draft,
+        profile: Profile,
+        decoded: Decoded,
+        received: int,
+        *,
+        live: bool,
+    ) -> Sequence[Unread]:
+        """Take in a message about several devices: each for itself, as if it had come alone."""
+        only, left, taken = arrival.only, [], 0
+        for part in (decoded, *decoded.more):
+            if only is not None and part.part not in only:
+                continue
+            if isinstance(part, Unread):
+                left.append(part)
+                continue
+            device = self._registry.devices.get(part.device)
+            try:
+                self._take(arrival, draft, profile, part, device, received, "", live=live)
+                taken += 1
+            except PayloadError as exc:
+                left.append(Unread(part.part, exc.code, exc.detail))
+        if left and not taken:
+            raise PayloadError(left[0].code, left[0].detail)
+        if only is not None and not taken:
+            raise PayloadError("no_devices", "the message no longer tells of these devices")
+        # A device that the message names several times has its readings after one another.
+        self._stamps[live] = max(self._stamps[live], received + len(decoded.more))
+        return left
+
+    def _take(
+        self,
+        arrival: Arrival,
+        draft: Draft,
+        profile: Profile,
+        decoded: Decoded,
+        device: Device | None,
+        received: int,
+        name: str,
+        *,
+        live: bool,
+    ) -> None:
+        """Enter what an arrival says of one device.
+
+        Args:
+            arrival: It.
+            draft: Takes what is to be stored.
+            profile: Which read it.
+            decoded: What it says of the device.
+            device: The device, or None where nobody knows it.
+            received: The receive time of its readings.
+            name: What a list calls the device, or empty: it is called as the message says.
+            live: False for a replay.
+
+        Raises:
+            PayloadError: The device cannot be entered, or nothing of it is good; the draft is as
+                before.
+        """
         points = decoded.readings
         if not points and decoded.online is None:
             self._say_nothing(arrival, decoded)
             return
         if device is None:
-            device = self._admit(way.device or decoded.device, route.profile, arrival, draft)
+            device = self._admit(name or decoded.device, profile, arrival, draft)
         if arrival.received > device.last_seen:
             device.last_seen = arrival.received
             device.source = arrival.source
@@ -94,9 +163,19 @@ class Reader:
             self._count_flags(decoded.flags)
         if decoded.online is not None:
             self._present(device, arrival.received, draft, online=decoded.online, live=live)
-        if points:
-            self._stamps[live] = received
-            self._keep(received, route.profile, points, device, draft, live=live)
+        if not points:
+            return
+        self._stamps[live] = received
+        who, kind, edge, measurement = device.id, profile.id, self._edge, profile.measurement
+        for point in points:
+            time, fields, flags = point.time, point.fields, point.flags
+            if flags:
+                self._count_flags(flags)
+            draft.records.append(
+                Reading(edge, who, kind, measurement, time, received, fields, point.tags, flags)
+            )
+            if live and profile.alarms:
+                self._rules.step(device, kind, fields, time, draft)
 
     def _present(
         self, device: Device, received: int, draft: Draft, *, online: bool, live: bool
@@ -114,27 +193,6 @@ class Reader:
         )
         draft.news.append(self._registry.listed(device, arrival.received))
         return device
-
-    def _keep(
-        self,
-        received: int,
-        profile: Profile,
-        points: Sequence[Point],
-        device: Device,
-        draft: Draft,
-        *,
-        live: bool,
-    ) -> None:
-        name, kind, edge, measurement = device.id, profile.id, self._edge, profile.measurement
-        for point in points:
-            time, fields, flags = point.time, point.fields, point.flags
-            if flags:
-                self._count_flags(flags)
-            draft.records.append(
-                Reading(edge, name, kind, measurement, time, received, fields, point.tags, flags)
-            )
-            if live and profile.alarms:
-                self._rules.step(device, kind, fields, time, draft)
 
     def _choose(
         self, way: Way, arrival: Arrival, received: int

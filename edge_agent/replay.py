@@ -9,7 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from edge_agent.arrival import Arrival
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline import KEPT_PAYLOAD, Pipeline
+from edge_agent.remainder import parts_of
 from gateway_core.model import Refusal
 from gateway_core.spool import Spool
 
@@ -58,7 +59,7 @@ async def replay(
         if not page:
             break
         after = page[-1][0]
-        chosen = [(i, r) for i, r in page if r.received >= since and r.reason not in CUT]
+        chosen = [(i, r) for i, r in page if r.received >= since and not _cut(r)]
         for source in dict.fromkeys(refusal.source for _, refusal in chosen):
             ids = [i for i, refusal in chosen if refusal.source == source]
             arrivals = [_arrival(refusal) for _, refusal in chosen if refusal.source == source]
@@ -71,6 +72,10 @@ async def replay(
     return Replayed(tried, mended, refused)
 
 
+def _cut(refusal: Refusal) -> bool:
+    return refusal.reason in CUT or len(refusal.payload) >= KEPT_PAYLOAD
+
+
 def _arrival(refusal: Refusal) -> Arrival:
     return Arrival(
         refusal.source,
@@ -79,4 +84,5 @@ def _arrival(refusal: Refusal) -> Arrival:
         refusal.received,
         refusal.content_format,
         "coap" if refusal.source.partition(":")[0] == "coap" else "mqtt",
+        only=parts_of(refusal),
     )

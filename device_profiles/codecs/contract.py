@@ -29,20 +29,24 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """The values of one SenML pack that share a device and an instant.
+    """The values of one message that share a device and an instant.
 
     Attributes:
-        device: The name's part before the value's own name; None when there is none.
+        device: What the message calls the device (SenML: the name's part before the value's own
+            name); None when it names none.
         time_ns: Nanoseconds since 1970 (UTC), relative times already added to the receive time;
             None means "now", as a record without time says.
-        values: Own name to value. A record's sum is ``<name>#sum`` ("#" cannot be in a name).
-        units: Own name to the unit as sent (SenML names: ``Cel``, ``%RH``, ``m/s``).
+        values: Own name to value. A SenML record's sum is ``<name>#sum``.
+        units: Own name to the unit as sent (SenML names: ``Cel``, ``%RH``, ``m/s``); then a
+            measurement's ``from`` is such a name. None: ``from`` is a path into ``values``.
+        captures: Names that the message adds to those of topic or path.
     """
 
     device: str | None
     time_ns: int | None
     values: Values
-    units: dict[str, str]
+    units: dict[str, str] | None = None
+    captures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

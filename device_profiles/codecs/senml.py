@@ -59,7 +59,7 @@ class Resolved:
 
 
 def compile_senml(
-    spec: object, path: Path, split: str | None = None
+    spec: object, path: Path, split: str | None = None, *, many: bool = False
 ) -> Callable[[object, Context], list[Packet]]:
     """Compile ``senml: {}``.
 
@@ -68,14 +68,14 @@ def compile_senml(
             base name is the device and the name the own name.
         path: Where it stands, for errors.
         split: Default of ``split``, from the profile's ``device``.
+        many: Whether a pack may tell of several devices.
     """
     found = mapping(spec if spec is not None else {}, path, ("split",))
     mark = text(found["split"], (*path, "split")) if "split" in found else split
 
     def decode(payload: object, context: Context) -> list[Packet]:
-        return _packets(
-            resolve(read_pack(payload, context), context.received), context.received, mark
-        )
+        records = resolve(read_pack(payload, context), context.received)
+        return _packets(records, context.received, mark, many=many)
 
     return decode
 
@@ -220,23 +220,27 @@ _TESTS: dict[object, Callable[[object], bool]] = {
 }
 
 
-def _packets(records: list[Resolved], now_ns: int, mark: str | None) -> list[Packet]:
-    """Group records by instant, in order of time; a name that occurs again opens a new packet."""
+def _packets(records: list[Resolved], now_ns: int, mark: str | None, *, many: bool) -> list[Packet]:
+    """Group records by device and instant, in order of time.
+
+    A name that occurs again opens a new packet.
+    """
     devices: set[str | None] = set()
-    packets: dict[tuple[int | None, int], Packet] = {}
+    packets: dict[tuple[str | None, int | None, int], Packet] = {}
     for record in records:
         device, name = _named(record, mark)
         devices.add(device)
-        if len(devices) > 1:
+        if len(devices) > 1 and not many:
             raise PayloadError("mixed_devices", "the pack tells of more than one device")
         turn = 0
-        while (packet := packets.get((record.time_ns, turn))) and name in packet.values:
+        while (packet := packets.get((device, record.time_ns, turn))) and name in packet.values:
             turn += 1
         if packet is None:
-            packet = packets[record.time_ns, turn] = Packet(device, record.time_ns, {}, {})
+            packet = Packet(device, record.time_ns, {}, {})
+            packets[device, record.time_ns, turn] = packet
         if record.value is not None:
             packet.values[name] = record.value
-        if record.unit is not None:
+        if record.unit is not None and packet.units is not None:
             packet.units[name] = record.unit
         if record.sum is not None:
             packet.values[name + SUM] = record.sum

@@ -63,7 +63,9 @@ class _Branch:
     peeks: tuple[int, ...] = ()
 
 
-def compile_decode(steps: Sequence[dict[str, Any]], *, split: str | None = None) -> Decode:
+def compile_decode(
+    steps: Sequence[dict[str, Any]], *, split: str | None = None, many: bool = False
+) -> Decode:
     """Compile the ``decode`` list of a profile.
 
     Args:
@@ -71,6 +73,7 @@ def compile_decode(steps: Sequence[dict[str, Any]], *, split: str | None = None)
             either one ``json``, ``cbor`` or ``senml`` step, or one or more ``struct``, ``tlv`` and
             ``cayenne-lpp`` steps, of which the first whose ``when`` holds decodes the message.
         split: The profile's ``device.split``, for SenML.
+        many: Whether one message may tell of several devices that the codec itself tells apart.
 
     Returns:
         The decoder. It takes bytes (``json``, ``cbor`` and ``senml`` also objects already
@@ -97,7 +100,7 @@ def compile_decode(steps: Sequence[dict[str, Any]], *, split: str | None = None)
     if body[0][0] in ("json", "cbor", "senml"):
         if len(body) > 1:
             raise SpecError((lead + 1,), f"nothing can follow {body[0][0]}")
-        return _whole_message(frames, *body[0], split)
+        return _whole_message(frames, *body[0], split, many=many)
     return _binary(
         frames, [_branch(step, names, len(body) == i + 1) for i, step in enumerate(body)]
     )
@@ -167,13 +170,13 @@ def _bytes_of(inner: str, encoding: str) -> bytes:
 
 
 def _whole_message(
-    frames: list[Frame], name: str, spec: Any, path: Path, split: str | None
+    frames: list[Frame], name: str, spec: Any, path: Path, split: str | None, *, many: bool
 ) -> Decode:
     """Return the decoder of a message that is one JSON, CBOR or SenML value."""
     if frames:
         raise SpecError(path, f"{name} cannot stand after a frame")
     if name == "senml":
-        return compile_senml(spec, path, split)
+        return compile_senml(spec, path, split, many=many)
     mapping(spec if spec is not None else {}, path, ())
     always_cbor = name == "cbor"
 
