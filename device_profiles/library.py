@@ -12,8 +12,9 @@ import msgspec
 from device_profiles.catalogue import Catalogue
 from device_profiles.decoded import Decoded
 from device_profiles.examples import EDGE, Bench, Line, Outcome, flags_of, run_tests
+from device_profiles.finding import Finding
 from device_profiles.line_preview import render_line
-from device_profiles.lint import expand, lint, lint_files
+from device_profiles.lint import expand, find, lint, lint_files
 from device_profiles.profile import Profile, load_profile
 from gateway_core.errors import ConfigError, Fault
 
@@ -196,9 +197,11 @@ def _lines(profile: Profile, decoded: Decoded) -> Iterator[str]:
 
 __all__ = [
     "DecodedOnce",
+    "Finding",
     "ProfileRow",
     "TestReport",
     "decode_once",
+    "find",
     "lint",
     "lint_files",
     "list_profiles",

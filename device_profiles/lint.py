@@ -1,15 +1,38 @@
-"""Lint: every mistake in a profile file that can be found without comparing its vectors."""
+"""Lint: every mistake and every doubt in a profile file that a person need not look for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from device_profiles.catalogue import conflicts, profile_files
+from device_profiles.finding import Finding, Findings, errors
+from device_profiles.lint_alarms import lint_alarms
+from device_profiles.lint_cardinality import lint_cardinality
+from device_profiles.lint_egress import lint_egress
+from device_profiles.lint_evidence import Evidence, gather
 from device_profiles.lint_js import lint_js
+from device_profiles.lint_numbers import lint_numbers
+from device_profiles.lint_reach import lint_reach
+from device_profiles.lint_units import lint_units
+from device_profiles.lint_vectors import lint_vectors
+from device_profiles.lint_words import lint_words
 from device_profiles.profile import Profile, load_profile
 from gateway_core.errors import ConfigError, Fault
+
+Rule = Callable[[Profile, Evidence, Findings], None]
+
+RULES: tuple[Rule, ...] = (
+    lint_alarms,
+    lint_cardinality,
+    lint_egress,
+    lint_numbers,
+    lint_reach,
+    lint_units,
+    lint_vectors,
+    lint_words,
+)
+"""What looks at a profile that compiles, each for one concern."""
 
 
 def lint(path: Path) -> list[Fault]:
@@ -18,28 +41,44 @@ def lint(path: Path) -> list[Fault]:
 
 
 def lint_files(paths: Sequence[Path], beside: Sequence[Profile] = ()) -> list[Fault]:
-    """Return every mistake in profile files, also where they contradict each other.
+    """Return the mistakes that `find` finds, without its doubts."""
+    return errors(find(paths, beside))
+
+
+def find(paths: Sequence[Path], beside: Sequence[Profile] = ()) -> list[Finding]:
+    """Return every mistake and doubt in profile files, also where they contradict each other.
 
     Args:
         paths: Files, or folders to search.
         beside: Profiles (the shipped catalogue) that the files must agree with. One with the id
             of a linted file is left aside: the file replaces it.
     """
-    faults: list[Fault] = []
+    findings: list[Finding] = []
     clean: dict[str, Profile] = {}
     for path in expand(paths):
         try:
             profile = load_profile(path)
         except ConfigError as exc:
-            faults.extend(exc.faults)
+            findings += _as_errors("grammar", exc.faults)
             continue
-        faults.extend(_check_vectors(profile))
-        faults.extend(lint_js(profile))
+        findings += find_in(profile)
         clean[profile.id] = profile
     others = [profile for profile in beside if profile.id not in clean]
     files = {profile.file for profile in clean.values()}
     found = conflicts([*others, *clean.values()])
-    return faults + [fault for fault in found if fault.file in files]
+    return findings + _as_errors("conflict", (fault for fault in found if fault.file in files))
+
+
+def find_in(profile: Profile) -> list[Finding]:
+    """Return what is to be found in one profile that compiles, in the order of its file."""
+    findings = Findings(profile.document)
+    broken = lint_js(profile)
+    for fault in broken:
+        findings.found.append(Finding("error", "codec", fault))
+    evidence = gather(profile)
+    for rule in RULES:
+        rule(profile, evidence, findings)
+    return findings.sorted()
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
@@ -50,20 +89,5 @@ def expand(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _check_vectors(profile: Profile) -> list[Fault]:
-    if any(_is_negative(expect) for test in profile.tests for expect in _expects(test)):
-        return []
-    message = (
-        "no vector shows what is refused: add one that expects 'reject', 'quality' or 'points: []'"
-    )
-    return [profile.document.fault(("tests",), message)]
-
-
-def _expects(test: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [part.get("expect", {}) for part in (test, *test.get("steps", ()))]
-
-
-def _is_negative(expect: Mapping[str, Any]) -> bool:
-    if "reject" in expect or expect.get("quality") or expect.get("unread"):
-        return True
-    return expect.get("points") == [] or any(map(_is_negative, expect.get("devices", {}).values()))
+def _as_errors(rule: str, faults: Iterable[Fault]) -> list[Finding]:
+    return [Finding("error", rule, fault) for fault in faults]

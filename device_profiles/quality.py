@@ -104,7 +104,7 @@ def _invalid(marks: Sequence[Any]) -> Callable[[Any], Any]:
 
 def _mapped(table: Mapping[str, Any]) -> Callable[[Any], Any]:
     def look_up(value: Any) -> Any:
-        found = table.get(_key(value))
+        found = table.get(map_key(value))
         if found is None:
             raise Flagged("unmapped")
         return found
@@ -112,7 +112,7 @@ def _mapped(table: Mapping[str, Any]) -> Callable[[Any], Any]:
     return look_up
 
 
-def _key(value: Any) -> str:
+def map_key(value: Any) -> str:
     """Return the text that a key of ``map`` has for this value: 1 and 1.0 are ``"1"``."""
     if isinstance(value, str):
         return value

@@ -13,7 +13,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from device_profiles.catalogue import SHIPPED, load_catalogue
-from device_profiles.library import decode_once, lint_files, list_profiles, test_files
+from device_profiles.library import decode_once, find, list_profiles, test_files
 from device_profiles.profile import Profile, load_profile
 from gateway_core.clock import wall_ns
 from gateway_core.errors import ConfigError, Fault, GatewayError
@@ -71,23 +71,29 @@ def new(profile: str, *, folder: Path = Path("profiles")) -> None:
 
 
 @app.command
-def lint(*files: Path, json: bool = False) -> int:
+def lint(*files: Path, strict: bool = False, json: bool = False) -> int:
     """Check profiles: grammar, units, expressions, coverage; none given: those that ship.
+
+    Exit status 2 when there are mistakes; warnings alone give 0.
 
         tidegate profiles lint ./profiles
 
     Args:
         files: Files or folders.
-        json: Print JSON.
+        strict: Take warnings as mistakes.
+        json: Print what was found as JSON.
     """
-    paths = files or (SHIPPED,)
-    faults = lint_files(_existing(paths))
+    found = find(_existing(files or (SHIPPED,)))
+    wrong = [one for one in found if strict or one.level == "error"]
     if json:
-        print_json([str(fault) for fault in faults])
-        return 2 if faults else 0
-    if not faults:
-        print("no mistakes found")
-    return _complain(faults)
+        print_json([one.as_dict() for one in found])
+        return 2 if wrong else 0
+    for one in found:
+        print(one, file=sys.stderr)
+    if not wrong:
+        plural = "" if len(found) == 1 else "s"
+        print("no mistakes found" + (f", {len(found)} warning{plural}" if found else ""))
+    return 2 if wrong else 0
 
 
 @app.command(name="test")
