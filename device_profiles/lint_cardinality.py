@@ -48,9 +48,10 @@ def _check_tag(tag: str, index: int, evidence: Evidence, findings: Findings) -> 
     seen: dict[str, list[str]] = defaultdict(list)
     for heard in evidence.heard:
         decoded = heard.passage.received.decoded
-        for point in decoded.readings if decoded else ():
-            if tag in point.tags:
-                seen[decoded.device if decoded else ""].append(point.tags[tag])
+        for one in decoded.devices if decoded else ():
+            for point in one.readings:
+                if tag in point.tags:
+                    seen[one.device].append(point.tags[tag])
     for device, values in seen.items():
         if len(values) >= _FEWEST and _all_new(values):
             findings.warn(
@@ -72,7 +73,7 @@ def _check_devices(profile: Profile, evidence: Evidence, findings: Findings) -> 
     by_address: dict[str, list[str]] = defaultdict(list)
     for heard in evidence.heard:
         decoded = heard.passage.received.decoded
-        if decoded is not None:
+        if decoded is not None and not decoded.more:
             address = heard.recv.get("topic", heard.recv.get("path", ""))
             by_address[address].append(decoded.device)
     opened = [heard.passage.opened for heard in evidence.heard if heard.passage.opened]

@@ -53,18 +53,9 @@ class Evidence:
     flagged: set[str] = field(default_factory=set)
 
     def records(self) -> Iterator[Mapping[str, Any]]:
-        """Yield what the codec gave: each message, each stored record, each pack."""
-        each = self.watched.profile.document.data.get("each", {}).get("from")
-        get = compile_path(parse_path(each)) if each else None
+        """Yield what the measurements looked at: messages, stored records, devices, packs."""
         for heard in self.heard:
-            values = heard.passage.values
-            if isinstance(values, list):
-                yield from (packet.values for packet in values)
-            elif values is not None:
-                yield values
-                records = get(values) if get is not None else None
-                if isinstance(records, list):
-                    yield from (record for record in records if isinstance(record, dict))
+            yield from heard.passage.records
 
     def at(self, path: str) -> list[Any]:
         """Return what stood at a path of the decoded values, wherever something did."""
@@ -103,6 +94,7 @@ def _enter(evidence: Evidence, passage: Passage) -> None:
     for mark in received.alarms:
         (evidence.raised if mark[0] == "+" else evidence.cleared).add(mark[1:])
     evidence.flagged.update(flag.partition(":")[0] for flag in received.quality)
-    for point in received.decoded.readings if received.decoded else ():
-        for name, value in point.fields.items():
-            evidence.fields.setdefault(name, []).append(value)
+    for decoded in received.decoded.devices if received.decoded else ():
+        for point in decoded.readings:
+            for name, value in point.fields.items():
+                evidence.fields.setdefault(name, []).append(value)

@@ -14,6 +14,7 @@ from device_profiles.catalogue import Catalogue
 from device_profiles.codecs import Context, Packet, Values
 from device_profiles.codecs.trace import Block, Place, Trace, compiled_under
 from device_profiles.examples import Bench, Received, payload_of
+from device_profiles.measure import Measure
 from device_profiles.profile import Profile, compile_profile
 from device_profiles.route import Entry, Opened
 
@@ -29,6 +30,7 @@ class Passage:
         entry: Which element of ``match`` read it, or None: none did.
         opened: The message without its envelope, or None: it was not opened.
         values: What the codec gave, or None: it gave nothing.
+        records: What the measurements looked at: the message, its stored records, its devices.
         blocks: Its bytes and who read them; empty for messages that are no bytes.
         steps: The decode steps that it went through.
         body: The decoder of the innermost bytes, and these bytes; None where there are none.
@@ -38,6 +40,7 @@ class Passage:
     entry: int | None = None
     opened: Opened | None = None
     values: Values | list[Packet] | None = None
+    records: list[Values] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     steps: list[Place] = field(default_factory=list)
     body: tuple[Body, bytes] | None = None
@@ -134,7 +137,29 @@ class Watched:
             found.values = entry.decode(body, context)
             return found.values
 
-        return replace(entry, open=opens, decode=decode, fast=None, extra=(), time_at=None)
+        spy = _Spy("", "", _nothing, None, None, _nothing, "", "", self._record)
+        reader = replace(entry.reader, measures=(spy, *entry.reader.measures))
+        return replace(
+            entry, open=opens, decode=decode, reader=reader, fast=None, extra=(), time_at=None
+        )
+
+    def _record(self, values: Values) -> None:
+        self._found.records.append(values)
 
 
 _PLAIN = ("mqtt", "coap")
+
+
+def _nothing(_values: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Spy(Measure):
+    """Stands before the measurements and enters what they are about to look at."""
+
+    enter: Callable[[Values], None]
+
+    def take(self, values: Any, *, flat: bool) -> Any:  # noqa: ARG002
+        """Enter the values; there is never a field of it."""
+        self.enter(values)
