@@ -62,7 +62,7 @@ def test_a_mistake_in_the_grammar_is_told_with_its_place_and_nothing_is_run(judg
 
 
 def test_a_vector_that_fails_is_told_with_its_line(judged) -> None:
-    found = judged(PLAIN.replace("temperature: 21.5}]", "temperature: 99.5}]"))
+    found = judged(PLAIN.replace("temperature: 21.5}]", "temperature: 22.5}]"))
     (mistake,) = _refused(found)["vectors"]
     assert mistake.startswith("31:1: tests.good: ")
 
