@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from device_profiles.cel import Absent, Expression, Uncomputable
 from device_profiles.codecs import Context, Decode, unwrap
+from device_profiles.codecs.envelope import OPENERS
 from device_profiles.decoded import Decoded, Point
 from device_profiles.fastjson import FastJson
 from device_profiles.identity import Identity
@@ -159,6 +160,15 @@ class Route:
             if found is not None:
                 return self._short(entry, found, received)
         return self._long(entry, payload, received, content_format)
+
+    def kind(self, payload: bytes) -> str | None:
+        """Return what a network server calls this kind of device; None where nobody says."""
+        if self.entry.via not in OPENERS:
+            return None
+        try:
+            return unwrap(self.entry.via, payload).captures.get("device_profile")
+        except PayloadError:
+            return None
 
     def _short(
         self, entry: Entry, found: tuple[dict[str, Any], tuple[Any, ...]], received: int

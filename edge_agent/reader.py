@@ -11,6 +11,7 @@ from edge_agent.arrival import Arrival
 from edge_agent.draft import Draft
 from edge_agent.registry import Device, Registry
 from edge_agent.rules import Rules
+from edge_agent.stranger import Candidate, choose
 from edge_agent.ways import Way, Ways
 from gateway_core.errors import PayloadError
 from gateway_core.meter import Meter
@@ -199,13 +200,13 @@ class Reader:
     ) -> tuple[Route, Decoded, Device | None]:
         """Return which of several routes reads this payload, what it read, and the device if known.
 
-        The known device's profile wins; for a device that nobody knows, the first that can read
-        the payload.
+        The known device's profile wins; for a device that nobody knows, see `stranger.choose`.
         """
         devices, routes = self._registry.devices, way.routes
-        first: tuple[Route, Decoded, Device | None] | None = None
+        readable: list[Candidate] = []
         error: PayloadError | None = None
-        for place, route in enumerate(routes):
+        for place in (way.last, *(n for n in range(len(routes)) if n != way.last)):
+            route = routes[place]
             try:
                 decoded = route.decode(arrival.payload, received, arrival.content_format)
             except PayloadError as exc:
@@ -213,15 +214,18 @@ class Reader:
                 continue
             device = devices.get(way.device or decoded.device)
             if device is not None and device.profile == route.profile.id:
+                way.last = place
                 return route, decoded, device
-            if first is None and place < way.open_to:
-                first = (route, decoded, device)
-        if first is None:
+            if place < way.open_to:
+                readable.append((route, decoded))
+        if not readable:
             raise error or PayloadError("no_match")
-        device = first[2]
-        if device is not None and any(route.profile.id == device.profile for route in routes):
+        device = devices.get(way.device or readable[0][1].device)
+        if device is None:
+            return (*choose(readable, arrival.payload), None)
+        if any(route.profile.id == device.profile for route in routes):
             raise error or PayloadError("wrong_profile", f"{device.id} is a {device.profile}")
-        return first
+        return (*readable[0], device)
 
     def _say_nothing(self, arrival: Arrival, decoded: Decoded) -> None:
         """Refuse a message all of whose values were bad; count one that has nothing of ours."""

@@ -17,7 +17,7 @@ MAX_ADDRESS = 512
 MAX_LEVELS = 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Way:
     """What may read the payloads of one address.
 
@@ -28,12 +28,15 @@ class Way:
             one and the address alone names the device; else empty.
         open_to: How many of the routes, from the first, take in a device that nobody knows: where
             a site's own profile reads an address, those that ship do so only for their devices.
+        last: Which of the routes read the last message of a known device. A network server's
+            topic names the device, so it will read the next one too: it is tried first.
     """
 
     routes: tuple[Route, ...]
     reason: str = ""
     device: str = ""
     open_to: int = 0
+    last: int = 0
 
 
 @dataclass(frozen=True, slots=True)
