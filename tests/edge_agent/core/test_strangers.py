@@ -43,7 +43,9 @@ async def test_a_draw_is_refused_with_the_candidates_named(tmp_path: Path) -> No
         assert await edge.pipeline.ingest([uplink(BATTERY)]) == ["ambiguous_profile"]
         ((_, refusal),) = await edge.spool.refusals(10)
         assert refusal.detail.startswith("24e124136c191967 reads equally well with milesight/")
-        assert refusal.detail.endswith("list it in devices.csv, or let the network server name its model")
+        assert refusal.detail.endswith(
+            "list it in devices.csv, or let the network server name its model"
+        )
 
 
 async def test_a_device_keeps_the_profile_that_it_was_taken_in_with(tmp_path: Path) -> None:
