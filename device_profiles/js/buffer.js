@@ -86,11 +86,30 @@
     return out;
   }
 
+  function ofUtf16(text) {
+    const out = [];
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      out.push(code & 255, code >> 8);
+    }
+    return out;
+  }
+
+  function utf16(bytes) {
+    let out = "";
+    for (let at = 0; at + 1 < bytes.length; at += 2) {
+      out += String.fromCharCode(bytes[at] | (bytes[at + 1] << 8));
+    }
+    return out;
+  }
+
   const writers = {
+    utf16le: ofUtf16, "utf-16le": ofUtf16, ucs2: ofUtf16, "ucs-2": ofUtf16,
     hex: ofHex, base64: ofBase64, base64url: ofBase64, ascii: ofLatin1, latin1: ofLatin1,
     binary: ofLatin1, utf8: ofUtf8, "utf-8": ofUtf8,
   };
   const readers = {
+    utf16le: utf16, "utf-16le": utf16, ucs2: utf16, "ucs-2": utf16,
     hex,
     base64: (bytes) => btoa(letters(bytes, 255)),
     base64url: (bytes) =>
@@ -116,20 +135,32 @@
 
   const own = {
     from(value, encoding, length) {
+      if (value instanceof String) value = value.valueOf();
       if (typeof value === "string") return filled(choose(writers, encoding)(value));
       if (value instanceof ArrayBuffer) return new Buffer(value, encoding, length);
       if (value && value.type === "Buffer" && Array.isArray(value.data)) return filled(value.data);
       if (value && typeof value.length === "number") return filled(value);
+      if (value && typeof value.valueOf === "function") {
+        const inner = value.valueOf();
+        if (inner !== value && inner !== null) return own.from(inner, encoding, length);
+      }
       throw new TypeError("Buffer.from takes text, a list or a buffer");
     },
-    alloc(size, fill) {
+    alloc(size, fill, encoding) {
       const out = new Buffer(size);
-      return fill === undefined ? out : out.fill(fill);
+      return fill === undefined || fill === 0 ? out : out.fill(fill, 0, size, encoding);
     },
     allocUnsafe: (size) => new Buffer(size),
+    allocUnsafeSlow: (size) => new Buffer(size),
+    of: (...values) => filled(values),
+    isEncoding: (name) => typeof name === "string" && name.toLowerCase() in writers,
+    compare: (one, other) => Buffer.prototype.compare.call(one, other),
     isBuffer: (value) => value instanceof Buffer,
-    byteLength: (value, encoding) =>
-      typeof value === "string" ? choose(writers, encoding)(value).length : value.byteLength,
+    byteLength(value, encoding) {
+      if (typeof value !== "string") return value.byteLength;
+      const name = String(encoding).toLowerCase();
+      return name === "hex" ? value.length >>> 1 : (writers[name] || ofUtf8)(value).length;
+    },
     concat(list, total) {
       let size = 0;
       for (const one of list) size += one.length;
@@ -142,12 +173,78 @@
     },
   };
 
+  // A number, text or list of bytes, as the searching and filling functions take them.
+  function pattern(value, encoding) {
+    if (typeof value === "string") return choose(writers, encoding)(value);
+    return typeof value === "number" ? [value & 255] : value;
+  }
+
+  function position(buffer, value, start, encoding, step) {
+    const code = typeof start === "string" ? start : encoding;
+    const wanted = pattern(value, code);
+    const last = buffer.length - wanted.length;
+    let at = typeof start === "number" && start === start ? Math.trunc(start) : step > 0 ? 0 : last;
+    if (at < 0) at += buffer.length;
+    if (step < 0) at = Math.min(at, last);
+    else at = Math.max(at, 0);
+    for (; at >= 0 && at <= last; at += step) {
+      let same = 0;
+      while (same < wanted.length && buffer[at + same] === wanted[same]) same++;
+      if (same === wanted.length) return at;
+    }
+    return -1;
+  }
+
+  function swapped(buffer, size) {
+    if (buffer.length % size) throw new RangeError("Buffer size must be a multiple of " + size * 8 + "-bits");
+    for (let at = 0; at < buffer.length; at += size) buffer.subarray(at, at + size).reverse();
+    return buffer;
+  }
+
   const methods = {
+    indexOf(value, start, encoding) {
+      return position(this, value, start, encoding, 1);
+    },
+    lastIndexOf(value, start, encoding) {
+      return position(this, value, start, encoding, -1);
+    },
+    includes(value, start, encoding) {
+      return position(this, value, start, encoding, 1) >= 0;
+    },
+    fill(value, start, end, encoding) {
+      if (typeof start === "string") [start, end, encoding] = [0, this.length, start];
+      else if (typeof end === "string") [end, encoding] = [this.length, end];
+      const wanted = pattern(value, encoding);
+      const stop = end === undefined ? this.length : end;
+      for (let at = start || 0, from = 0; at < stop; at++, from++) {
+        this[at] = wanted.length ? wanted[from % wanted.length] : 0;
+      }
+      return this;
+    },
+    compare(other) {
+      const size = Math.min(this.length, other.length);
+      for (let at = 0; at < size; at++) {
+        if (this[at] !== other[at]) return this[at] < other[at] ? -1 : 1;
+      }
+      return Math.sign(this.length - other.length);
+    },
+    swap16() {
+      return swapped(this, 2);
+    },
+    swap32() {
+      return swapped(this, 4);
+    },
+    swap64() {
+      return swapped(this, 8);
+    },
     slice(start, end) {
       return this.subarray(start, end);
     },
+    toLocaleString(encoding, start, end) {
+      return this.toString(encoding, start, end);
+    },
     toString(encoding, start, end) {
-      return choose(readers, encoding)(this.subarray(start === undefined ? 0 : start, end));
+      return choose(readers, encoding)(this.subarray(Math.max(0, start || 0), end));
     },
     toJSON() {
       return { type: "Buffer", data: Array.from(this) };
@@ -174,7 +271,8 @@
   }
 
   function view(buffer, at, size) {
-    if (typeof at !== "number" || at % 1 !== 0 || at < 0 || at + size > buffer.length) outside();
+    if (typeof at !== "number") throw new TypeError("The offset must be a number");
+    if (at % 1 !== 0 || at < 0 || at + size > buffer.length) outside();
     return new DataView(buffer.buffer, buffer.byteOffset + at, size);
   }
 
@@ -215,7 +313,10 @@
       const value = unsigned.call(this, at, size);
       return value >= 2 ** (8 * size - 1) ? value - 2 ** (8 * size) : value;
     };
-    const store = function (value, at, size) {
+    const store = (signed) => function (value, at, size) {
+      if (!(size >= 1 && size <= 6)) outside();
+      const top = 2 ** (8 * size - signed);
+      if (value >= top || value < (signed ? -top : 0)) outside();
       const part = view(this, at, size);
       let rest = value < 0 ? value + 2 ** (8 * size) : value;
       for (let step = 0; step < size; step++) {
@@ -224,7 +325,8 @@
       }
       return at + size;
     };
-    for (const name of ["UInt", "Uint", "Int"]) methods["write" + name + kind] = store;
+    for (const name of ["UInt", "Uint"]) methods["write" + name + kind] = store(0);
+    methods["writeInt" + kind] = store(1);
   }
   define(["Int8"], "Int8", 1, true, -128, 127);
   define(["UInt8", "Uint8"], "Uint8", 1, true, 0, 255);

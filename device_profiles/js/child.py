@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import select
 import subprocess
@@ -15,6 +16,7 @@ import msgspec
 from device_profiles.js.wire import (
     HEAD,
     LARGEST_FRAME,
+    PLACE,
     Answer,
     Hello,
     Reply,
@@ -33,6 +35,7 @@ STARVED_WALLS = 4
 """How many times the wall limit such a worker gets."""
 
 _PIECE = 1 << 16
+_TICK_S = 0.025
 
 _STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="js-starter")
 # A worker is told to die with the *thread* that started it: so always this one, which lives as
@@ -45,12 +48,14 @@ class Stopped(Exception):
     Attributes:
         code: ``codec_timeout codec_crashed codec_output codec_unavailable``.
         reason: For people.
+        at: Which of the messages it was at.
     """
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
+        self.at = 0
 
 
 class Child:
@@ -58,7 +63,8 @@ class Child:
 
     Args:
         clock: Seconds on a clock that never jumps.
-        command: What to start; the parent's process id is added.
+        command: What to start; the parent's process id is added, and the number of the file in
+            which the worker tells where it is.
 
     Attributes:
         loaded: Keys of the codecs that it has taken in.
@@ -76,14 +82,20 @@ class Child:
         self.loaded: set[int] = set()
         self._clock = clock
         self._greeted = False
+        place = os.memfd_create("place")
         try:
-            self._process = _STARTER.submit(_start, command).result()
+            os.truncate(place, PLACE.size)
+            self._place = mmap.mmap(place, PLACE.size)
+            self._process = _STARTER.submit(_start, command, place).result()
         except (OSError, RuntimeError) as exc:
             raise Stopped("codec_unavailable", f"no worker can be started: {exc}") from exc
+        finally:
+            os.close(place)
         self.pid = self._process.pid
         self._cpu_clock = ~self.pid << 3 | 2  # clock_getcpuclockid(3), which Python does not have
         self._cpu_before = 0.0
-        self._patience = 0.0
+        self._wall_s = self._until = self._patience = 0.0
+        self._at = 0
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._to = self._process.stdin.fileno()
@@ -104,24 +116,27 @@ class Child:
 
         Args:
             request: What to do.
-            wall_s: Seconds to wait for it, once the worker is up; four times as many where the
-                machine is so busy that the worker hardly ran.
+            wall_s: Seconds to wait for each message of it, once the worker is up; four times as
+                many where the machine is so busy that the worker hardly ran.
 
         Raises:
-            Stopped: No answer in time, none at all, or one that is none.
+            Stopped: No answer in time, none at all, or one that is none; ``at`` says at which
+                message.
         """
         if not self._greeted:
             self._greet()
-        until = self._clock() + wall_s
         try:
-            self._cpu_before = clock_gettime(self._cpu_clock)
-            self._patience = (STARVED_WALLS - 1) * wall_s
-            self._write(pack(request), until)
-            answer = self._read(until)
+            PLACE.pack_into(self._place, 0, 0)
+            self._begin(wall_s)
+            self._write(pack(request))
+            answer = self._read()
         except OSError as exc:
-            raise Stopped("codec_crashed", "the worker ended") from exc
+            raise self._stopped("codec_crashed", "the worker ended") from exc
+        except Stopped as exc:
+            exc.at = self._where()
+            raise
         if not isinstance(answer, Reply):
-            raise Stopped("codec_crashed", "the worker gave no answer")
+            raise self._stopped("codec_crashed", "the worker gave no answer")
         return answer
 
     def kill(self) -> None:
@@ -134,7 +149,8 @@ class Child:
 
     def _greet(self) -> None:
         try:
-            hello = self._read(self._clock() + START_S)
+            self._begin(START_S)
+            hello = self._read()
         except (OSError, Stopped) as exc:
             raise Stopped("codec_unavailable", "the worker did not come up") from exc
         if not isinstance(hello, Hello) or hello.trouble:
@@ -142,22 +158,22 @@ class Child:
             raise Stopped("codec_unavailable", f"the worker cannot work: {trouble}")
         self._greeted = True
 
-    def _write(self, frame: bytes, until: float) -> None:
+    def _write(self, frame: bytes) -> None:
         view = memoryview(frame)
         while True:
             try:
                 view = view[os.write(self._to, view) :]
             except BlockingIOError:
-                self._wait(self._writable, until)
+                self._wait(self._writable)
                 continue
             if not view:
                 return
 
-    def _read(self, until: float) -> Answer:
+    def _read(self) -> Answer:
         body = bytearray()
         size = None
         while size is None or len(body) < size:
-            self._wait(self._readable, until)
+            self._wait(self._readable)
             part = os.read(self._from, _PIECE)
             if not part:
                 raise Stopped("codec_crashed", "the worker ended")
@@ -171,25 +187,47 @@ class Child:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             raise Stopped("codec_crashed", "the worker's answer cannot be read") from exc
 
-    def _wait(self, ready: select.poll, until: float) -> None:
-        left = until - self._clock()
-        if left > 0 and ready.poll(left * 1000):
-            return
-        used = clock_gettime(self._cpu_clock) - self._cpu_before
-        patience, self._patience = self._patience, 0.0
-        if used < STARVED_CPU_S and patience and ready.poll(patience * 1000):
-            return
-        raise Stopped("codec_timeout", "took longer than it may, and was killed")
+    def _begin(self, wall_s: float) -> None:
+        """Let the time of one message begin."""
+        self._wall_s = wall_s
+        self._until = self._clock() + wall_s
+        self._patience = (STARVED_WALLS - 1) * wall_s
+        self._cpu_before = clock_gettime(self._cpu_clock)
+        self._at = self._where()
+
+    def _wait(self, ready: select.poll) -> None:
+        while True:
+            left = self._until - self._clock()
+            if left > 0:
+                if ready.poll(min(left, _TICK_S) * 1000):
+                    return
+                if self._where() != self._at:
+                    self._begin(self._wall_s)  # the next message: it has its own time
+                continue
+            used = clock_gettime(self._cpu_clock) - self._cpu_before
+            if used >= STARVED_CPU_S or not self._patience:
+                raise Stopped("codec_timeout", "took longer than it may, and was killed")
+            self._until, self._patience = self._clock() + self._patience, 0.0
+
+    def _where(self) -> int:
+        place: int = PLACE.unpack_from(self._place)[0]
+        return place
+
+    def _stopped(self, code: str, reason: str) -> Stopped:
+        stopped = Stopped(code, reason)
+        stopped.at = self._where()
+        return stopped
 
 
-def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+def _start(command: tuple[str, ...], place: int) -> subprocess.Popen[bytes]:
     environment = {
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "PYTHONUTF8": "1",
         "TZ": "UTC",
     }
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [*command, str(os.getpid())],
+        [*command, str(os.getpid()), str(place)],
+        pass_fds=(place,),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

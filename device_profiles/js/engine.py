@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import _quickjs as quickjs  # the package around it starts a thread that nobody needs here
 
-from device_profiles.js.wire import LARGEST_RESULT, Result
+from device_profiles.js.script import start
+from device_profiles.js.wire import DECODERS, ENCODERS, LARGEST_RESULT, Result
 
 STACK_BYTES = 384 << 10
 LOADING_S = 0.2
 """CPU time to compile a codec."""
 
-FUNCTIONS = "decodeUplink, Decode, Decoder or rawDataToProtocol"
-
-_HARNESS = Path(__file__).with_name("harness.js").read_text("utf-8")
-_BUFFER = Path(__file__).with_name("buffer.js").read_text("utf-8")
-_SCOPE = "tidegate scope"
+NORMALIZE = "normalizeUplink"
 _LONGEST_REASON = 300
-
-_AS_MODULE = """
-;globalThis["tidegate scope"] = {
-  decodeUplink: typeof decodeUplink === "function" ? decodeUplink : undefined,
-  Decode: typeof Decode === "function" ? Decode : undefined,
-  Decoder: typeof Decoder === "function" ? Decoder : undefined,
-  rawDataToProtocol: typeof rawDataToProtocol === "function" ? rawDataToProtocol : undefined,
-};
-"""
 
 
 class Refused(Exception):
@@ -50,21 +38,29 @@ class Codec:
     """A codec, ready.
 
     Attributes:
-        function: The name of its entry point.
+        functions: The names of the functions that it has, parted by spaces.
     """
 
-    function: str
+    functions: str
     _context: Any
-    _harness: Any
+    _harness: Callable[..., Any]
+    _callers: dict[str, Any] = field(default_factory=dict)
 
-    def call(self, given: str) -> Result:
+    def call(self, function: str, given: str) -> Result:
         """Return what the codec makes of one input.
 
         Args:
-            given: JSON text: ``bytes``, and where known ``fPort``, ``recvTime``, ``variables``.
+            function: ``decodeUplink``, ``encodeDownlink`` (these two in any form that the codec
+                has), ``decodeDownlink``, ``normalizeUplink``, ``normalized`` (decodeUplink, and
+                normalizeUplink of that), or another known name as it is.
+            given: JSON text of the input.
         """
         try:
-            found: str = self._harness("call", given)
+            caller = self._callers.get(function) or self._harness("caller", function)
+            if caller is None:
+                return "codec_broken", _missing(function)
+            self._callers[function] = caller
+            found: str = caller(given)
         except quickjs.JSException as exc:
             return _reason(exc, "codec_threw")
         if found[:1] == "!":
@@ -79,43 +75,35 @@ def load(text: str, time_ms: int, memory_mb: int) -> Codec:
     """Compile a codec in a context of its own.
 
     Args:
-        text: A classic script; one that only a module may be, is taken as a module.
+        text: The codec; see `script.start` for its forms.
         time_ms: CPU time of each call.
         memory_mb: Of the context, mebibytes.
 
     Raises:
         Refused: It does not compile, throws, runs too long, or has no function that is known.
     """
+
+    def new() -> Any:
+        context = quickjs.Context()
+        context.set_memory_limit(memory_mb << 20)
+        context.set_max_stack_size(STACK_BYTES)
+        context.set_time_limit(LOADING_S)
+        return context
+
     try:
-        context, harness = _started(text, memory_mb)
-        try:
-            context.eval(text)
-        except quickjs.JSException as exc:
-            if not str(exc).startswith("SyntaxError"):
-                raise
-            context, harness = _started(text, memory_mb)
-            try:
-                context.module(text + _AS_MODULE)
-            except quickjs.JSException as second:
-                raise (second if "export" in str(exc) or "import" in str(exc) else exc) from None
-        function = harness("find", context.get(_SCOPE))
+        context, harness, names = start(text, new, quickjs.JSException)
     except quickjs.JSException as exc:
         raise Refused(*_reason(exc, "codec_broken")) from exc
-    if function is None:
-        raise Refused("codec_broken", f"has no function {FUNCTIONS}")
+    if not names:
+        raise Refused("codec_broken", _missing("decodeUplink"))
     context.set_time_limit(time_ms / 1000)
-    return Codec(function, context, harness)
+    return Codec(names, context, harness)
 
 
-def _started(text: str, memory_mb: int) -> tuple[Any, Any]:
-    context = quickjs.Context()
-    context.set_memory_limit(memory_mb << 20)
-    context.set_max_stack_size(STACK_BYTES)
-    context.set_time_limit(LOADING_S)
-    harness = context.eval(_HARNESS)
-    if "Buffer" in text:
-        context.eval(_BUFFER)
-    return context, harness
+def _missing(function: str) -> str:
+    forms = {"decodeUplink": DECODERS, "encodeDownlink": ENCODERS, "normalized": (NORMALIZE,)}
+    *others, last = forms.get(function, (function,))
+    return f"has no function {', '.join(others)} or {last}" if others else f"has no function {last}"
 
 
 def _reason(exc: Exception, code: str) -> Result:

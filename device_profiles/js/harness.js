@@ -1,16 +1,26 @@
-// Runs first in every context, before the codec. Returns the one function that the worker calls.
-// It keeps its own hold of every built-in that it needs, because a codec may replace them.
+// Runs first in every context, before the codec. Returns what the worker calls: `find` looks for
+// the codec's functions, `caller` gives one of them as text in, text out. It keeps its own hold of
+// every built-in that it needs, because a codec may replace them.
 (function () {
   "use strict";
   const { parse, stringify } = JSON;
   const { isFinite } = Number;
+  const { isView } = ArrayBuffer;
+  const { isArray } = Array;
+  const { apply } = Reflect;
   const RealDate = Date;
   const text = String;
   const indirect = eval;
   const valid = Function.prototype.call.bind(Date.prototype.getTime);
   const includes = Function.prototype.call.bind(String.prototype.includes);
+  const join = Function.prototype.call.bind(Array.prototype.join);
   const quiet = function () {};
-  globalThis.console = { log: quiet, info: quiet, warn: quiet, error: quiet, debug: quiet };
+  const words = [
+    "log", "info", "warn", "error", "debug", "trace", "dir", "table", "assert", "count", "time",
+    "timeEnd", "timeLog", "group", "groupCollapsed", "groupEnd",
+  ];
+  globalThis.console = {};
+  for (let at = 0; at < words.length; at++) globalThis.console[words[at]] = quiet;
 
   // The same message gives the same result: chance begins anew with each of them.
   let chance = 1;
@@ -19,23 +29,55 @@
     return chance / 4294967296;
   };
 
-  const forms = {
+  // How each known function is called. Those that came before TS013 return the bare data or bytes.
+  const calls = {
     decodeUplink: (codec, input) => codec(input),
     Decode: (codec, input) => ({ data: codec(input.fPort, input.bytes, input.variables) }),
     Decoder: (codec, input) => ({ data: codec(input.bytes, input.fPort) }),
     rawDataToProtocol: (codec, input) => ({ data: codec(signed(input.bytes)) }),
+    rawDataToTyLink: (codec, input) => ({ data: codec(input.bytes) }),
+    encodeDownlink: (codec, input) => listed(codec(input)),
+    Encode: (codec, input) => bare(codec(input.fPort, input.data, input.variables), input),
+    Encoder: (codec, input) => bare(codec(input.data, input.fPort), input),
+    protocolToRawData: (codec, input) => bare(codec(input.data), input),
+    tyLinkToRawData: (codec, input) => bare(codec(input.data), input),
+    decodeDownlink: (codec, input) => codec(input),
+    normalizeUplink: (codec, input) => codec(input),
   };
-  const names = ["decodeUplink", "Decode", "Decoder", "rawDataToProtocol"];
-  let codec;
-  let form;
+  const older = {
+    decodeUplink: ["Decode", "Decoder", "rawDataToProtocol", "rawDataToTyLink"],
+    encodeDownlink: ["Encode", "Encoder", "protocolToRawData", "tyLinkToRawData"],
+  };
+  const found = {};
 
   function signed(bytes) {
     for (let at = 0; at < bytes.length; at++) bytes[at] = (bytes[at] << 24) >> 24;
     return bytes;
   }
 
+  // A Buffer or Uint8Array is written by JSON as an object; what was meant is a list.
+  function list(bytes) {
+    if (!isView(bytes)) return bytes;
+    const out = [];
+    for (let at = 0; at < bytes.length; at++) out[at] = bytes[at];
+    return out;
+  }
+
+  function listed(output) {
+    if (output && isView(output.bytes)) output.bytes = list(output.bytes);
+    return output;
+  }
+
+  function bare(bytes, input) {
+    const output = { bytes: list(bytes) };
+    if (input.fPort !== undefined) output.fPort = input.fPort;
+    return output;
+  }
+
   function named(name, scope) {
-    if (scope && typeof scope[name] === "function") return scope[name];
+    if (scope && typeof scope[name] === "function") {
+      return (...given) => apply(scope[name], scope, given);
+    }
     if (typeof globalThis[name] === "function") return globalThis[name];
     try {
       return indirect("typeof " + name + ' === "function" ? ' + name + " : undefined");
@@ -44,15 +86,35 @@
     }
   }
 
-  function find(scope) {
-    for (const name of names) {
-      codec = named(name, scope);
-      if (codec !== undefined) {
-        form = forms[name];
-        return name;
+  function find(scopes) {
+    const names = [];
+    for (const name in calls) {
+      let codec;
+      for (let at = 0; codec === undefined && at < scopes.length; at++) {
+        codec = named(name, scopes[at]);
+      }
+      if (codec === undefined) continue;
+      const call = calls[name];
+      found[name] = (input) => call(codec, input);
+      names[names.length] = name;
+    }
+    for (const name in older) {
+      for (let at = 0; found[name] === undefined && at < older[name].length; at++) {
+        found[name] = found[older[name][at]];
       }
     }
-    return undefined;
+    return join(names, " ");
+  }
+
+  // TS013: what the codec decoded, and beside it what it makes of that in the common vocabulary.
+  function normalized(input) {
+    const output = found.decodeUplink(input);
+    if (!output || (output.errors && output.errors.length)) return output;
+    const more = found.normalizeUplink({ data: output.data });
+    if (more && more.errors && more.errors.length) return { errors: more.errors };
+    const data = more ? more.data : undefined;
+    const whole = data === undefined || data === null ? [] : isArray(data) ? data : [data];
+    return { ...output, data: { ...output.data, normalized: whole } };
   }
 
   // What JSON has no word for: {"\0": "NaN"}, {"\0": "-Infinity"}, {"\0": "12345678901234567890"}
@@ -63,9 +125,9 @@
 
   function written(output) {
     try {
-      const found = stringify(output);
-      if (found === undefined) return "null";
-      if (!includes(found, "null")) return found;
+      const made = stringify(output);
+      if (made === undefined) return "null";
+      if (!includes(made, "null")) return made;
     } catch {
       // a BigInt perhaps, which the second attempt can write
     }
@@ -76,15 +138,22 @@
     }
   }
 
+  function caller(name) {
+    const call = name === "normalized" ? found.normalizeUplink && normalized : found[name];
+    if (call === undefined) return undefined;
+    return function (given) {
+      chance = 1;
+      const input = parse(given);
+      if (input.recvTime !== undefined) {
+        const moment = new RealDate(input.recvTime);
+        if (valid(moment) === valid(moment)) input.recvTime = moment;
+        else delete input.recvTime;
+      }
+      return written(call(input));
+    };
+  }
+
   return function (task, argument) {
-    if (task === "find") return find(argument);
-    chance = 1;
-    const input = parse(argument);
-    if (input.recvTime !== undefined) {
-      const moment = new RealDate(input.recvTime);
-      if (valid(moment) === valid(moment)) input.recvTime = moment;
-      else delete input.recvTime;
-    }
-    return written(form(codec, input));
+    return task === "find" ? find(argument) : caller(argument);
   };
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -40,7 +41,7 @@ def read_output(text: str) -> Values:
         raise PayloadError("codec_output", "the codec returned no object")
     errors = found.get("errors")
     if errors:
-        raise PayloadError("codec_error", _words(errors))
+        raise PayloadError("codec_error", words_of(errors))
     data = found.get("data")
     if data is None:
         raise PayloadError("not_applicable", "the codec returns no data for this message")
@@ -51,6 +52,20 @@ def read_output(text: str) -> Values:
     if isinstance(data, list):
         return {"items": data}
     raise PayloadError("codec_output", "the codec's data is no object")
+
+
+def read_json(text: str) -> Any:
+    """Return a result as JavaScript's own JSON would have it; raises `PayloadError`."""
+    return _finite(_clean(_parsed(text), 0, keep_null=True))
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with None in the place of what JSON cannot write."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _parsed(text: str) -> Any:
@@ -64,13 +79,14 @@ def _parsed(text: str) -> Any:
         raise PayloadError("codec_output", "the codec's result cannot be read") from exc
 
 
-def _words(errors: Any) -> str:
+def words_of(errors: Any) -> str:
+    """Return the first of a codec's errors as text."""
     first = errors[0] if isinstance(errors, list) else errors
     words = first if isinstance(first, str) else json.dumps(first, ensure_ascii=False)
     return _whole_text(words)[:_LONGEST_REASON]
 
 
-def _clean(value: Any, depth: int) -> Any:
+def _clean(value: Any, depth: int, *, keep_null: bool = False) -> Any:
     """Return the value without nulls, and with numbers as JavaScript has them."""
     if depth > DEEPEST:
         raise PayloadError("codec_output", f"the codec's data is nested deeper than {DEEPEST}")
@@ -78,12 +94,12 @@ def _clean(value: Any, depth: int) -> Any:
         if len(value) == 1 and isinstance(value.get(_BEYOND), str):
             return _beyond(value[_BEYOND])
         return {
-            _whole_text(key): _clean(item, depth + 1)
+            _whole_text(key): _clean(item, depth + 1, keep_null=keep_null)
             for key, item in value.items()
-            if item is not None
+            if keep_null or item is not None
         }
     if isinstance(value, list):
-        return [_clean(item, depth + 1) for item in value]
+        return [_clean(item, depth + 1, keep_null=keep_null) for item in value]
     if type(value) is int and not -LARGEST_WHOLE <= value <= LARGEST_WHOLE:
         return float(value)
     return _whole_text(value) if isinstance(value, str) else value

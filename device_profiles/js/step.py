@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from device_profiles.codecs import Carrier, Context, SpecError, Values
+from device_profiles.js.downlink import Downlink, read_downlink
 from device_profiles.js.installed import missing_engine
-from device_profiles.js.output import read_output
-from device_profiles.js.runtime import Runtime, shared
+from device_profiles.js.output import read_json, read_output
+from device_profiles.js.runtime import UPLINK, Runtime, shared
 from device_profiles.js.source import Place, Source, read_source
+from device_profiles.js.wire import DECODERS, Result
 from gateway_core.errors import PayloadError
 
 _NS_IN_MS = 1_000_000
@@ -20,12 +22,17 @@ _LAST_PORT = 255
 
 
 class JsCodec:
-    """Decodes messages with a vendor's codec; the worker starts with the first message.
+    """A vendor's codec: decodes messages, and makes downlinks; workers start with the first call.
 
     Args:
         source: The codec.
         runtime: Gives what runs it.
         carrier: Opens the message that carries the device's own bytes, or None.
+        normalize: Whether decoded values get ``normalized`` from the codec's normalizeUplink.
+
+    Attributes:
+        source: The codec.
+        function: What decodes: ``decodeUplink``, or ``normalized``.
     """
 
     def __init__(
@@ -33,8 +40,11 @@ class JsCodec:
         source: Source,
         runtime: Callable[[], Runtime] = shared,
         carrier: Carrier | None = None,
+        *,
+        normalize: bool = False,
     ) -> None:
         self.source = source
+        self.function = "normalized" if normalize else UPLINK
         self._runtime = runtime
         self._carrier = carrier
         self._tail = f',"variables":{source.variables}}}'
@@ -52,10 +62,48 @@ class JsCodec:
         around: Values = {}
         if self._carrier is not None:
             payload, context, around = self.carried(payload, context)
-        code, text = self._runtime().call(self.source, (self.input_of(payload, context),))[0]
+        values = values_of(self.ask((self.input_of(payload, context),))[0])
+        return {**around, **values} if around else values
+
+    def ask(self, inputs: Sequence[str]) -> list[Result]:
+        """Return what the codec decodes from inputs as `input_of` writes them; cheaper together."""
+        return self._runtime().call(self.source, inputs, self.function)
+
+    def call(self, function: str, given: Mapping[str, Any]) -> Any:
+        """Return what one of the codec's functions returns, as JSON would have it.
+
+        Args:
+            function: ``decodeUplink``, ``encodeDownlink`` (these in any form that the codec has),
+                ``decodeDownlink``, ``normalizeUplink``, or another known name as it is.
+            given: Its input; a ``recvTime`` (RFC 3339, or milliseconds since 1970) becomes a Date.
+
+        Returns:
+            Objects as dicts, lists, numbers, texts; ``NaN`` and infinities are None.
+
+        Raises:
+            PayloadError: ``codec_threw codec_timeout codec_memory codec_output codec_crashed
+                codec_broken codec_quarantined codec_unavailable``.
+        """
+        text = json.dumps({"variables": json.loads(self.source.variables), **given})
+        code, found = self._runtime().call(self.source, (text,), function)[0]
         if code:
-            raise PayloadError(code, text)
-        return {**around, **read_output(text)} if around else read_output(text)
+            raise PayloadError(code, found)
+        return read_json(found)
+
+    def encode(self, data: Mapping[str, Any], fport: int | None = None) -> Downlink:
+        """Return the downlink that the codec makes of a command's data.
+
+        Args:
+            data: What ``encodeDownlink`` finds as ``input.data``.
+            fport: The port where the codec names none, and what older forms are told.
+
+        Raises:
+            PayloadError: As `call`, and ``codec_error`` with the codec's own words.
+        """
+        given: dict[str, Any] = {"data": dict(data)}
+        if fport is not None:
+            given["fPort"] = fport
+        return read_downlink(self.call("encodeDownlink", given), fport)
 
     def carried(self, payload: bytes, context: Context) -> tuple[bytes, Context, Values]:
         """Return the device's bytes, what is known beside them, and what stood around them.
@@ -73,19 +121,30 @@ class JsCodec:
 
     def decode_many(self, messages: Sequence[tuple[bytes, Context]]) -> list[Values | PayloadError]:
         """Return the values of devices' own bytes, whatever carried them; cheaper together."""
-        inputs = [self.input_of(payload, context) for payload, context in messages]
         found: list[Values | PayloadError] = []
-        for code, text in self._runtime().call(self.source, inputs):
+        for result in self.ask([self.input_of(payload, context) for payload, context in messages]):
             try:
-                found.append(PayloadError(code, text) if code else read_output(text))
+                found.append(values_of(result))
             except PayloadError as exc:
                 found.append(exc)
         return found
 
-    def trouble(self) -> str | None:
-        """Return why the codec cannot be used at all, or None."""
+    def functions(self) -> tuple[str, ...]:
+        """Return the names of the known functions that the codec has; empty where it is broken."""
         code, text = self._runtime().load(self.source)
-        return text if code else None
+        return () if code else tuple(text.split())
+
+    def trouble(self) -> str | None:
+        """Return why the codec cannot decode at all, or None."""
+        code, text = self._runtime().load(self.source)
+        if code:
+            return text
+        names = text.split()
+        if not any(name in names for name in DECODERS):
+            return f"has no function {', '.join(DECODERS[:-1])} or {DECODERS[-1]}"
+        if self.function != UPLINK and "normalizeUplink" not in names:
+            return "has no function normalizeUplink, which 'normalize' needs"
+        return None
 
     def keeps_state(self, messages: Sequence[tuple[bytes, Context]]) -> bool:
         """Return whether what a message gives depends on the messages before it."""
@@ -105,6 +164,14 @@ class JsCodec:
         return ",".join(parts) + self._tail
 
 
+def values_of(result: Result) -> Values:
+    """Return the values in a codec's answer, or raise `PayloadError`."""
+    code, text = result
+    if code:
+        raise PayloadError(code, text)
+    return read_output(text)
+
+
 def compile_js(
     spec: Mapping[str, Any], path: Place, folder: Path | None, carrier: Carrier | None = None
 ) -> JsCodec:
@@ -122,4 +189,8 @@ def compile_js(
     trouble = missing_engine()
     if trouble is not None:
         raise SpecError(path, trouble)
-    return JsCodec(read_source(spec, path, folder), carrier=carrier)
+    return JsCodec(
+        read_source(spec, path, folder),
+        carrier=carrier,
+        normalize=spec.get("normalize", False),
+    )

@@ -17,6 +17,22 @@ LARGEST_RESULT = 256 << 10
 
 HEAD = struct.Struct(">I")
 
+PLACE = struct.Struct("=I")
+"""Which message of a request the worker is at: memory that both see, because a worker that hangs
+cannot say it."""
+
+DECODERS = ("decodeUplink", "Decode", "Decoder", "rawDataToProtocol", "rawDataToTyLink")
+"""What decodes an uplink, in the order in which they are looked for."""
+
+ENCODERS = ("encodeDownlink", "Encode", "Encoder", "protocolToRawData", "tyLinkToRawData")
+"""What makes a downlink."""
+
+FUNCTIONS = (*DECODERS, *ENCODERS, "decodeDownlink", "normalizeUplink")
+"""Every function that a codec may have."""
+
+FATAL = ("codec_timeout", "codec_memory")
+"""Codes after which nobody knows what the codec left behind."""
+
 Result = tuple[str, str]
 """Rejection code (empty: it went well), and the result as JSON or the reason in words."""
 
@@ -32,7 +48,7 @@ class Hello(msgspec.Struct, tag="hello", array_like=True, frozen=True):
 
 
 class Load(msgspec.Struct, tag="load", array_like=True, frozen=True):
-    """Take a codec in; answered by one result, whose text is the name of its function."""
+    """Take a codec in; answered by one result, whose text names its functions."""
 
     key: int
     text: str
@@ -42,9 +58,10 @@ class Load(msgspec.Struct, tag="load", array_like=True, frozen=True):
 
 
 class Call(msgspec.Struct, tag="call", array_like=True, frozen=True):
-    """Decode messages, each the JSON text of an input; answered by as many results."""
+    """Call a function with inputs, each as JSON text; answered by their results."""
 
     key: int
+    function: str
     inputs: list[str]
 
 
@@ -59,7 +76,8 @@ class Reply(msgspec.Struct, tag="reply", array_like=True, frozen=True):
     """The worker's answer.
 
     Attributes:
-        results: One for each message.
+        results: One for each message, up to and with the first that took too much time or memory:
+            whether the others are worth a try is not for the worker to decide.
         stateful: Whether the codec was seen to keep state between messages.
     """
 

@@ -3,12 +3,13 @@
 It has no network, no files, no other processes to reach, and less memory than it could do harm
 with; whoever started it may kill it at any time. Started by `device_profiles.js.child` only::
 
-    python -m device_profiles.js.worker PARENT_PID
+    python -m device_profiles.js.worker PARENT_PID PLACE_FILE
 """
 
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import resource
 import signal
@@ -18,7 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_profiles.js.installed import missing_engine
-from device_profiles.js.wire import HEAD, Call, Hello, Load, Reply, Request, pack, read_request
+from device_profiles.js.wire import (
+    FATAL,
+    HEAD,
+    PLACE,
+    Call,
+    Hello,
+    Load,
+    Reply,
+    Request,
+    Result,
+    pack,
+    read_request,
+)
 
 if TYPE_CHECKING:
     from device_profiles.js.bench import Bench
@@ -58,7 +71,7 @@ def confine(parent: int) -> None:
         resource.setrlimit(what, (limit, limit))
 
 
-def main(parent: int) -> None:
+def main(parent: int, place: int) -> None:
     """Answer requests until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C is for the one who started us
     trouble = missing_engine()
@@ -69,28 +82,39 @@ def main(parent: int) -> None:
             trouble = f"cannot confine itself: {exc}"
     _send(pack(Hello(trouble or "")))
     if trouble is None:
-        _serve()
+        _serve(mmap.mmap(place, PLACE.size))
 
 
-def _serve() -> None:
+def _serve(place: mmap.mmap) -> None:
     from device_profiles.js.bench import Bench  # the engine, only now that the limits stand
 
     bench = Bench(time.perf_counter)
     served = 0
     while (body := _receive()) is not None:
-        _send(pack(_answer(bench, read_request(body))))
+        _send(pack(_answer(bench, read_request(body), place)))
         served += 1
         if served % _LOOK_EVERY == 0 and _resident() > RESIDENT:
             bench.clear()
 
 
-def _answer(bench: Bench, request: Request) -> Reply:
+def _answer(bench: Bench, request: Request, place: mmap.mmap) -> Reply:
     if isinstance(request, Load):
         return Reply([bench.load(request)])
     if isinstance(request, Call):
-        results = [bench.call(request.key, given) for given in request.inputs]
-        return Reply(results, bench.stateful(request.key))
+        return Reply(_called(bench, request, place), bench.stateful(request.key))
     return Reply([], bench.check(request.key, request.inputs))
+
+
+def _called(bench: Bench, request: Call, place: mmap.mmap) -> list[Result]:
+    call, key, function, tell = bench.call, request.key, request.function, PLACE.pack_into
+    results: list[Result] = []
+    for at, given in enumerate(request.inputs):
+        tell(place, 0, at)
+        result = call(key, function, given)
+        results.append(result)
+        if result[0] in FATAL:
+            break
+    return results
 
 
 def _receive() -> memoryview | None:
@@ -118,4 +142,4 @@ def _resident() -> int:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -125,7 +125,7 @@ REFUSED = [
     ("function Decoder() {}", "not_applicable", "the codec returns no data for this message"),
     ("function decodeUplink() { return 5; }", "codec_output", "the codec returned no object"),
     ("function Decoder() { return 'x'; }", "codec_output", "the codec's data is no object"),
-    ("var decoder = 1;", "codec_broken", "has no function decodeUplink, Decode, Decoder or rawDataToProtocol"),
+    ("var decoder = 1;", "codec_broken", "has no function decodeUplink, Decode, Decoder, rawDataToProtocol or rawDataToTyLink"),
     ("function decodeUplink( {", "codec_broken", "SyntaxError"),
     ("throw new Error('not here');", "codec_broken", "Error: not here"),
 ]  # fmt: skip
