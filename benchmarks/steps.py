@@ -25,6 +25,7 @@ from edge_agent.arrival import Arrival
 from edge_agent.config import load_edge_config
 from edge_agent.draft import Draft
 from edge_agent.knowledge import read_knowledge
+from edge_agent.memory import SpoolMemory
 from edge_agent.reader import Reader
 from edge_agent.register import Register
 from edge_agent.registry import Registry
@@ -33,6 +34,7 @@ from edge_agent.sources.commit_line import Load
 from edge_agent.sources.mqtt5_session import Session5
 from edge_agent.sources.redelivery import Redelivery
 from edge_agent.ways import Ways
+from gateway_core.clock import wall_ns
 from gateway_core.heap import settle_heap
 from gateway_core.meter import Meter
 from gateway_core.model import Batch, Record
@@ -97,7 +99,7 @@ def intake(folder: Path) -> tuple[list[Step], list[Record]]:
     registry = Registry("sim", "", register, "register", DEVICES, time.time_ns)
     ways = Ways(catalogue)
     rules = Rules("sim", registry, catalogue.profiles, lambda _source: 0)
-    reader = Reader("sim", registry, ways, rules, Meter(), 1 << 18)
+    reader = Reader("sim", registry, ways, rules, Meter(), 1 << 18, SpoolMemory(wall_ns, Meter()))
 
     def read() -> list[Record]:
         records: list[Record] = []

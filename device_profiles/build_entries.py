@@ -15,9 +15,10 @@ from device_profiles.bodies import (
     read_text,
 )
 from device_profiles.build_devices import build_presence, tells_of_many
-from device_profiles.build_measures import expression
+from device_profiles.build_measures import expression, path_getter
 from device_profiles.cel import CelType
 from device_profiles.codecs import Context, Decode, SpecError, compile_carrier, compile_decode
+from device_profiles.dedup import Dedup
 from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
 from device_profiles.js.step import compile_js
@@ -54,6 +55,7 @@ def build_entries(
         folder: Where a JavaScript codec stands; None for a profile that is no file.
     """
     decode = build_decode(data, faults, folder)
+    dedup = build_dedup(data, faults)
     entries = []
     for index, spec in enumerate(data["match"]):
         place: Place = ("match", index)
@@ -80,10 +82,27 @@ def build_entries(
                 extra,
                 time_at,
                 presence,
+                dedup,
+                dedup is not None or _needs_others(data),
             )
         )
     entries.extend(_availability(data, entries, reader, faults))
     return entries
+
+
+def build_dedup(data: Mapping[str, Any], faults: Faults) -> Dedup | None:
+    """Compile ``dedup``; None where there is none."""
+    paths = []
+    for index, text in enumerate(data.get("dedup", ())):
+        get = path_getter(text, ("dedup", index), faults)
+        if get is not None:
+            paths.append((text, get))
+    return Dedup(paths) if paths else None
+
+
+def _needs_others(data: Mapping[str, Any]) -> bool:
+    """Return whether a message of this profile may be only a part of one."""
+    return any(step.get("frame") == "jt808" or "fragments" in step for step in data["decode"])
 
 
 def build_decode(data: Mapping[str, Any], faults: Faults, folder: Path | None) -> Decode | None:
@@ -195,6 +214,7 @@ def _fast(
         and "where" not in spec
         and "each" not in data
         and "devices" not in data
+        and "dedup" not in data
         and data["decode"] == [{"json": {}}]
     )
     if not plain:

@@ -48,6 +48,8 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
         more: What the same message says of further devices, in its order. A message none of whose
             devices can be read is refused as a whole instead.
         part: Which of the message's devices this is, counted from 0.
+        held: Whether this was a part of a longer message, kept until the rest of it comes. Such a
+            message has no readings, and its device may be empty.
     """
 
     device: str
@@ -56,6 +58,7 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     flags: tuple[str, ...] = ()
     more: tuple[Decoded | Unread, ...] = ()
     part: int = 0
+    held: bool = False
 
     @property
     def devices(self) -> tuple[Decoded, ...]:

@@ -13,6 +13,7 @@ from device_profiles.catalogue import Catalogue
 from device_profiles.decoded import Decoded, Point
 from device_profiles.likeness import differing, plain, same
 from device_profiles.line_preview import render_line
+from device_profiles.memory import Attempt, MemoryOfOne
 from device_profiles.profile import Profile
 from gateway_core.errors import PayloadError
 from gateway_core.model import Value
@@ -78,7 +79,7 @@ def flags_of(decoded: Decoded) -> list[str]:
 
 
 class Bench:
-    """Feeds messages to one profile alone and keeps its alarm state.
+    """Feeds messages to one profile alone and keeps its memory and its alarm state.
 
     Args:
         profile: The profile.
@@ -87,7 +88,8 @@ class Bench:
     def __init__(self, profile: Profile) -> None:
         self._catalogue = Catalogue([profile])
         self._rules = AlarmRules(profile)
-        self._memory: dict[str, AlarmMemory] = {}
+        self._alarms: dict[str, AlarmMemory] = {}
+        self._memory = MemoryOfOne()
 
     def receive(
         self,
@@ -111,11 +113,13 @@ class Bench:
         routes = catalogue.coap(address, content_format) if coap else catalogue.mqtt(address)
         result = Received(reject="no_match", detail=f"the profile does not match {address!r}")
         for route in routes:
+            attempt = Attempt(self._memory)
             try:
-                decoded = route.decode(payload, received, content_format)
+                decoded = route.decode(payload, received, content_format, attempt)
             except PayloadError as exc:
                 result = Received(reject=exc.code, detail=exc.detail)
                 continue
+            self._memory.take(attempt)
             told = [(one, self._step(one, received)) for one in decoded.devices]
             return Received(decoded, told=told)
         return result
@@ -124,9 +128,9 @@ class Bench:
         alarms: list[str] = []
         for point in decoded.readings:
             memory, changes = self._rules.step(
-                self._memory.get(decoded.device), point.fields, point.time, received or point.time
+                self._alarms.get(decoded.device), point.fields, point.time, received or point.time
             )
-            self._memory[decoded.device] = memory
+            self._alarms[decoded.device] = memory
             alarms += [("+" if change == "raised" else "-") + rule for rule, change in changes]
         return alarms
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from device_profiles.cel import Absent, Expression, Uncomputable
-from device_profiles.codecs import Context, Decode, unwrap
+from device_profiles.codecs import Context, Decode, Held, unwrap
 from device_profiles.codecs.envelope import OPENERS
 from device_profiles.decoded import Decoded, Point
+from device_profiles.dedup import Dedup
 from device_profiles.fastjson import FastJson
 from device_profiles.identity import Identity
+from device_profiles.memory import Memory
 from device_profiles.online import Presence
 from device_profiles.reader import Reader
 from device_profiles.topics import Template
@@ -92,6 +94,8 @@ class Entry:
         extra: Names of the values that the short way returns beside the fields.
         time_at: Which of them is the time; None where there is none.
         presence: Reads availability messages; None where these are others.
+        dedup: Recognises what a device has said already, or None.
+        remembers: Whether reading a message may need earlier ones: then it is given a memory.
     """
 
     via: Via
@@ -106,6 +110,8 @@ class Entry:
     extra: tuple[str, ...] = ()
     time_at: int | None = None
     presence: Presence | None = None
+    dedup: Dedup | None = None
+    remembers: bool = False
 
 
 @dataclass(slots=True)
@@ -142,7 +148,13 @@ class Route:
                 self._device = identity.make(self.captures, None)
         return self._device
 
-    def decode(self, payload: bytes, received: int, content_format: int | None = None) -> Decoded:
+    def decode(
+        self,
+        payload: bytes,
+        received: int,
+        content_format: int | None = None,
+        memory: Memory | None = None,
+    ) -> Decoded:
         """Return what the message says.
 
         Args:
@@ -150,6 +162,7 @@ class Route:
             received: When the edge took it in, nanoseconds since 1970; 0 means "not known": then
                 any device time counts.
             content_format: CoAP Content-Format, or None.
+            memory: Of earlier messages, where the entry `remembers`; None reads the message alone.
 
         Raises:
             PayloadError: The message cannot be read; ``code`` says why.
@@ -159,7 +172,7 @@ class Route:
             found = entry.fast(payload)
             if found is not None:
                 return self._short(entry, found, received)
-        return self._long(entry, payload, received, content_format)
+        return self._long(entry, payload, received, content_format, memory)
 
     def kind(self, payload: bytes) -> str | None:
         """Return what a network server calls this kind of device; None where nobody says."""
@@ -196,7 +209,12 @@ class Route:
         return identity.join({n: self.captures.get(n, found.get(n)) for n in identity.names})
 
     def _long(
-        self, entry: Entry, payload: bytes, received: int, content_format: int | None
+        self,
+        entry: Entry,
+        payload: bytes,
+        received: int,
+        content_format: int | None,
+        memory: Memory | None = None,
     ) -> Decoded:
         if entry.presence is not None:
             return entry.presence.read(payload, self.captures, entry.reader.identity)
@@ -205,8 +223,17 @@ class Route:
         opened = entry.open(payload, self.captures, content_format)
         if entry.where is not None:
             _check_where(entry.where, opened)
-        context = Context(opened.captures, received, content_format, opened.fport)
-        return entry.reader.read(entry.decode(opened.body, context), opened.captures, received)
+        captures = opened.captures
+        context = Context(captures, received, content_format, opened.fport, memory)
+        try:
+            found = entry.decode(opened.body, context)
+        except Held:
+            return Decoded("", [], held=True)
+        decoded = entry.reader.read(found, captures, received)
+        if entry.dedup is not None and memory is not None:
+            owner = f"{self.profile.id}/{decoded.device}"
+            entry.dedup.check(owner, found, captures, received, memory)
+        return decoded
 
 
 def _check_where(where: Expression, opened: Opened) -> None:

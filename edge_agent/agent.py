@@ -14,6 +14,7 @@ from edge_agent.cameras.inventory import load_feeds
 from edge_agent.config import EdgeConfig
 from edge_agent.intake import Intake
 from edge_agent.knowledge import Knowledge, read_knowledge
+from edge_agent.memory import HELD_KEY, MEMORY_KEY, SpoolMemory
 from edge_agent.outlets import Outlets, open_outlets
 from edge_agent.parts import Parts
 from edge_agent.pipeline import Pipeline
@@ -80,7 +81,10 @@ class Agent:
         self._ways = Ways(knowledge.catalogue)
         edge = config.edge
         self._rules = Rules(edge.id, registry, self._profiles, self._links.since.get)
-        reader = Reader(edge.id, registry, self._ways, self._rules, meter, edge.max_payload)
+        self._memory = SpoolMemory(clock, meter)
+        reader = Reader(
+            edge.id, registry, self._ways, self._rules, meter, edge.max_payload, self._memory
+        )
         self._pipeline = Pipeline(spool, reader, registry, self._rules)
         self._intake = Intake(config, spool, self._pipeline.ingest, self._links, clock, meter)
         self._patrol = self._make_patrol()
@@ -91,9 +95,11 @@ class Agent:
         self._know(knowledge)
 
     async def recall(self) -> None:
-        """Take up what the spool remembers of alarms and silence."""
+        """Take up what the spool remembers of alarms, silence and earlier messages."""
         self._rules.recall(await self._spool.state("alarm/"))
         self._rules.recall(await self._spool.state("silence/"))
+        self._memory.recall(await self._spool.state(MEMORY_KEY))
+        self._memory.recall(await self._spool.state(HELD_KEY))
 
     def start(self, parts: Parts, topics: list[str], opened: Callable[[], None]) -> None:
         """Start every part.

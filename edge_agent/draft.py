@@ -17,14 +17,17 @@ class Draft:
         kept: Spool state of that memory, likewise.
         records: What the arrivals said; read again if this append fails.
         refused: Payloads that could not be read; likewise.
+        bound: Whether a decoder's memory moved on with what is here. Then all of it must be stored
+            together, with the next append if this one fails, and no arrival is read again.
     """
 
     news: list[Listed | Alarm] = field(default_factory=list)
     kept: dict[str, bytes | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    bound: bool = False
 
     @property
     def owes(self) -> bool:
         """Whether there is anything that cannot be made again."""
-        return bool(self.news or self.kept)
+        return bool(self.news or self.kept or self.bound)

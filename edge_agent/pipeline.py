@@ -11,7 +11,9 @@ Invariants:
   profile) in the counter ``tidegate_empty_total``; of a message about several devices each does;
 * whatever a decoder raises, the other arrivals of the batch are not affected;
 * between the first look at memory and the append nothing is awaited, so that any number of
-  batches may be on their way to the disk at once.
+  batches may be on their way to the disk at once;
+* an arrival that moved a decoder's memory is read once: if its append fails, all that was read
+  with it is owed, and when its source brings it again it is recognised.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from edge_agent.arrival import Arrival
 from edge_agent.draft import Draft
 from edge_agent.reader import Reader
 from edge_agent.registry import Registry
-from edge_agent.remainder import parts_of, remainder
+from edge_agent.remainder import remainder
 from edge_agent.rules import Rules
 from gateway_core.clock import NS
 from gateway_core.errors import PayloadError
@@ -34,6 +36,7 @@ from gateway_core.model import Listed, Record, Refusal
 log = structlog.get_logger()
 
 KEPT_PAYLOAD = 64 * 1024
+MOST_TOLD = 65_536
 NO_STATE: Mapping[str, bytes | None] = {}
 
 
@@ -69,6 +72,8 @@ class Pipeline:
         self._rules = rules
         self._owed = Draft()
         self._complained: dict[str, int] = {}
+        self._owing = "agent"
+        self._told: dict[int, tuple[Arrival, str | None]] = {}
 
     async def ingest(
         self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None] = NO_STATE
@@ -86,6 +91,8 @@ class Pipeline:
             SpoolFull: Nothing was stored; do not acknowledge, call again.
             Unavailable: The disk failed; likewise.
         """
+        if self._owed.bound:
+            await self._pay()
         draft = self._draft()
         verdicts = self._read(arrivals, draft)
         source = arrivals[0].source if arrivals else "agent"
@@ -95,6 +102,10 @@ class Pipeline:
             await self._append(source, draft, state)
         except PayloadError as exc:
             return await self._apart(arrivals, state, exc)
+        except BaseException:
+            if draft.bound:
+                self._recognise(arrivals, verdicts)
+            raise
         return verdicts
 
     async def replay(self, arrivals: Sequence[Arrival], ids: Sequence[int]) -> list[str | None]:
@@ -113,7 +124,6 @@ class Pipeline:
         """
         draft = self._draft()
         verdicts = self._read(arrivals, draft, live=False)
-        draft.refused = [each for each in draft.refused if parts_of(each) is not None]
         mended = [i for i, verdict in zip(ids, verdicts, strict=True) if verdict is None]
         if mended or draft.owes:
             await self._append(arrivals[0].source, draft, NO_STATE, mended)
@@ -142,7 +152,12 @@ class Pipeline:
         draft = self._draft()
         if not draft.owes:
             self._rules.tick(now, draft)
+            self._reader.memory.tick(now, draft)
         await self._append("rules", draft, NO_STATE)
+
+    def begin_replay(self) -> None:
+        """Let the next calls of `replay` know nothing of earlier ones."""
+        self._reader.memory.begin_replay()
 
     def announce(self, news: Iterable[Listed]) -> None:
         """Let announcements of the registry go out with the next append or tick."""
@@ -151,24 +166,39 @@ class Pipeline:
     def _read(
         self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool = True
     ) -> list[str | None]:
-        read = self._reader.read
+        read, told = self._reader.read, self._told
         verdicts: list[str | None] = []
         for arrival in arrivals:
+            if told and id(arrival) in told:
+                verdicts.append(told.pop(id(arrival))[1])
+                continue
             verdict: str | None = None
+            detail = ""
             try:
                 left = read(arrival, draft, live=live)
                 if left:
                     draft.refused.extend(remainder(arrival, left, KEPT_PAYLOAD))
             except PayloadError as exc:
-                draft.refused.append(_refusal(arrival, exc.code, exc.detail))
-                verdict = exc.code
+                verdict, detail = exc.code, exc.detail
             except Exception as exc:
                 # A decoder's bug: the message is kept, the program goes on, a person is told.
                 log.exception("decoder_failed", address=arrival.address, source=arrival.source)
-                draft.refused.append(_refusal(arrival, "decoder_error", type(exc).__name__))
-                verdict = "decoder_error"
+                verdict, detail = "decoder_error", type(exc).__name__
+            if verdict is not None and live:
+                draft.refused.append(_refusal(arrival, verdict, detail))
             verdicts.append(verdict)
         return verdicts
+
+    def _recognise(self, arrivals: Sequence[Arrival], verdicts: Sequence[str | None]) -> None:
+        """Note arrivals whose reading is owed: their source has them, and brings them again."""
+        while len(self._told) > MOST_TOLD:
+            del self._told[next(iter(self._told))]
+        for arrival, verdict in zip(arrivals, verdicts, strict=True):
+            self._told[id(arrival)] = (arrival, verdict)
+
+    async def _pay(self) -> None:
+        """Store what is owed before anything new is read, so that it does not grow."""
+        await self._append(self._owing, self._draft(), NO_STATE)
 
     def _draft(self) -> Draft:
         draft, self._owed = self._owed, Draft()
@@ -189,10 +219,21 @@ class Pipeline:
             await self._spool.append(
                 records, draft.refused, source=source, state=changes, replayed=replayed
             )
-        except BaseException:
-            self._owed.news[:0] = draft.news
-            self._owed.kept = {**draft.kept, **self._owed.kept}
+        except PayloadError:
+            self._owe(draft)  # the arrivals are read again, one of them without its record
             raise
+        except BaseException:
+            self._owe(draft)
+            if draft.bound:
+                self._owing = source
+                self._owed.bound = True
+                self._owed.refused[:0] = draft.refused
+                self._owed.records[:0] = [] if replayed else draft.records
+            raise
+
+    def _owe(self, draft: Draft) -> None:
+        self._owed.news[:0] = draft.news
+        self._owed.kept = {**draft.kept, **self._owed.kept}
 
     async def _apart(
         self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None], why: PayloadError

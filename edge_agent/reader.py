@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from device_profiles.decoded import Decoded, Unread
+from device_profiles.memory import Attempt
 from device_profiles.profile import Profile
 from device_profiles.route import Route
 from edge_agent.arrival import Arrival
 from edge_agent.draft import Draft
+from edge_agent.memory import SpoolMemory
 from edge_agent.registry import Device, Registry
 from edge_agent.rules import Rules
 from edge_agent.stranger import Candidate, choose
@@ -21,6 +23,8 @@ MAX_DETAIL = 200
 SAME_RUSH_NS = 10**9
 """A receive time that lies further back than this is another occasion: a replay, a clock set."""
 ALL_READ: Sequence[Unread] = ()
+Tried = tuple[Route, Decoded, Device | None, Attempt]
+"""Which route reads a message, what it read, the device if known, and what is to be kept."""
 
 
 class Reader:
@@ -33,6 +37,7 @@ class Reader:
         rules: The alarms.
         meter: Counts flags and messages that said nothing.
         max_payload: Longest payload in bytes that is decoded.
+        memory: Of earlier messages, for the profiles that need them.
     """
 
     def __init__(
@@ -43,7 +48,9 @@ class Reader:
         rules: Rules,
         meter: Meter,
         max_payload: int,
+        memory: SpoolMemory,
     ) -> None:
+        self.memory = memory
         self._edge = edge
         self._registry = registry
         self._ways = ways
@@ -78,16 +85,34 @@ class Reader:
             # What came in one read of a socket came at one instant. Two readings of one device
             # without a clock would be one point in every store, and the first of them lost.
             received = stamp + 1
-        if len(way.routes) == 1:
+        attempt, left = None, ALL_READ
+        if way.alone:
             route = way.routes[0]
             decoded = route.decode(payload, received, arrival.content_format)
             device = self._registry.devices.get(way.device or decoded.device)
         else:
-            route, decoded, device = self._choose(way, arrival, received)
+            route, decoded, device, attempt = self._try(way, arrival, received, live=live)
+        profile = route.profile
         if decoded.more or arrival.only is not None:
-            return self._several(arrival, draft, route.profile, decoded, received, live=live)
-        self._take(arrival, draft, route.profile, decoded, device, received, way.device, live=live)
-        return ALL_READ
+            left = self._several(arrival, draft, profile, decoded, received, live=live)
+        else:
+            self._take(arrival, draft, profile, decoded, device, received, way.device, live=live)
+        if attempt is not None:
+            self.memory.take(attempt, arrival, draft, live=live)
+        return left
+
+    def _try(self, way: Way, arrival: Arrival, received: int, *, live: bool) -> Tried:
+        """Read what several routes may read, or needs earlier messages; nothing is kept yet."""
+        if len(way.routes) > 1:
+            return self._choose(way, arrival, received, live=live)
+        attempt = self._attempt(arrival, live=live)
+        route = way.routes[0]
+        decoded = route.decode(arrival.payload, received, arrival.content_format, attempt)
+        return route, decoded, self._registry.devices.get(way.device or decoded.device), attempt
+
+    def _attempt(self, arrival: Arrival, *, live: bool) -> Attempt:
+        """Return a memory to try an arrival in; what is left of one is no duplicate of the rest."""
+        return self.memory.attempt(live=live, blind="" if arrival.only is None else "dedup/")
 
     def _several(
         self,
@@ -195,40 +220,48 @@ class Reader:
         draft.news.append(self._registry.listed(device, arrival.received))
         return device
 
-    def _choose(
-        self, way: Way, arrival: Arrival, received: int
-    ) -> tuple[Route, Decoded, Device | None]:
+    def _choose(self, way: Way, arrival: Arrival, received: int, *, live: bool) -> Tried:
         """Return which of several routes reads this payload, what it read, and the device if known.
 
         The known device's profile wins; for a device that nobody knows, see `stranger.choose`.
+        What a profile remembers as said already it read before, so it is the device's.
         """
         devices, routes = self._registry.devices, way.routes
         readable: list[Candidate] = []
+        attempts: list[Attempt] = []
         error: PayloadError | None = None
         for place in (way.last, *(n for n in range(len(routes)) if n != way.last)):
             route = routes[place]
+            attempt = self._attempt(arrival, live=live)
             try:
-                decoded = route.decode(arrival.payload, received, arrival.content_format)
+                decoded = route.decode(arrival.payload, received, arrival.content_format, attempt)
             except PayloadError as exc:
+                if exc.code == "duplicate":
+                    raise
                 error = error or exc
                 continue
             device = devices.get(way.device or decoded.device)
             if device is not None and device.profile == route.profile.id:
                 way.last = place
-                return route, decoded, device
+                return route, decoded, device, attempt
             if place < way.open_to:
                 readable.append((route, decoded))
+                attempts.append(attempt)
         if not readable:
             raise error or PayloadError("no_match")
         device = devices.get(way.device or readable[0][1].device)
         if device is None:
-            return (*choose(readable, arrival.payload), None)
+            chosen = choose(readable, arrival.payload)
+            return (*chosen, None, attempts[readable.index(chosen)])
         if any(route.profile.id == device.profile for route in routes):
             raise error or PayloadError("wrong_profile", f"{device.id} is a {device.profile}")
-        return (*readable[0], device)
+        return (*readable[0], device, attempts[0])
 
     def _say_nothing(self, arrival: Arrival, decoded: Decoded) -> None:
         """Refuse a message all of whose values were bad; count one that has nothing of ours."""
+        if decoded.held:
+            self._meter.count("tidegate_held", source=arrival.source)
+            return
         if decoded.flags:
             self._count_flags(decoded.flags)
             raise PayloadError("no_good_value", " ".join(decoded.flags)[:MAX_DETAIL])

@@ -17,6 +17,8 @@ from gateway_core.spool import Spool
 STEP = 500
 CUT = frozenset({"too_large"})
 """Reasons whose payload was cut short: what is left must not be taken for the whole."""
+KNOWN = frozenset({"duplicate"})
+"""Reasons for which nothing is missing: such payloads are only tried when asked for by name."""
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -52,6 +54,7 @@ async def replay(
     Raises:
         SpoolFull: What was mended so far is stored; call again for the rest.
     """
+    pipeline.begin_replay()
     tried = mended = after = 0
     refused: dict[str, int] = {}
     while tried < limit:
@@ -59,7 +62,10 @@ async def replay(
         if not page:
             break
         after = page[-1][0]
-        chosen = [(i, r) for i, r in page if r.received >= since and not _cut(r)]
+        known = KNOWN - {reason}
+        chosen = [
+            (i, r) for i, r in page if r.received >= since and r.reason not in known and not _cut(r)
+        ]
         for source in dict.fromkeys(refusal.source for _, refusal in chosen):
             ids = [i for i, refusal in chosen if refusal.source == source]
             arrivals = [_arrival(refusal) for _, refusal in chosen if refusal.source == source]

@@ -30,6 +30,7 @@ class Way:
             a site's own profile reads an address, those that ship do so only for their devices.
         last: Which of the routes read the last message of a known device. A network server's
             topic names the device, so it will read the next one too: it is tried first.
+        alone: Whether there is one route, and it reads each message by itself.
     """
 
     routes: tuple[Route, ...]
@@ -37,6 +38,7 @@ class Way:
     device: str = ""
     open_to: int = 0
     last: int = 0
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,9 @@ class Ways:
         if pin is None or not pinned:
             own = [route for route in routes if not self._catalogue.ships(route.profile)]
             rest = [route for route in routes if self._catalogue.ships(route.profile)]
-            return Way((*own, *rest), open_to=len(own) or len(rest))
+            return _way((*own, *rest), open_to=len(own) or len(rest))
         device = pin.device if all(map(_names_device, pinned)) else ""
-        return Way(tuple(pinned), device=device, open_to=len(pinned))
+        return _way(tuple(pinned), device=device, open_to=len(pinned))
 
 
 def pins_of(listings: Iterable[Listing]) -> dict[str, Pin]:
@@ -120,6 +122,11 @@ def pins_of(listings: Iterable[Listing]) -> dict[str, Pin]:
         if line.address:
             pins[line.address] = Pin(line.id, line.profile)
     return {address: pin for address, pin in pins.items() if address not in shared}
+
+
+def _way(routes: tuple[Route, ...], *, open_to: int, device: str = "") -> Way:
+    alone = len(routes) == 1 and not routes[0].entry.remembers
+    return Way(routes, device=device, open_to=open_to, alone=alone)
 
 
 def _names_device(route: Route) -> bool:

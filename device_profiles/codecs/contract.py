@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from device_profiles.memory import Memory
+from gateway_core.errors import PayloadError
+
 Values = dict[str, Any]
 """Decoded values by name: number, bool, text, nested ``Values``, or a list of those."""
 
@@ -19,12 +22,18 @@ class Context:
         received: When the edge took it in, nanoseconds since 1970 (UTC).
         content_format: CoAP Content-Format, or None.
         fport: LoRaWAN port, or None.
+        memory: Of earlier messages; None where there is none.
     """
 
     captures: Mapping[str, str] = field(default_factory=dict)
     received: int = 0
     content_format: int | None = None
     fport: int | None = None
+    memory: Memory | None = None
+
+
+class Held(PayloadError):
+    """A part of a longer message: it is in the memory, and read when the rest of it has come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ def _chirpstack(message: dict[str, Any]) -> Envelope:
             app=info.get("applicationId"),
             device_name=info.get("deviceName"),
             device_profile=info.get("deviceProfileName"),
+            deduplicationId=message.get("deduplicationId"),
+            f_cnt=_counter(message.get("fCnt")),
         ),
         decoded,
     )
@@ -66,6 +68,7 @@ def _things_stack(message: dict[str, Any]) -> Envelope:
             app=application.get("application_id") if isinstance(application, dict) else None,
             device_name=ids.get("device_id"),
             device_profile=version.get("model_id") if isinstance(version, dict) else None,
+            f_cnt=_counter(uplink.get("f_cnt")),
         ),
         decoded,
     )
@@ -127,6 +130,13 @@ def _port(found: object, key: str) -> int | None:
     if type(found) is not int or not 0 <= found <= 255:
         raise PayloadError("bad_envelope", f"{key} is not a port")
     return found
+
+
+def _counter(found: object) -> str | None:
+    """Return the frame counter as text; servers leave it out where it is 0."""
+    if found is None:
+        return "0"
+    return str(found) if type(found) is int else None
 
 
 def _captures(**found: object) -> dict[str, str]:

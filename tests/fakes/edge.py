@@ -9,6 +9,7 @@ from pathlib import Path
 
 from device_profiles.catalogue import Catalogue, load_catalogue
 from edge_agent.arrival import Arrival
+from edge_agent.memory import HELD_KEY, MEMORY_KEY, SpoolMemory
 from edge_agent.pipeline import Pipeline
 from edge_agent.reader import Reader
 from edge_agent.register import Register
@@ -167,7 +168,9 @@ async def open_edge(
             rules = Rules("e1", registry, profiles.profiles, since.get)
             rules.recall(await spool.state("alarm/"))
             rules.recall(await spool.state("silence/"))
-            reader = Reader("e1", registry, ways, rules, meter, 256 * 1024)
+            memory = SpoolMemory(hands, meter)
+            memory.recall({**await spool.state(MEMORY_KEY), **await spool.state(HELD_KEY)})
+            reader = Reader("e1", registry, ways, rules, meter, 256 * 1024, memory)
             pipeline = Pipeline(spool, reader, registry, rules)
             yield Edge(spool, registry, register, ways, rules, pipeline, meter, hands, since)
     finally:

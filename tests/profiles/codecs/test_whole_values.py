@@ -180,7 +180,12 @@ def test_chirpstack_gives_bytes_device_time_and_port() -> None:
         "2025-04-08T09:15:18.5Z",
         85,
     )
-    assert found.captures == {"app": "a1", "device_name": "cellar"}
+    assert found.captures == {
+        "app": "a1",
+        "device_name": "cellar",
+        "deduplicationId": "x",
+        "f_cnt": "0",
+    }
     assert found.decoded == {"battery": 92}
 
 
@@ -192,7 +197,7 @@ def test_the_things_stack_gives_the_same() -> None:
         "2025-04-08T09:15:18Z",
         85,
     )
-    assert found.captures == {"app": "app", "device_name": "em300"}
+    assert found.captures == {"app": "app", "device_name": "em300", "f_cnt": "0"}
 
 
 def test_without_bytes_the_servers_own_decoding_is_the_payload() -> None:
