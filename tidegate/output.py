@@ -20,6 +20,11 @@ console = Console(highlight=False)
 _pipe = Console(highlight=False, width=_UNFOLDED)
 
 
+def paper() -> Console:
+    """Return where to print: the terminal with its width, or a pipe without one."""
+    return console if console.is_terminal else _pipe
+
+
 def print_json(value: Any) -> None:
     """Print ``value`` as indented JSON."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2)
@@ -33,7 +38,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         table.add_column(name, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*(Text(show(cell)) for cell in row))
-    (console if console.is_terminal else _pipe).print(table)
+    paper().print(table)
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:

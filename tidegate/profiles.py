@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import base64 as b64
-import binascii
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from device_profiles.catalogue import SHIPPED, load_catalogue
-from device_profiles.library import decode_once, find, list_profiles, test_files
-from device_profiles.profile import Profile, load_profile
-from gateway_core.clock import wall_ns
+from device_profiles.library import find, list_profiles, test_files
 from gateway_core.errors import ConfigError, Fault, GatewayError
 from tidegate.output import print_json, print_table
+from tidegate.profile_decode import Folders, decode, explain
 from tidegate.usage import WrongUsage
 
 app = App(name="profiles", help="Device profiles: what a device says and what it means.")
 
-Folders = Annotated[
-    list[Path], Parameter(help="Folders of profiles beside the catalogue that ships.")
-]
+app.command(decode)
+app.command(explain)
 
 
 @app.command(name="list")
@@ -124,67 +119,6 @@ def run_vectors(*files: Path, json: bool = False) -> int:
         print(f"{passed} of {len(report.outcomes)} vectors passed")
     _complain(report.faults if not json else ())
     return 0 if report.passed else 2 if report.faults else 1
-
-
-@app.command
-def decode(
-    profile: str,
-    *,
-    topic: str | None = None,
-    path: str | None = None,
-    json: str | None = None,
-    hex: str | None = None,  # noqa: A002  # the option's name
-    base64: str | None = None,
-    content_format: int | None = None,
-    folder: Folders = [],  # noqa: B006  # never changed
-) -> int:
-    """Decode one message and print readings, quality flags and alarms, or the rejection code.
-
-        tidegate profiles decode tidegate/env-sensor --topic tg/d1/up --json '{"temperature": 21}'
-
-    Args:
-        profile: An id of the catalogue, or a file.
-        topic: MQTT topic it came to; give this or the path.
-        path: CoAP path it came to.
-        json: The payload as text.
-        hex: The payload in hexadecimal digits.
-        base64: The payload in base64.
-        content_format: CoAP Content-Format.
-    """
-    if (topic is None) == (path is None):
-        raise WrongUsage("give --topic (MQTT) or --path (CoAP)")
-    found = decode_once(
-        _find(profile, folder),
-        _payload(json, hex, base64),
-        topic=topic,
-        path=path,
-        content_format=content_format,
-        received=wall_ns(),
-    )
-    print_json(found.as_dict())
-    return 1 if found.reject else 0
-
-
-def _find(profile: str, folders: Sequence[Path]) -> Profile:
-    if profile.endswith((".yaml", ".yml")):
-        return load_profile(Path(profile))
-    known = load_catalogue(folders, strict=False).profiles
-    if profile not in known:
-        raise WrongUsage(f"no profile {profile!r}; tidegate profiles list shows what there is")
-    return known[profile]
-
-
-def _payload(text: str | None, digits: str | None, coded: str | None) -> bytes:
-    if sum(given is not None for given in (text, digits, coded)) != 1:
-        raise WrongUsage("give the payload once: --json, --hex or --base64")
-    try:
-        if text is not None:
-            return text.encode()
-        if digits is not None:
-            return bytes.fromhex(digits)
-        return b64.b64decode(coded or "", validate=True)
-    except (ValueError, binascii.Error) as exc:
-        raise WrongUsage(f"the payload cannot be read: {exc}") from exc
 
 
 def _existing(paths: Sequence[Path]) -> Sequence[Path]:
