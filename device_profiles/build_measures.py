@@ -142,7 +142,7 @@ def _decoded_names(steps: list[dict[str, Any]]) -> frozenset[str] | None:
     names: set[str] = set()
     for index, step in enumerate(steps):
         kind, spec = next(iter(step.items()))
-        if kind not in ("struct", "tlv", "frame"):
+        if kind not in ("struct", "tlv", "frame", "fragments"):
             return None
         if kind == "frame":
             try:

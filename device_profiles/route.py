@@ -224,7 +224,7 @@ class Route:
         if entry.where is not None:
             _check_where(entry.where, opened)
         captures = opened.captures
-        context = Context(captures, received, content_format, opened.fport, memory)
+        context = Context(captures, received, content_format, opened.fport, memory, self.profile.id)
         try:
             found = entry.decode(opened.body, context)
         except Held:

@@ -23,6 +23,7 @@ class Context:
         content_format: CoAP Content-Format, or None.
         fport: LoRaWAN port, or None.
         memory: Of earlier messages; None where there is none.
+        owner: The profile whose decoder this is: what it keeps is its own.
     """
 
     captures: Mapping[str, str] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class Context:
     content_format: int | None = None
     fport: int | None = None
     memory: Memory | None = None
+    owner: str = ""
 
 
 class Held(PayloadError):

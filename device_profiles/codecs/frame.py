@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from device_profiles.codecs.checksum import CHECKSUMS, Checksum
 from device_profiles.codecs.contract import SpecError, Values
 from device_profiles.codecs.fields import compile_fields
+from device_profiles.codecs.fragments import Find
 from device_profiles.codecs.grammar import (
     Order,
     Path,
@@ -20,7 +21,7 @@ from device_profiles.codecs.grammar import (
     whole,
 )
 from device_profiles.codecs.jt808 import NAMES as JT808_NAMES
-from device_profiles.codecs.jt808 import jt808_places, open_jt808
+from device_profiles.codecs.jt808 import jt808_part, jt808_places, open_jt808
 from device_profiles.codecs.layout import Layout, truncated
 from device_profiles.codecs.modbus import NAMES as MODBUS_NAMES
 from device_profiles.codecs.modbus import modbus_places, open_modbus
@@ -37,16 +38,18 @@ class Frame:
         open: From the frame to ``(data, values of its header)``; raises `PayloadError`.
         names: The values' names, for conditions of later steps.
         find: Where the parts of a frame stand in it; None where the data is not in it as it is.
+        part: Which part of a longer message it is; None where all messages are whole.
     """
 
     open: Callable[[bytes], tuple[bytes, Values]]
     names: tuple[str, ...]
     find: Callable[[bytes], Places] | None = None
+    part: Find | None = None
 
 
 _NAMED = {
     "modbus-rtu": Frame(open_modbus, MODBUS_NAMES, modbus_places),
-    "jt808": Frame(open_jt808, JT808_NAMES, jt808_places),
+    "jt808": Frame(open_jt808, JT808_NAMES, jt808_places, jt808_part),
 }
 _KEYS = ("preamble", "start", "header", "length", "checksum", "end", "subtract", "order")
 _DEFAULT_ORDER: Order = "big"

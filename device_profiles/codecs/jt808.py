@@ -6,6 +6,7 @@ import re
 
 from device_profiles.codecs.checksum import xor8
 from device_profiles.codecs.contract import Values
+from device_profiles.codecs.fragments import Part
 from device_profiles.codecs.layout import truncated
 from device_profiles.codecs.trace import Places, Span
 from gateway_core.errors import PayloadError
@@ -22,10 +23,11 @@ def open_jt808(frame: bytes) -> tuple[bytes, Values]:
 
     ``version`` is 0 for the 2013 edition, else the 2019 header's protocol version.
 
+    One part of a longer message has ``parts`` (how many) and ``part`` (which, from 1) as well.
+
     Raises:
         PayloadError: ``bad_frame`` (flags, escapes), ``truncated``, ``bad_checksum``,
-            ``fragmented`` (a part of a longer message), ``not_applicable`` (encrypted body) or
-            ``bad_length``.
+            ``not_applicable`` (encrypted body) or ``bad_length``.
     """
     if len(frame) < 2 or frame[0] != 0x7E or frame[-1] != 0x7E:
         raise PayloadError("bad_frame", "no 7E at both ends")
@@ -50,9 +52,8 @@ def _parted(message: bytes) -> tuple[bytes, Values]:
     versioned = bool(properties & _VERSIONED)
     start = 5 if versioned else 4
     phone_end = start + (10 if versioned else 6)
-    body_start = phone_end + 2
-    if properties & _SPLIT:
-        raise PayloadError("fragmented", "one part of a longer message")
+    split = bool(properties & _SPLIT)
+    body_start = phone_end + (6 if split else 2)
     if properties & _ENCRYPTED:
         raise PayloadError("not_applicable", "the body is encrypted")
     if len(message) < body_start:
@@ -60,12 +61,25 @@ def _parted(message: bytes) -> tuple[bytes, Values]:
     body = message[body_start:]
     if len(body) != properties & _LENGTH:
         raise PayloadError("bad_length", f"{properties & _LENGTH} announced, {len(body)} there")
-    return body, {
+    values: Values = {
         "msg_id": int.from_bytes(message[:2], "big"),
         "phone": message[start:phone_end].hex(),
-        "seq": int.from_bytes(message[phone_end:body_start], "big"),
+        "seq": int.from_bytes(message[phone_end : phone_end + 2], "big"),
         "version": message[4] if versioned else 0,
     }
+    if split:
+        values["parts"] = int.from_bytes(message[phone_end + 2 : phone_end + 4], "big")
+        values["part"] = int.from_bytes(message[phone_end + 4 : phone_end + 6], "big")
+    return body, values
+
+
+def jt808_part(values: Values) -> Part | None:
+    """Return which part of a longer message a frame is; the first part's number names it."""
+    if "parts" not in values:
+        return None
+    number = values.pop("part") - 1
+    values["seq"] = first = (values["seq"] - number) % 0x10000
+    return Part(f"{values['phone']}/{values['msg_id']}/{first}", number, values.pop("parts"))
 
 
 def jt808_places(frame: bytes) -> Places:
@@ -79,6 +93,7 @@ def jt808_places(frame: bytes) -> Places:
     properties = int.from_bytes(_unescaped(frame[1:-1])[2:4], "big")
     start = 5 if properties & _VERSIONED else 4
     phone_end = start + (10 if properties & _VERSIONED else 6)
+    body = phone_end + (6 if properties & _SPLIT else 2)
 
     def span(first: int, last: int, name: str) -> Span:
         return Span(at[first][0], at[last - 1][1], name, "field")
@@ -90,7 +105,12 @@ def jt808_places(frame: bytes) -> Places:
         *([span(4, 5, "version")] if start == 5 else []),
         span(start, phone_end, "phone"),
         span(phone_end, phone_end + 2, "seq"),
+        *(
+            [span(body - 4, body - 2, "parts"), span(body - 2, body, "part")]
+            if properties & _SPLIT
+            else []
+        ),
         Span(*at[-1], "checksum", "check"),
         Span(len(frame) - 1, len(frame), "end", "mark"),
     ]
-    return Places(at[phone_end + 2 : -1], spans)
+    return Places(at[body:-1], spans)

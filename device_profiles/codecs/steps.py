@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from device_profiles.codecs.cayenne import compile_cayenne
@@ -14,6 +14,7 @@ from device_profiles.codecs.cbor import parse_cbor
 from device_profiles.codecs.condition import Condition, compile_condition
 from device_profiles.codecs.contract import Context, Decode, Packet, SpecError, Values
 from device_profiles.codecs.fields import compile_fields
+from device_profiles.codecs.fragments import compile_fragments, joined
 from device_profiles.codecs.frame import Frame, compile_frame
 from device_profiles.codecs.grammar import (
     Path,
@@ -38,7 +39,7 @@ MESSAGE_NAMES = ("fport", "size", "content_format")
 ``byte<n>`` is the payload's byte at n, counted from 0.
 """
 
-STEPS = ("json", "cbor", "frame", "struct", "tlv", "senml", "cayenne-lpp")
+STEPS = ("json", "cbor", "frame", "fragments", "struct", "tlv", "senml", "cayenne-lpp")
 """The codecs of this package; a JavaScript codec (``js``) stands alone and is run elsewhere."""
 
 _BYTE = re.compile(r"\bbyte(0|[1-9]\d{0,3})\b")
@@ -69,7 +70,8 @@ def compile_decode(
     """Compile the ``decode`` list of a profile.
 
     Args:
-        steps: Any number of ``frame`` (and one ``json``/``cbor`` that carries bytes) steps, then
+        steps: Any number of ``frame`` and ``fragments`` (and one ``json``/``cbor`` that carries
+            bytes) steps, then
             either one ``json``, ``cbor`` or ``senml`` step, or one or more ``struct``, ``tlv`` and
             ``cayenne-lpp`` steps, of which the first whose ``when`` holds decodes the message.
         split: The profile's ``device.split``, for SenML.
@@ -86,11 +88,15 @@ def compile_decode(
     lead = 0
     while lead < len(opened) and _leads(*opened[lead][:2]):
         lead += 1
-    frames = [_lead(name, spec, path) for name, spec, path in opened[:lead]]
+    frames: list[Frame] = []
+    for step in opened[:lead]:
+        frames.append(_lead(*step, [name for frame in frames for name in frame.names]))
     trace = tracing()
     if trace is not None:
         frames = [
-            Frame(trace.watch_frame(frame.open, frame.find, path), frame.names)
+            replace(frame, open=trace.watch_frame(frame.open, frame.find, path))
+            if frame.open is not _as_it_is
+            else frame
             for frame, (_, _, path) in zip(frames, opened, strict=False)
         ]
     body = opened[lead:]
@@ -135,14 +141,17 @@ def compile_carrier(step: object) -> Carrier:
 
 def _leads(name: str, spec: object) -> bool:
     """Return whether a step opens something that a later step decodes."""
-    return name == "frame" or (
+    return name in ("frame", "fragments") or (
         name in ("json", "cbor") and isinstance(spec, dict) and "payload" in spec
     )
 
 
-def _lead(name: str, spec: Any, path: Path) -> Frame:
+def _lead(name: str, spec: Any, path: Path, names: Sequence[str] = ()) -> Frame:
+    """Compile a step that opens something; ``names`` are values that those before it give."""
     if name == "frame":
         return compile_frame(spec, path)
+    if name == "fragments":
+        return Frame(_as_it_is, (), part=compile_fragments(spec, names, path))
     found = mapping(spec, path, ("payload", "encoding"), "payload")
     key = text(found["payload"], (*path, "payload")).split(".")
     encoding = choice(found.get("encoding", "base64"), (*path, "encoding"), ("base64", "hex"))
@@ -158,6 +167,10 @@ def _lead(name: str, spec: Any, path: Path) -> Frame:
         return _bytes_of(inner, encoding), outer
 
     return Frame(open_carrier, ())
+
+
+def _as_it_is(data: bytes) -> tuple[bytes, Values]:
+    return data, {}
 
 
 def _bytes_of(inner: str, encoding: str) -> bytes:
@@ -211,6 +224,9 @@ def _binary(frames: list[Frame], branches: list[_Branch]) -> Decode:
         for frame in frames:
             data, found = frame.open(data)
             values.update(found)
+            part = None if frame.part is None else frame.part(values)
+            if part is not None:
+                data = joined(data, part, context)
         for branch in branches:
             if branch.when is None or branch.when(_scope(values, data, context, branch.peeks)):
                 values.update(branch.decode(data))
