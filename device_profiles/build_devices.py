@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from device_profiles.build_measures import path_getter
+from device_profiles.codecs import NAMING_STEPS
 from device_profiles.devices import Devices
 from device_profiles.faults import Faults, Place
 from device_profiles.online import Presence
-
-NAMING_STEPS = ("senml",)
-"""Decode steps whose messages name their devices themselves: ``devices: many`` is for these."""
 
 MANY = "many"
 

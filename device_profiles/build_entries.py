@@ -17,7 +17,14 @@ from device_profiles.bodies import (
 from device_profiles.build_devices import build_presence, tells_of_many
 from device_profiles.build_measures import expression, path_getter
 from device_profiles.cel import CelType
-from device_profiles.codecs import Context, Decode, SpecError, compile_carrier, compile_decode
+from device_profiles.codecs import (
+    NAMING_STEPS,
+    Context,
+    Decode,
+    SpecError,
+    compile_carrier,
+    compile_decode,
+)
 from device_profiles.dedup import Dedup
 from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
@@ -157,7 +164,7 @@ def _check_identity(
     if spec.get("role", "data") == "data":
         if spec["via"] in DEFAULT_TOPICS:
             known |= ENVELOPE_NAMES
-        if "senml" in data["decode"][-1]:
+        if not data["decode"][-1].keys().isdisjoint(NAMING_STEPS):
             known.add("device")
         elif "device" in data:
             return  # names may be decoded values, which only a message can show

@@ -20,6 +20,11 @@ app = App(name="profiles", help="Device profiles: what a device says and what it
 
 app.command(decode)
 app.command(explain)
+app.command(
+    "tidegate.profiles_import:app",
+    name="import",
+    help="Make a profile of another system's device description.",
+)
 
 
 @app.command(name="list")

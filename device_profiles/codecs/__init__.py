@@ -19,9 +19,13 @@ from device_profiles.codecs.contract import (
 )
 from device_profiles.codecs.envelope import unwrap
 from device_profiles.codecs.jsontext import parse_json
-from device_profiles.codecs.steps import Carrier, compile_carrier, compile_decode
+from device_profiles.codecs.steps import NAMING, Carrier, compile_carrier, compile_decode
+
+NAMING_STEPS = ("senml", *NAMING)
+"""Decode steps whose messages name their devices themselves."""
 
 __all__ = [
+    "NAMING_STEPS",
     "Carrier",
     "Context",
     "Decode",

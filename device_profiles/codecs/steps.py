@@ -13,6 +13,7 @@ from device_profiles.codecs.cayenne import compile_cayenne
 from device_profiles.codecs.cbor import parse_cbor
 from device_profiles.codecs.condition import Condition, compile_condition
 from device_profiles.codecs.contract import Context, Decode, Packet, SpecError, Values
+from device_profiles.codecs.edgex import compile_edgex
 from device_profiles.codecs.fields import compile_fields
 from device_profiles.codecs.fragments import compile_fragments, joined
 from device_profiles.codecs.frame import Frame, compile_frame
@@ -39,9 +40,13 @@ MESSAGE_NAMES = ("fport", "size", "content_format")
 ``byte<n>`` is the payload's byte at n, counted from 0.
 """
 
-STEPS = ("json", "cbor", "frame", "fragments", "struct", "tlv", "senml", "cayenne-lpp")
+NAMING: dict[str, Callable[..., Decode]] = {"edgex": compile_edgex}
+"""Codecs of whole messages that name their devices: ``devices: many`` is for these and senml."""
+
+STEPS = ("json", "cbor", "frame", "fragments", "struct", "tlv", "senml", "cayenne-lpp", *NAMING)
 """The codecs of this package; a JavaScript codec (``js``) stands alone and is run elsewhere."""
 
+_WHOLE = ("json", "cbor", "senml", *NAMING)
 _BYTE = re.compile(r"\bbyte(0|[1-9]\d{0,3})\b")
 _CBOR_FORMATS = (60, 112)
 
@@ -71,9 +76,9 @@ def compile_decode(
 
     Args:
         steps: Any number of ``frame`` and ``fragments`` (and one ``json``/``cbor`` that carries
-            bytes) steps, then
-            either one ``json``, ``cbor`` or ``senml`` step, or one or more ``struct``, ``tlv`` and
-            ``cayenne-lpp`` steps, of which the first whose ``when`` holds decodes the message.
+            bytes) steps, then either one step that decodes a whole message (``json``, ``senml``, …), or one or more
+            ``struct``, ``tlv`` and ``cayenne-lpp`` steps, of which the first whose ``when`` holds
+            decodes the message.
         split: The profile's ``device.split``, for SenML.
         many: Whether one message may tell of several devices that the codec itself tells apart.
 
@@ -103,7 +108,7 @@ def compile_decode(
     if not body:
         raise SpecError((len(opened) - 1,), "a frame needs a step that decodes what it holds")
     names = {name for frame in frames for name in frame.names}
-    if body[0][0] in ("json", "cbor", "senml"):
+    if body[0][0] in _WHOLE:
         if len(body) > 1:
             raise SpecError((lead + 1,), f"nothing can follow {body[0][0]}")
         return _whole_message(frames, *body[0], split, many=many)
@@ -190,6 +195,8 @@ def _whole_message(
         raise SpecError(path, f"{name} cannot stand after a frame")
     if name == "senml":
         return compile_senml(spec, path, split, many=many)
+    if name in NAMING:
+        return NAMING[name](spec, path, many=many)
     mapping(spec if spec is not None else {}, path, ())
     always_cbor = name == "cbor"
 

@@ -1,0 +1,66 @@
+"""Instants: the values of one message gathered by device and time, for codecs that name both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from device_profiles.codecs.contract import Packet
+from gateway_core.errors import PayloadError
+
+MAX_PACKETS = 10_000
+"""Instants of devices that one message may hold."""
+
+NO_NAMES: Mapping[str, str] = {}
+
+
+class Instants:
+    """Packets in the making.
+
+    Args:
+        many: Whether the message may tell of several devices.
+    """
+
+    def __init__(self, *, many: bool) -> None:
+        self._many = many
+        self._first: tuple[str | None, ...] | None = None
+        self._packets: dict[tuple[object, ...], list[Packet]] = {}
+        self._count = 0
+
+    def add(
+        self,
+        device: str | None,
+        time_ns: int | None,
+        values: Mapping[str, Any],
+        captures: Mapping[str, str] = NO_NAMES,
+    ) -> None:
+        """Enter values of one instant; a name that is there already opens another packet.
+
+        Args:
+            device: What the message calls the device, or None.
+            time_ns: Nanoseconds since 1970, or None for now.
+            values: Name to value.
+            captures: Names that the message adds to those of topic or path.
+
+        Raises:
+            PayloadError: ``mixed_devices`` or ``too_many_points``.
+        """
+        if not self._many:
+            if self._first is None:
+                self._first = (device,)
+            elif self._first != (device,):
+                raise PayloadError("mixed_devices", "the message tells of more than one device")
+        key = (device, time_ns, *captures.items())
+        packets = self._packets.setdefault(key, [])
+        for packet in packets:
+            if packet.values.keys().isdisjoint(values):
+                packet.values.update(values)
+                return
+        self._count += 1
+        if self._count > MAX_PACKETS:
+            raise PayloadError("too_many_points", f"more than {MAX_PACKETS} in one message")
+        packets.append(Packet(device, time_ns, dict(values), None, captures))
+
+    def packets(self) -> list[Packet]:
+        """Return what was entered, in order."""
+        return [packet for packets in self._packets.values() for packet in packets]
