@@ -25,6 +25,8 @@ from device_profiles.codecs import (
     compile_carrier,
     compile_decode,
 )
+from device_profiles.codecs.envelope import OPENERS
+from device_profiles.codecs.radio import RADIO, SERVER
 from device_profiles.dedup import Dedup
 from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
@@ -64,6 +66,7 @@ def build_entries(
     decode = build_decode(data, faults, folder)
     dedup = build_dedup(data, faults)
     entries = []
+    beside = _reads_beside({key: data[key] for key in data if key not in ("match", "tests")})
     for index, spec in enumerate(data["match"]):
         place: Place = ("match", index)
         template = _template(spec, place, faults)
@@ -91,6 +94,7 @@ def build_entries(
                 presence,
                 dedup,
                 dedup is not None or _needs_others(data),
+                beside,
             )
         )
     entries.extend(_availability(data, entries, reader, faults))
@@ -162,7 +166,7 @@ def _check_identity(
     if spec.get("role") == "availability" and ("online" in spec or "devices" in data):
         return  # the message names the device
     if spec.get("role", "data") == "data":
-        if spec["via"] in DEFAULT_TOPICS:
+        if spec["via"] in OPENERS:
             known |= ENVELOPE_NAMES
         if not data["decode"][-1].keys().isdisjoint(NAMING_STEPS):
             known.add("device")
@@ -175,6 +179,15 @@ def _check_identity(
         )
 
 
+def _reads_beside(part: Any) -> bool:
+    """Return whether any path of a profile begins at the network server's message."""
+    if isinstance(part, dict):
+        return any(map(_reads_beside, part.values()))
+    if isinstance(part, list):
+        return any(map(_reads_beside, part))
+    return isinstance(part, str) and part.startswith((f"{SERVER}.", f"{RADIO}."))
+
+
 def _is_object(data: Mapping[str, Any]) -> bool:
     """Return whether decoded values are the message's own JSON or CBOR object."""
     step = data["decode"][0]
@@ -183,8 +196,8 @@ def _is_object(data: Mapping[str, Any]) -> bool:
 
 def _opener(data: Mapping[str, Any], spec: Mapping[str, Any], reader: Reader) -> Open:
     via, kind = spec["via"], spec.get("payload")
-    if via in DEFAULT_TOPICS:
-        return envelope_open(via, decoded=_is_object(data))
+    if via in OPENERS:
+        return envelope_open(via, decoded=_is_object(data), digits=kind == "hex")
     if kind == "hex":
         return plain_open(lambda payload, _format: read_hex(payload))
     if kind == "base64":

@@ -10,6 +10,7 @@ from typing import Any
 from device_profiles.cel import CelType, Expression, ExpressionFault, Pattern, compile_cel
 from device_profiles.codecs import SpecError
 from device_profiles.codecs.frame import compile_frame
+from device_profiles.codecs.radio import RADIO, SERVER
 from device_profiles.faults import Faults, Place
 from device_profiles.identity import Identity
 from device_profiles.measure import Measure
@@ -182,7 +183,7 @@ def _check_known(
         members = _MEMBER.findall(spec.get(key, ""))
         wanted.extend((key, next(filter(None, member), "")) for member in members)
     for key, name in wanted:
-        if name and name not in known:
+        if name and name not in known and name not in (SERVER, RADIO):
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             at = (*place, key) if key in spec else place

@@ -86,10 +86,10 @@ def _check_commands(data: Mapping[str, Any], faults: Faults) -> None:
 def _check_tests(data: Mapping[str, Any], faults: Faults) -> None:
     """Enter vectors that name what is not there: they could only ever fail."""
     for index, test in enumerate(data["tests"]):
-        kinds = [kind for kind in ("recv", "steps", "command") if kind in test]
+        kinds = [kind for kind in ("recv", "steps", "command", "codec") if kind in test]
         place: Place = ("tests", index)
         if len(kinds) != 1:
-            faults.add(place, "expected one of 'recv', 'steps' and 'command'")
+            faults.add(place, "expected one of 'recv', 'steps', 'command' and 'codec'")
             continue
         for where, part in _parts(test, place):
             _check_expect(part.get("expect", {}), data, (*where, "expect"), faults)

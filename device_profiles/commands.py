@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from device_profiles.js_command import NONE, Encoding, compile_js_send
 from device_profiles.payloads import Build, CommandFault, check_names, compile_payload, filled
 from device_profiles.quality import INT_MAX, INT_MIN, LONGEST_TEXT
 from gateway_core.errors import PayloadError
@@ -98,6 +99,7 @@ class CommandSpec:
         build: Makes the payload.
         ack: As declared; empty for none.
         confirm: As declared; empty for none.
+        waits: Whether `encode` runs a JavaScript codec: call it where that may wait.
     """
 
     name: str
@@ -109,6 +111,7 @@ class CommandSpec:
     build: Build
     ack: Mapping[str, Any]
     confirm: Mapping[str, Any]
+    waits: bool = False
 
     def encode(
         self, device: str, args: Mapping[str, object], captures: Mapping[str, str]
@@ -143,8 +146,13 @@ class CommandSpec:
         return checked
 
 
-def compile_command(name: str, spec: Mapping[str, Any]) -> CommandSpec:
+def compile_command(name: str, spec: Mapping[str, Any], encoding: Encoding = NONE) -> CommandSpec:
     """Compile one command.
+
+    Args:
+        name: Its name.
+        spec: As written.
+        encoding: What makes the profile's downlinks.
 
     Raises:
         CommandFault: The specification is wrong.
@@ -152,11 +160,12 @@ def compile_command(name: str, spec: Mapping[str, Any]) -> CommandSpec:
     arguments = {key: _argument(one) for key, one in spec.get("args", {}).items()}
     send = spec["send"]
     if "js" in send:
-        raise CommandFault(
-            ("send", "js"), "a command is not made by JavaScript: use json, text or bytes"
-        )
-    if ("topic" in send) == ("path" in send):
+        topic, build = compile_js_send(send, arguments, encoding)
+        send = {"topic": topic}
+    elif ("topic" in send) == ("path" in send):
         raise CommandFault(("send",), "expected one of 'topic' (MQTT) and 'path' (CoAP)")
+    else:
+        build = compile_payload(send, arguments)
     via: Literal["mqtt", "coap"] = "mqtt" if "topic" in send else "coap"
     where = "topic" if via == "mqtt" else "path"
     check_names(send[where], arguments, ("send", where))
@@ -167,9 +176,10 @@ def compile_command(name: str, spec: Mapping[str, Any]) -> CommandSpec:
         arguments,
         send[where],
         via,
-        compile_payload(send, arguments),
+        build,
         spec.get("ack", {}),
         spec.get("confirm", {}),
+        "js" in spec["send"],
     )
 
 

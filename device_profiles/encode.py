@@ -6,7 +6,6 @@ Things Stack and Zigbee2MQTT. What cannot be turned around (``expr``, frames, TL
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 
 from device_profiles.inverse import Wire, compile_wire
+from device_profiles.lorawan import SERVERS, uplink
 from device_profiles.packing import encode_cbor, pack_struct
 from device_profiles.paths import parse_path
 from device_profiles.profile import Profile
@@ -27,7 +27,6 @@ STAND_IN = "sim"
 """What a capture that the device id does not determine is filled with."""
 
 _JSON, _CBOR, _SENML_JSON = 50, 60, 110
-_PORT = 85
 
 Body = Callable[[dict[str, Any], "str | None", str], bytes]
 """From wire values, time as RFC 3339 or None, and device id to the payload."""
@@ -127,17 +126,17 @@ class Encoder:
         via = self._entry.via
         stamp = None if time_ns is None else rfc3339(time_ns)
         time_from = self._data.get("time", {}).get("from")
-        enveloped = via in ("chirpstack-v4", "ttn-v3") and time_from == "time"
+        enveloped = via in SERVERS and time_from == "time"
         if time_ns is not None and time_from is not None and not enveloped:
             put_at(wire, parse_path(time_from), self._device_time(time_ns))
         for name in names_in(self._profile.identity.template):
             if name not in self._entry.template.names and via in ("mqtt", "coap"):
                 put_at(wire, parse_path(name), captures.get(name, STAND_IN))
         raw = self._pack(wire) if self._pack is not None else None
-        if via == "chirpstack-v4":
-            return _chirpstack(wire, raw, stamp, captures), _JSON
-        if via == "ttn-v3":
-            return _things_stack(wire, raw, stamp, captures), _JSON
+        if via in SERVERS:
+            body = wire if raw is None else raw
+            app, device = captures["app"], captures["device"]
+            return msgspec.json.encode(uplink(via, device, body, app=app, stamp=stamp)), _JSON
         if raw is not None:
             return raw, 42  # application/octet-stream
         formats = self._entry.formats
@@ -172,33 +171,3 @@ def _senml_key(value: object) -> str:
     if isinstance(value, bool):
         return "vb"
     return "vs" if isinstance(value, str) else "v"
-
-
-def _chirpstack(
-    wire: dict[str, Any], raw: bytes | None, stamp: str | None, names: Mapping[str, str]
-) -> bytes:
-    message: dict[str, Any] = {
-        "deviceInfo": {"applicationId": names["app"], "devEui": names["device"]},
-        "fPort": _PORT,
-    }
-    if stamp is not None:
-        message["time"] = stamp
-    if raw is None:
-        message["object"] = wire
-    else:
-        message["data"] = base64.b64encode(raw).decode()
-    return msgspec.json.encode(message)
-
-
-def _things_stack(
-    wire: dict[str, Any], raw: bytes | None, stamp: str | None, names: Mapping[str, str]
-) -> bytes:
-    uplink: dict[str, Any] = {"f_port": _PORT}
-    if stamp is not None:
-        uplink["received_at"] = stamp
-    if raw is None:
-        uplink["decoded_payload"] = wire
-    else:
-        uplink["frm_payload"] = base64.b64encode(raw).decode()
-    ids = {"dev_eui": names["device"].upper(), "application_ids": {"application_id": names["app"]}}
-    return msgspec.json.encode({"end_device_ids": ids, "uplink_message": uplink})

@@ -13,6 +13,7 @@ import msgspec
 
 from device_profiles.bundle import named_files
 from device_profiles.catalogue import load_catalogue
+from device_profiles.codec_vectors import run_codec
 from device_profiles.examples import Bench, Received, payload_of, run_tests
 from device_profiles.line_preview import render_line
 from device_profiles.lint import lint
@@ -188,20 +189,14 @@ def _vectors(profile: Profile) -> Result:
     return Result("vectors", not failed, detail, mistakes[:MOST_FAULTS])
 
 
-def clashes(
-    profile: str, fields: Sequence[Field], known: Sequence[Field]
-) -> Iterator[tuple[Field, Field]]:
-    """Yield each field that another profile stores in another type or unit, and that other one."""
-    others = {(field.measurement, field.name): field for field in known if field.profile != profile}
-    for mine in fields:
+def _clashes(profile: Profile, known: Sequence[Field]) -> Iterator[Fault]:
+    others = {
+        (field.measurement, field.name): field for field in known if field.profile != profile.id
+    }
+    for mine in fields_of(profile):
         theirs = others.get((mine.measurement, mine.name))
         if theirs is None or (theirs.type == mine.type and same_unit(theirs.unit, mine.unit)):
             continue
-        yield mine, theirs
-
-
-def _clashes(profile: Profile, known: Sequence[Field]) -> Iterator[Fault]:
-    for mine, theirs in clashes(profile.id, fields_of(profile), known):
         message = (
             f"{mine.measurement}.{mine.name} is {_kind(mine)} here and {_kind(theirs)} in "
             f"{theirs.profile}; a store keeps one type and unit: take those, or another name"
@@ -250,6 +245,10 @@ def changed_vectors(before: Profile, after: Profile) -> Iterator[str]:
     """Yield the names of the older version's vectors that the newer one answers otherwise."""
     for test in before.tests:
         if "command" in test:
+            continue
+        if "codec" in test:
+            if run_codec(after, test["codec"]):
+                yield test["name"]
             continue
         old, new = Bench(before), Bench(after)
         parts = test.get("steps", [test])

@@ -10,6 +10,7 @@ import msgspec
 
 from device_profiles.alarms import AlarmMemory, AlarmRules
 from device_profiles.catalogue import Catalogue
+from device_profiles.codec_vectors import run_codec
 from device_profiles.decoded import Decoded, Point
 from device_profiles.likeness import differing, plain, same
 from device_profiles.line_preview import render_line
@@ -153,6 +154,8 @@ def run_tests(profile: Profile, line: Line = render_line) -> list[Outcome]:
 def _run(profile: Profile, test: Mapping[str, Any], line: Line) -> list[str]:
     if "command" in test:
         return _run_command(profile, test["command"], test.get("expect", {}))
+    if "codec" in test:
+        return run_codec(profile, test["codec"])
     bench = Bench(profile)
     if "recv" in test:
         return _run_message(profile, bench, test["recv"], test.get("expect", {}), line)

@@ -25,6 +25,8 @@ from device_profiles.durations import duration_ns
 from device_profiles.egress import Egress, compile_egress
 from device_profiles.faults import Faults
 from device_profiles.identity import Identity
+from device_profiles.js.step import JsCodec
+from device_profiles.js_command import Encoding
 from device_profiles.payloads import CommandFault
 from device_profiles.reader import Reader
 from device_profiles.route import Entry, Route
@@ -133,6 +135,11 @@ class Profile:
         found: list[dict[str, Any]] = self.document.data["tests"]
         return found
 
+    @property
+    def codec(self) -> JsCodec | None:
+        """The vendor's JavaScript that decodes its messages, or None."""
+        return next((e.decode for e in self.entries if isinstance(e.decode, JsCodec)), None)
+
     def encode_command(
         self,
         name: str,
@@ -194,7 +201,7 @@ def compile_profile(document: YamlDocument) -> Profile:
     folder = document.file.parent if isinstance(document.file, Path) else None
     entries = build_entries(data, reader, faults, folder)
     alarms = build_alarms(data, faults)
-    commands = _build_commands(data, faults)
+    commands = _build_commands(data, Encoding.of(entries), faults)
     check_profile(data, entries, faults)
     faults.raise_any()
     return Profile(
@@ -232,11 +239,13 @@ def _field(name: str, spec: Mapping[str, Any]) -> FieldSpec:
     )
 
 
-def _build_commands(data: Mapping[str, Any], faults: Faults) -> dict[str, CommandSpec]:
+def _build_commands(
+    data: Mapping[str, Any], encoding: Encoding, faults: Faults
+) -> dict[str, CommandSpec]:
     commands = {}
     for name, spec in data.get("commands", {}).items():
         try:
-            commands[name] = compile_command(name, spec)
+            commands[name] = compile_command(name, spec, encoding)
         except CommandFault as exc:
             faults.add(("commands", name, *exc.path), exc.message)
     return commands

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from device_profiles.cel import Absent, Expression, Uncomputable
 from device_profiles.codecs import Context, Decode, Held, unwrap
 from device_profiles.codecs.envelope import OPENERS
+from device_profiles.codecs.radio import RADIO, SERVER, radio_of
 from device_profiles.decoded import Decoded, Point
 from device_profiles.dedup import Dedup
 from device_profiles.fastjson import FastJson
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from device_profiles.profile import Profile
 
 Role = Literal["data", "availability", "ack"]
-Via = Literal["mqtt", "coap", "chirpstack-v4", "ttn-v3", "zigbee2mqtt"]
+Via = Literal["mqtt", "coap", "chirpstack-v4", "ttn-v3", "milesight-gateway", "zigbee2mqtt"]
 
 _FAST_FORMATS = (None, 50)  # application/json
 
@@ -36,11 +37,13 @@ class Opened:
         body: Bytes, or an object already parsed.
         captures: From the topic and the envelope.
         fport: LoRaWAN port, or None.
+        message: The envelope itself, or None.
     """
 
     body: object
     captures: Mapping[str, str]
     fport: int | None = None
+    message: dict[str, Any] | None = None
 
 
 Open = Callable[[bytes, Mapping[str, str], "int | None"], Opened]
@@ -55,24 +58,26 @@ def plain_open(read: Callable[[bytes, int | None], object]) -> Open:
     return opens
 
 
-def envelope_open(via: str, *, decoded: bool) -> Open:
+def envelope_open(via: str, *, decoded: bool, digits: bool = False) -> Open:
     """Return the opener of a network server's messages.
 
     Args:
         via: Which server's.
         decoded: Whether the profile reads the server's own decoding rather than the bytes.
+        digits: Whether the bytes stand in it as hexadecimal digits.
     """
     topic_names_device = via == "zigbee2mqtt"
 
     def opens(payload: bytes, captures: Mapping[str, str], _format: int | None) -> Opened:
-        envelope = unwrap(via, payload)
+        envelope = unwrap(via, payload, digits=digits)
         known = {**captures, **envelope.captures}
         if envelope.device is not None and not (topic_names_device and "device" in known):
             known["device"] = envelope.device
         if envelope.time is not None:
             known["time"] = envelope.time
         own = decoded and isinstance(envelope.decoded, dict)
-        return Opened(envelope.decoded if own else envelope.payload, known, envelope.fport)
+        body = envelope.decoded if own else envelope.payload
+        return Opened(body, known, envelope.fport, envelope.message)
 
     return opens
 
@@ -96,6 +101,7 @@ class Entry:
         presence: Reads availability messages; None where these are others.
         dedup: Recognises what a device has said already, or None.
         remembers: Whether reading a message may need earlier ones: then it is given a memory.
+        beside: Whether the profile reads what stands around the device's own message.
     """
 
     via: Via
@@ -112,6 +118,7 @@ class Entry:
     presence: Presence | None = None
     dedup: Dedup | None = None
     remembers: bool = False
+    beside: bool = False
 
 
 @dataclass(slots=True)
@@ -229,6 +236,8 @@ class Route:
             found = entry.decode(opened.body, context)
         except Held:
             return Decoded("", [], held=True)
+        if entry.beside and isinstance(found, dict) and opened.message is not None:
+            found = {**found, SERVER: opened.message, RADIO: radio_of(entry.via, opened.message)}
         decoded = entry.reader.read(found, captures, received)
         if entry.dedup is not None and memory is not None:
             owner = f"{self.profile.id}/{decoded.device}"

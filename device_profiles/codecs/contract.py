@@ -71,6 +71,7 @@ class Envelope:
         fport: LoRaWAN port, or None.
         captures: Further names: ``app``, ``device_name``, ``device_profile`` where known.
         decoded: The server's own decoding, whether bytes were sent as well or not.
+        message: The server's message, whole.
     """
 
     payload: bytes | object
@@ -79,6 +80,7 @@ class Envelope:
     fport: int | None = None
     captures: dict[str, str] = field(default_factory=dict)
     decoded: object = None
+    message: dict[str, Any] = field(default_factory=dict)
 
 
 Decode = Callable[[object, Context], "Values | list[Packet]"]

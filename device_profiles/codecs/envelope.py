@@ -12,31 +12,33 @@ from device_profiles.codecs.jsontext import parse_json
 from gateway_core.errors import PayloadError
 
 
-def unwrap(via: str, payload: bytes) -> Envelope:
+def unwrap(via: str, payload: bytes, *, digits: bool = False) -> Envelope:
     """Open the message of a network server.
 
     Args:
-        via: ``chirpstack-v4``, ``ttn-v3`` or ``zigbee2mqtt``.
+        via: One of `OPENERS`.
         payload: The MQTT payload.
+        digits: Whether the device's bytes stand in it as hexadecimal digits, as a Milesight
+            gateway can be told to send them, and not in base64.
 
     Raises:
         PayloadError: ``not_json``, or ``bad_envelope`` when something that must be there is not.
-        KeyError: `via` is none of the three.
+        KeyError: `via` is none of them.
     """
     opener = OPENERS[via]
     message = parse_json(payload)
     if not isinstance(message, dict):
         raise PayloadError("bad_envelope", "expected a JSON object")
-    return opener(message)
+    return opener(message, digits)
 
 
-def _chirpstack(message: dict[str, Any]) -> Envelope:
+def _chirpstack(message: dict[str, Any], digits: bool) -> Envelope:  # noqa: FBT001  # as all openers
     """Open an ``event/up`` message of ChirpStack 4 (documentation: Integrations, Event types)."""
     info = _object(message.get("deviceInfo"), "deviceInfo")
     device = _text(info.get("devEui"), "deviceInfo.devEui")
     decoded = message.get("object")
     return Envelope(
-        _payload(message.get("data"), decoded, "data", "object"),
+        _payload(message.get("data"), decoded, ("data", "object"), digits=digits),
         device.lower(),
         _optional_text(message.get("time")),
         _port(message.get("fPort"), "fPort"),
@@ -48,19 +50,25 @@ def _chirpstack(message: dict[str, Any]) -> Envelope:
             f_cnt=_counter(message.get("fCnt")),
         ),
         decoded,
+        message,
     )
 
 
-def _things_stack(message: dict[str, Any]) -> Envelope:
-    """Open an uplink message of The Things Stack 3 (documentation: Data formats)."""
+def _things_stack(message: dict[str, Any], digits: bool) -> Envelope:  # noqa: FBT001
+    """Open an uplink message of The Things Stack 3 (documentation: Data formats).
+
+    What it publishes to ``…/up/normalized`` differs in two keys.
+    """
     ids = _object(message.get("end_device_ids"), "end_device_ids")
-    uplink = _object(message.get("uplink_message"), "uplink_message")
+    normalized = message.get("uplink_normalized")
+    uplink = _object(normalized or message.get("uplink_message"), "uplink_message")
     device = _text(ids.get("dev_eui"), "end_device_ids.dev_eui")
     application = ids.get("application_ids")
     version = uplink.get("version_ids")
-    decoded = uplink.get("decoded_payload")
+    decoded = uplink.get("normalized_payload" if normalized else "decoded_payload")
+    keys = ("frm_payload", "decoded_payload")
     return Envelope(
-        _payload(uplink.get("frm_payload"), decoded, "frm_payload", "decoded_payload"),
+        _payload(uplink.get("frm_payload"), decoded, keys, digits=digits),
         device.lower(),
         _optional_text(uplink.get("received_at")) or _optional_text(message.get("received_at")),
         _port(uplink.get("f_port"), "f_port"),
@@ -71,10 +79,31 @@ def _things_stack(message: dict[str, Any]) -> Envelope:
             f_cnt=_counter(uplink.get("f_cnt")),
         ),
         decoded,
+        message,
     )
 
 
-def _zigbee2mqtt(message: dict[str, Any]) -> Envelope:
+def _milesight(message: dict[str, Any], digits: bool) -> Envelope:  # noqa: FBT001
+    """Open what the network server within a Milesight gateway publishes.
+
+    Documentation: Milesight, How to Use Payload Codec on Milesight Gateway. With a codec of its
+    own the gateway puts decoded values beside, or in the place of, what stands here.
+    """
+    device = _text(message.get("devEUI"), "devEUI")
+    app = message.get("applicationID")
+    decoded = message.get("object")
+    return Envelope(
+        _payload(message.get("data"), decoded, ("data", "object"), digits=digits),
+        device.lower(),
+        _optional_text(message.get("time")),
+        _port(message.get("fPort"), "fPort"),
+        _captures(app=str(app) if type(app) is int else app, device_name=message.get("deviceName")),
+        decoded,
+        message,
+    )
+
+
+def _zigbee2mqtt(message: dict[str, Any], _digits: bool) -> Envelope:  # noqa: FBT001
     """Open a state message of Zigbee2MQTT: flat JSON; the topic, perhaps ``device``, says whose."""
     device = message.get("device")
     address = device.get("ieeeAddr") if isinstance(device, dict) else None
@@ -85,27 +114,32 @@ def _zigbee2mqtt(message: dict[str, Any]) -> Envelope:
         _optional_text(message.get("last_seen")),
         captures=_captures(device_name=name),
         decoded=message,
+        message=message,
     )
 
 
-OPENERS: dict[str, Callable[[dict[str, Any]], Envelope]] = {
+OPENERS: dict[str, Callable[[dict[str, Any], bool], Envelope]] = {
     "chirpstack-v4": _chirpstack,
     "ttn-v3": _things_stack,
+    "milesight-gateway": _milesight,
     "zigbee2mqtt": _zigbee2mqtt,
 }
 """What each ``via`` is opened with."""
 
 
-def _payload(data: object, decoded: object, data_key: str, decoded_key: str) -> object:
+def _payload(data: object, decoded: object, keys: tuple[str, str], *, digits: bool) -> object:
     """Return the device's bytes, else the server's decoding."""
+    key, decoded_key = keys
     if data is None:
         if not isinstance(decoded, dict):
-            raise PayloadError("bad_envelope", f"neither {data_key} nor {decoded_key}")
+            raise PayloadError("bad_envelope", f"neither {key} nor {decoded_key}")
         return decoded
+    text = _text(data, key, empty=True)
     try:
-        return base64.b64decode(_text(data, data_key, empty=True), validate=True)
+        return bytes.fromhex(text) if digits else base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as exc:
-        raise PayloadError("bad_envelope", f"{data_key} is not base64") from exc
+        form = "hexadecimal" if digits else "base64"
+        raise PayloadError("bad_envelope", f"{key} is not {form}") from exc
 
 
 def _object(found: object, key: str) -> dict[str, Any]:

@@ -76,9 +76,9 @@ def compile_decode(
 
     Args:
         steps: Any number of ``frame`` and ``fragments`` (and one ``json``/``cbor`` that carries
-            bytes) steps, then either one step that decodes a whole message (``json``, ``senml``,
-            …), or one or more ``struct``, ``tlv`` and ``cayenne-lpp`` steps, of which the first
-            whose ``when`` holds decodes the message.
+            bytes) steps, then either one step that decodes a whole message (``json``, ``senml``, …), or one or more
+            ``struct``, ``tlv`` and ``cayenne-lpp`` steps, of which the first whose ``when`` holds
+            decodes the message.
         split: The profile's ``device.split``, for SenML.
         many: Whether one message may tell of several devices that the codec itself tells apart.
 

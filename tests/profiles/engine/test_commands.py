@@ -88,9 +88,9 @@ def test_a_default_stands_in_for_what_is_left_out():
     assert b"go fast" in profile.encode_command("set", "s1-n1", {"level": 1}, HERE).payload
 
 
-def test_a_command_in_javascript_is_refused_at_load():
+def test_a_command_in_javascript_needs_the_codec_that_decodes():
     text = changed(
-        'json: {id: "{device}", level: "${level}", note: "go ${mode}"}', "js: {file: a.js}"
+        'json: {id: "{device}", level: "${level}", note: "go ${mode}"}', "js: {data: {}}"
     )
-    with pytest.raises(ConfigError, match="not made by JavaScript"):
+    with pytest.raises(ConfigError, match="the profile's 'decode' has no JavaScript codec"):
         load_profile(text, "js.yaml")
