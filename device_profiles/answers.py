@@ -72,6 +72,10 @@ class Ack:
     refuse: Match | None
     shared: bool
 
+    def at(self, names: Mapping[str, str]) -> str:
+        """Return the topic for one device; raises `PayloadError` ``missing_capture``."""
+        return str(filled(self.topic, {}, names))
+
     def judge(self, payload: bytes, question: Question) -> Verdict | None:
         """Return what a message on the topic says of a command; None for nothing."""
         if len(payload) > LONGEST_ANSWER:

@@ -11,7 +11,7 @@ import msgspec
 from cyclopts import Parameter
 
 from gateway_core.errors import GatewayError
-from gateway_core.instant import show_instant
+from gateway_core.instant import to_rfc3339
 from gateway_core.units import parse_duration
 from tidegate.edge_history import CONFIG, Config, Url, admin_url
 from tidegate.output import print_json, print_pairs, print_table
@@ -118,7 +118,7 @@ def commands(
         (
             (
                 c["id"],
-                show_instant(c["accepted"]),
+                to_rfc3339(c["accepted"]),
                 c["device"],
                 c["name"],
                 c["args"],
@@ -160,12 +160,12 @@ def _user() -> str:
 def _pairs(found: dict[str, Any]) -> dict[str, Any]:
     names = ("id", "device", "name", "args", "role", "by", "via", "address", "state", "reason")
     pairs = {name: found[name] for name in names}
-    return {**pairs, "detail": found["detail"], "expires": show_instant(found["expires"])}
+    return {**pairs, "detail": found["detail"], "expires": to_rfc3339(found["expires"])}
 
 
 def _print_steps(found: dict[str, Any]) -> None:
     steps = found.get("transitions", ())
     if steps:
         columns = ("time", "state", "reason", "detail")
-        rows = ((show_instant(s["time"]), s["state"], s["reason"], s["detail"]) for s in steps)
+        rows = ((to_rfc3339(s["time"]), s["state"], s["reason"], s["detail"]) for s in steps)
         print_table(columns, rows)
