@@ -49,12 +49,6 @@ class Addressing:
         found = self._registry.devices.get(device)
         return found.peer if found is not None else ""
 
-    def names(self, order: Order) -> dict[str, str]:
-        """Return what the templates of an order's command can name."""
-        device = self._registry.devices.get(order.device)
-        found = self.captures(device) if device is not None else {}
-        return {**found, "device": order.device, "command": order.id}
-
     def captures(self, device: Device) -> dict[str, str]:
         """Return what stands for the ``{names}`` in the addresses that the device spoke at."""
         found: dict[str, str] = {}
@@ -103,6 +97,7 @@ class Addressing:
             via=COAP if made.via == "coap" else self._broker(device),
             address=made.topic.removeprefix("/") if made.via == "coap" else made.topic,
             payload=made.payload,
+            answer=spec.ack.at({**names, "device": device.id}) if spec.ack is not None else "",
             accepted=now,
             expires=now + round(request.ttl_s * NS),
             state="accepted",

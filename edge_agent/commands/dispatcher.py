@@ -127,17 +127,16 @@ class Dispatcher:
         """See one order through."""
         try:
             spec = self._addressing.spec(order.profile, order.name)
-            topic = self._answer_topic(order, spec)
             if order.state == "accepted":
-                await self._send_in_turn(order, spec, topic)
+                await self._send_in_turn(order, spec)
             elif order.state == "sent" and self._may_repeat(order, spec):
                 order = await self.docket.move(
                     order, "accepted", "sent_again", "the agent was restarted"
                 )
-                await self._send_in_turn(order, spec, topic)
+                await self._send_in_turn(order, spec)
             else:
                 expectation = self._expectation(order, spec)
-                with self._waiting.expecting(expectation, topic):
+                with self._waiting.expecting(expectation, order.answer):
                     await self._see(order, expectation, "restarted", RESTARTED)
         finally:
             self._alive.discard(order.id)
@@ -145,16 +144,16 @@ class Dispatcher:
     def _may_repeat(self, order: Order, spec: CommandSpec | None) -> bool:
         return spec is not None and spec.idempotent and self._clock() < order.expires
 
-    async def _send_in_turn(self, order: Order, spec: CommandSpec | None, topic: str) -> None:
+    async def _send_in_turn(self, order: Order, spec: CommandSpec | None) -> None:
         lanes = [f"device {order.device}"]
         if spec is not None and spec.ack is not None and spec.ack.shared:
-            lanes.append(f"topic {topic}")
+            lanes.append(f"topic {order.answer}")
         async with self._turns.taken(lanes, (order.expires - self._clock()) / NS) as mine:
             publisher = await self._way_out(order) if mine else None
             while publisher is not None:
                 order = await self.docket.move(order, "sent", sent=self._clock())
                 expectation = self._expectation(order, spec)
-                with self._waiting.expecting(expectation, topic):
+                with self._waiting.expecting(expectation, order.answer):
                     order = await self._send(order, spec, expectation, publisher)
                 if order.state != "accepted":
                     return
@@ -239,15 +238,6 @@ class Dispatcher:
                 return publisher
             await asyncio.sleep(LOOK_EVERY_S)
         return None
-
-    def _answer_topic(self, order: Order, spec: CommandSpec | None) -> str:
-        """Return where the answer comes; empty where the profile names no topic."""
-        if spec is None or spec.ack is None:
-            return ""
-        try:
-            return spec.ack.at(self._addressing.names(order))
-        except PayloadError:
-            return ""
 
     def _expectation(self, order: Order, spec: CommandSpec | None) -> Expectation:
         question = Question(order.id, order.device, order.args)

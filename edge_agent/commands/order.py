@@ -57,6 +57,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         via: The source that it goes out through, for example ``mqtt:site``.
         address: Topic or path.
         payload: The bytes.
+        answer: Topic of the device's answer; empty where the profile names none.
         accepted: When it was stored.
         expires: When it is no longer sent.
         state: How far it has come.
@@ -77,6 +78,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     via: str
     address: str
     payload: bytes
+    answer: str
     accepted: int
     expires: int
     state: State

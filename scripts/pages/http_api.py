@@ -42,6 +42,9 @@ _ABOUT = {
     "POST /export": "the same without a limit, as it comes; `format`: `csv`, `jsonl` or `arrow`",
     "POST /reload": "read profiles, devices and egress anew",
     "POST /replay": 'decode refused payloads again: `{"reason": …, "since": …, "limit": …}`',
+    "POST /command": 'send a command to a device: `{"device", "name", "args", "ttl_s", "by"}`; 202 once it is stored, 404 or 422 with a `code` and nothing sent',
+    "GET /commands": "the newest commands; `device`, `state`, `limit`",
+    "GET /commands/{id}": "one command with its transitions; `wait=30`: once it has ended, after so many seconds at the latest",
 }
 
 
