@@ -88,7 +88,7 @@ class Admin:
         application.router.add_post("/export", self._export)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/replay", self._replay)
-        application.router.add_routes(Desk(self._site.dispatcher).routes())
+        Desk(self._site.dispatcher).add_to(application.router)
         return application
 
     async def _health(self, request: web.Request) -> web.Response:

@@ -26,13 +26,11 @@ class Desk:
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        return [
-            web.post("/command", self._order),
-            web.get("/commands", self._list),
-            web.get("/commands/{id}", self._find),
-        ]
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Add the routes."""
+        router.add_post("/command", self._order)
+        router.add_get("/commands", self._list)
+        router.add_get("/commands/{id}", self._find)
 
     async def _order(self, request: web.Request) -> web.Response:
         wanted = msgspec.json.decode(await request.read(), type=Request)

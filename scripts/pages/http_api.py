@@ -132,9 +132,11 @@ def _kind(schema: dict[str, Any], document: dict[str, Any]) -> str:
 
 def _admin() -> str:
     """Return the routes of the admin listener as its source adds them."""
-    tree = ast.parse((ROOT / "edge_agent" / "admin.py").read_text(encoding="utf-8"))
+    files = ("admin.py", "commands/desk.py")
+    trees = [ast.parse((ROOT / "edge_agent" / name).read_text("utf-8")) for name in files]
     routes = [
         f"{node.func.attr.removeprefix('add_').upper()} {node.args[0].value}"
+        for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

@@ -168,7 +168,7 @@ async def test_a_mistake_in_a_file_leaves_the_running_agent_as_it_was(agent: Rea
 async def test_a_mistake_in_the_configuration_ends_with_status_2_and_its_place(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
-    agent = RealAgent(tmp_path, broker, more="spol: {}\n")
+    agent = RealAgent(tmp_path, broker, MINE, more="spol: {}\n")
     agent.start()
     assert agent._process is not None
     assert await asyncio.to_thread(agent._process.wait, 30) == 2
