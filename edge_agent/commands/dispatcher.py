@@ -83,7 +83,8 @@ class Dispatcher:
         """
         now = self._clock()
         try:
-            order = self._addressing.draft(request, _new_id(now), now)
+            # in a thread: a vendor's JavaScript may have to make the payload
+            order = await asyncio.to_thread(self._addressing.draft, request, _new_id(now), now)
         except PayloadError as exc:
             self._meter.count("tidegate_commands", state="refused")
             log.warning(
