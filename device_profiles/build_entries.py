@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ from device_profiles.codecs import (
 )
 from device_profiles.codecs.envelope import OPENERS
 from device_profiles.codecs.radio import RADIO, SERVER
-from device_profiles.commands import CommandSpec
 from device_profiles.dedup import Dedup
 from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
@@ -169,6 +168,8 @@ def _check_identity(
     if spec.get("role", "data") == "data":
         if spec["via"] in OPENERS:
             known |= ENVELOPE_NAMES
+        if "line-protocol" in data["decode"][-1]:
+            return  # names are tags, which only a message can show
         if not data["decode"][-1].keys().isdisjoint(NAMING_STEPS):
             known.add("device")
         elif "device" in data:
@@ -290,21 +291,6 @@ def _availability(
             presence=Presence(),
         )
     ]
-
-
-def build_answers(
-    commands: Iterable[CommandSpec], entries: Sequence[Entry], reader: Reader
-) -> list[Entry]:
-    """Return an entry for each topic of an ``ack`` that ``match`` does not name already."""
-    known = {entry.template.filter for entry in entries if entry.via != "coap"}
-    as_bytes = plain_open(lambda payload, _format: payload)
-    found: list[Entry] = []
-    for command in commands:
-        if command.ack is not None and command.ack.template.filter not in known:
-            known.add(command.ack.template.filter)
-            template = command.ack.template
-            found.append(Entry("mqtt", "ack", template, None, as_bytes, _nothing, None, reader))
-    return found
 
 
 def _nothing(_payload: object, _context: Context) -> dict[str, Any]:

@@ -212,7 +212,7 @@ def build_identity(data: Mapping[str, Any], faults: Faults) -> Identity:
     if template.count("{") != len(names_in(template)):
         faults.add(("device", "id"), f"expected names in braces, found {template!r}")
         template = "{device}"
-    return Identity(template, pattern)
+    return Identity(template, pattern, escapes=spec.get("escape", False))
 
 
 def build_clock(data: Mapping[str, Any], faults: Faults) -> Clock:

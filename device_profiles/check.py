@@ -54,7 +54,12 @@ def _check_release(rule: Any, place: Place, faults: Faults) -> None:
 
 
 def _check_tags(data: Mapping[str, Any], entries: Sequence[Entry], faults: Faults) -> None:
+    step = next(iter(data["decode"][-1]))
+    if step == "line-protocol":
+        return  # the tags of a line become captures: only a message can show them
     known = set(_TAGS) | ENVELOPE_NAMES
+    if step == "edgex":
+        known |= {"profile_name", "source_name"}
     for entry in entries:
         known.update(entry.template.names)
     for index, tag in enumerate(data["store"].get("tags", ())):

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from device_profiles.answers import Ack, Confirm, compile_ack, compile_confirm
 from device_profiles.js_command import NONE, Encoding, compile_js_send
 from device_profiles.payloads import Build, CommandFault, check_names, compile_payload, filled
 from device_profiles.quality import INT_MAX, INT_MIN, LONGEST_TEXT
+from device_profiles.topics import names_in
 from gateway_core.errors import PayloadError
 from gateway_core.model import Value
 
@@ -98,8 +98,8 @@ class CommandSpec:
         topic: Template of topic or path.
         via: What carries it.
         build: Makes the payload.
-        ack: The answer that shows that the device has it, or None.
-        confirm: The reading that shows that it did it, or None.
+        ack: As declared; empty for none.
+        confirm: As declared; empty for none.
         waits: Whether `encode` runs a JavaScript codec: call it where that may wait.
     """
 
@@ -110,8 +110,8 @@ class CommandSpec:
     topic: str
     via: Literal["mqtt", "coap"]
     build: Build
-    ack: Ack | None
-    confirm: Confirm | None
+    ack: Mapping[str, Any]
+    confirm: Mapping[str, Any]
     waits: bool = False
 
     def encode(
@@ -120,26 +120,22 @@ class CommandSpec:
         """Return the command for one device.
 
         Args:
-            device: Its id.
+            device: What it is called where it speaks: its id, unless the profile escapes names.
             args: Argument to value.
             captures: Further names of the templates, from the device's record (``app``, ``mac``).
 
         Raises:
             PayloadError: ``missing_arg unknown_arg arg_type arg_value arg_range missing_capture``.
         """
-        checked = self.check(args)
+        checked = self._checked(args)
         names = {**captures, "device": device}
         topic = str(filled(self.topic, checked, names))
-        if _UNSAFE.search(topic) or topic.count("/") != self.topic.count("/"):
+        slashes = device.count("/") * names_in(self.topic).count("device")  # its name may have some
+        if _UNSAFE.search(topic) or topic.count("/") != self.topic.count("/") + slashes:
             raise PayloadError("arg_value", f"{self.name}: does not fit into one level of a topic")
         return Command(topic, self.build(checked, names), self.via)
 
-    def check(self, args: Mapping[str, object]) -> dict[str, Value]:
-        """Return all arguments in their types, defaults included.
-
-        Raises:
-            PayloadError: ``missing_arg unknown_arg arg_type arg_value arg_range``.
-        """
+    def _checked(self, args: Mapping[str, object]) -> dict[str, Value]:
         for name in args:
             if name not in self.arguments:
                 raise PayloadError("unknown_arg", f"{self.name} takes no {name!r}")
@@ -152,15 +148,12 @@ class CommandSpec:
         return checked
 
 
-def compile_command(
-    name: str, spec: Mapping[str, Any], fields: Mapping[str, Any], encoding: Encoding = NONE
-) -> CommandSpec:
+def compile_command(name: str, spec: Mapping[str, Any], encoding: Encoding = NONE) -> CommandSpec:
     """Compile one command.
 
     Args:
         name: Its name.
         spec: As written.
-        fields: The profile's ``measurements``.
         encoding: What makes the profile's downlinks.
 
     Raises:
@@ -178,8 +171,6 @@ def compile_command(
     via: Literal["mqtt", "coap"] = "mqtt" if "topic" in send else "coap"
     where = "topic" if via == "mqtt" else "path"
     check_names(send[where], arguments, ("send", where))
-    if "ack" in spec and via == "coap":
-        raise CommandFault(("ack",), "a CoAP device answers the request itself: leave ack out")
     return CommandSpec(
         name,
         spec["role"],
@@ -188,8 +179,8 @@ def compile_command(
         send[where],
         via,
         build,
-        compile_ack(spec["ack"], arguments) if "ack" in spec else None,
-        compile_confirm(spec["confirm"], arguments, fields) if "confirm" in spec else None,
+        spec.get("ack", {}),
+        spec.get("confirm", {}),
         "js" in spec["send"],
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from device_profiles.cel import Pattern
+from device_profiles.escaped import escape, unescape
 from device_profiles.paths import compile_path, parse_path
 from device_profiles.topics import fill, names_in
 from gateway_core.errors import PayloadError
@@ -45,10 +46,12 @@ class Identity:
     Args:
         template: For example ``{imei}-{addr}``; names are captures or paths into decoded values.
         pattern: What a whole id must match, or None.
+        escapes: Whether names may have any character: those that an id may not are escaped.
     """
 
-    def __init__(self, template: str, pattern: Pattern | None) -> None:
+    def __init__(self, template: str, pattern: Pattern | None, *, escapes: bool = False) -> None:
         self.template = template
+        self._escapes = escapes
         self.names = tuple(names_in(template))
         self._pattern = pattern
         self._paths: dict[str, Callable[[Any], Any]] = {
@@ -79,7 +82,14 @@ class Identity:
 
     def join(self, parts: Mapping[str, Any]) -> str:
         """Return the device id of these parts; raises `PayloadError` ``bad_device_id``."""
-        return self.check(fill(self.template, {name: _text(name, parts[name]) for name in parts}))
+        texts = {name: _text(name, parts[name]) for name in parts}
+        if self._escapes:
+            texts = {name: escape(text) for name, text in texts.items()}
+        return self.check(fill(self.template, texts))
+
+    def spoken(self, device: str) -> str:
+        """Return what the device is called where it speaks: its id without escapes."""
+        return unescape(device) if self._escapes else device
 
     def check(self, device: str) -> str:
         """Return ``device`` when it is a good id of this profile.

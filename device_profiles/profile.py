@@ -11,7 +11,7 @@ from typing import Any, Literal
 from device_profiles.alarms import AlarmRule
 from device_profiles.build_alarms import build_alarms, in_languages
 from device_profiles.build_devices import build_devices
-from device_profiles.build_entries import build_answers, build_entries
+from device_profiles.build_entries import build_entries
 from device_profiles.build_measures import (
     build_clock,
     build_each,
@@ -163,7 +163,8 @@ class Profile:
         if spec is None:
             known = ", ".join(self.commands) or "none"
             raise PayloadError("unknown_command", f"{self.id} has {known}")
-        return spec.encode(self.identity.check(device), args, captures or {})
+        spoken = self.identity.spoken(self.identity.check(device))
+        return spec.encode(spoken, args, captures or {})
 
     def route(self, entry: Entry, captures: dict[str, str]) -> Route:
         """Return the route of one topic or path through ``entry``."""
@@ -202,7 +203,6 @@ def compile_profile(document: YamlDocument) -> Profile:
     entries = build_entries(data, reader, faults, folder)
     alarms = build_alarms(data, faults)
     commands = _build_commands(data, Encoding.of(entries), faults)
-    entries.extend(build_answers(commands.values(), entries, reader))
     check_profile(data, entries, faults)
     faults.raise_any()
     return Profile(
@@ -246,7 +246,7 @@ def _build_commands(
     commands = {}
     for name, spec in data.get("commands", {}).items():
         try:
-            commands[name] = compile_command(name, spec, data["measurements"], encoding)
+            commands[name] = compile_command(name, spec, encoding)
         except CommandFault as exc:
             faults.add(("commands", name, *exc.path), exc.message)
     return commands

@@ -58,6 +58,7 @@ class _Points:
         self.tags = tags
         self.points: list[Point] = []
         self.flags: list[str] = []
+        self.untimed = 0
         self._room = room
 
     def add(self, time: int, found: tuple[dict[str, Any], list[str]]) -> None:
@@ -193,7 +194,12 @@ class Reader:
         """Read what a codec found of one device, or of several."""
         parts: dict[tuple[str | None, ...], tuple[str, _Points] | Unread] = {}
         for packet in packets:
-            known = {**captures, **packet.captures}
+            if packet.refused is not None:
+                why = packet.refused
+                parts["", str(len(parts))] = Unread(len(parts), why.code, why.detail)
+                continue
+            # What the address says goes first: a broker's access rules protect it.
+            known = {**packet.captures, **captures}
             if packet.device is not None:
                 known["device"] = packet.device
             who = tuple(known.get(name) for name in self.identity.names)
@@ -204,7 +210,11 @@ class Reader:
                 continue
             out = part[1]
             out.tags = self.tagged(known)
-            time = self.clock.believed(packet.time_ns, received)
+            now = received
+            if packet.time_ns is None:  # two at one receive time would be one point in a store
+                now = received + out.untimed if received else 0
+                out.untimed += 1
+            time = self.clock.believed(packet.time_ns, now)
             out.add(time, read_fields(self.measures, packet.values, packet.units))
         return gathered(
             [

@@ -183,8 +183,6 @@ class Reader:
         if arrival.received > device.last_seen:
             device.last_seen = arrival.received
             device.source = arrival.source
-            device.heard = arrival.address
-            device.peer = arrival.peer
         if live and device.id in self._rules.silent:
             self._rules.spoke(device, arrival.received, draft)
         if decoded.flags:
@@ -193,7 +191,8 @@ class Reader:
             self._present(device, arrival.received, draft, online=decoded.online, live=live)
         if not points:
             return
-        self._stamps[live] = received
+        last = points[-1].time - received  # readings without a time follow one another
+        self._stamps[live] = received + (last if 0 < last < len(points) else 0)
         who, kind, edge, measurement = device.id, profile.id, self._edge, profile.measurement
         for point in points:
             time, fields, flags = point.time, point.fields, point.flags

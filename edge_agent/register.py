@@ -24,11 +24,9 @@ from gateway_core.errors import ConfigError, Fault, Unavailable
 # Every device that spoke is saved every few seconds: sqlite-utils would take ten times as long.
 _SAVE_DEVICE = """
 insert or replace into devices
-    (id, profile, address, name, lat, lon, origin, first_seen, last_seen, online, source,
-     heard, peer)
+    (id, profile, address, name, lat, lon, origin, first_seen, last_seen, online, source)
 values
-    (:id, :profile, :address, :name, :lat, :lon, :origin, :first_seen, :last_seen, :online, :source,
-     :heard, :peer)
+    (:id, :profile, :address, :name, :lat, :lon, :origin, :first_seen, :last_seen, :online, :source)
 """
 
 migrations = Migrations("edge_registry")
@@ -60,13 +58,6 @@ def m001_devices_and_feeds(db: sqlite_utils.Database) -> None:
         not_null={"id", "state"},
     )
     _table(db, "marks").create({"name": str, "epoch": str, "seq": int}, pk="name")
-
-
-@migrations()
-def m002_where_a_device_was_heard(db: sqlite_utils.Database) -> None:
-    """Where it last spoke: what a command to it is addressed by."""
-    for column in ("heard", "peer"):
-        _table(db, "devices").add_column(column, str)
 
 
 class Register:

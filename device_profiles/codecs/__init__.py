@@ -19,7 +19,8 @@ from device_profiles.codecs.contract import (
 )
 from device_profiles.codecs.envelope import unwrap
 from device_profiles.codecs.jsontext import parse_json
-from device_profiles.codecs.steps import NAMING, Carrier, compile_carrier, compile_decode
+from device_profiles.codecs.naming import NAMING
+from device_profiles.codecs.steps import Carrier, compile_carrier, compile_decode
 
 NAMING_STEPS = ("senml", *NAMING)
 """Decode steps whose messages name their devices themselves."""

@@ -50,7 +50,8 @@ class Packet:
         values: Own name to value. A SenML record's sum is ``<name>#sum``.
         units: Own name to the unit as sent (SenML names: ``Cel``, ``%RH``, ``m/s``); then a
             measurement's ``from`` is such a name. None: ``from`` is a path into ``values``.
-        captures: Names that the message adds to those of topic or path.
+        captures: Names that the message adds to those of topic or path; theirs go first.
+        refused: Why this part of the message cannot be read, while others of it can; else None.
     """
 
     device: str | None
@@ -58,6 +59,7 @@ class Packet:
     values: Values
     units: dict[str, str] | None = None
     captures: Mapping[str, str] = field(default_factory=dict)
+    refused: PayloadError | None = None
 
 
 @dataclass(frozen=True, slots=True)

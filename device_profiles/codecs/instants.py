@@ -53,14 +53,47 @@ class Instants:
         key = (device, time_ns, *captures.items())
         packets = self._packets.setdefault(key, [])
         for packet in packets:
-            if packet.values.keys().isdisjoint(values):
-                packet.values.update(values)
+            if _joined(packet.values, values):
                 return
+        self._counted()
+        packets.append(Packet(device, time_ns, dict(values), None, captures))
+
+    def refuse(self, code: str, detail: str) -> None:
+        """Enter a part of the message that cannot be read, while others of it can.
+
+        Raises:
+            PayloadError: ``too_many_points``.
+        """
+        self._counted()
+        bad = Packet(None, None, {}, None, NO_NAMES, PayloadError(code, detail))
+        self._packets["refused", self._count] = [bad]
+
+    def _counted(self) -> None:
         self._count += 1
         if self._count > MAX_PACKETS:
             raise PayloadError("too_many_points", f"more than {MAX_PACKETS} in one message")
-        packets.append(Packet(device, time_ns, dict(values), None, captures))
 
     def packets(self) -> list[Packet]:
         """Return what was entered, in order."""
         return [packet for packets in self._packets.values() for packet in packets]
+
+
+def _joined(have: dict[str, Any], more: Mapping[str, Any]) -> bool:
+    """Put values beside others; False, and nothing done, where a name is in both.
+
+    Groups of values under one name are joined likewise.
+    """
+    for name, value in more.items():
+        if name not in have:
+            continue
+        known = have[name]
+        if not (isinstance(known, dict) and isinstance(value, dict)):
+            return False
+        if not known.keys().isdisjoint(value):
+            return False
+    for name, value in more.items():
+        if name in have:
+            have[name] = {**have[name], **value}
+        else:
+            have[name] = value
+    return True

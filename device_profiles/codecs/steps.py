@@ -13,7 +13,6 @@ from device_profiles.codecs.cayenne import compile_cayenne
 from device_profiles.codecs.cbor import parse_cbor
 from device_profiles.codecs.condition import Condition, compile_condition
 from device_profiles.codecs.contract import Context, Decode, Packet, SpecError, Values
-from device_profiles.codecs.edgex import compile_edgex
 from device_profiles.codecs.fields import compile_fields
 from device_profiles.codecs.fragments import compile_fragments, joined
 from device_profiles.codecs.frame import Frame, compile_frame
@@ -28,6 +27,7 @@ from device_profiles.codecs.grammar import (
 )
 from device_profiles.codecs.jsontext import parse_json
 from device_profiles.codecs.layout import check_rest, whole_decoder
+from device_profiles.codecs.naming import NAMING
 from device_profiles.codecs.nested import nest
 from device_profiles.codecs.senml import compile_senml
 from device_profiles.codecs.tlv import compile_tlv
@@ -39,9 +39,6 @@ MESSAGE_NAMES = ("fport", "size", "content_format")
 
 ``byte<n>`` is the payload's byte at n, counted from 0.
 """
-
-NAMING: dict[str, Callable[..., Decode]] = {"edgex": compile_edgex}
-"""Codecs of whole messages that name their devices: ``devices: many`` is for these and senml."""
 
 STEPS = ("json", "cbor", "frame", "fragments", "struct", "tlv", "senml", "cayenne-lpp", *NAMING)
 """The codecs of this package; a JavaScript codec (``js``) stands alone and is run elsewhere."""
@@ -76,9 +73,9 @@ def compile_decode(
 
     Args:
         steps: Any number of ``frame`` and ``fragments`` (and one ``json``/``cbor`` that carries
-            bytes) steps, then either one step that decodes a whole message (``json``, ``senml``, …), or one or more
-            ``struct``, ``tlv`` and ``cayenne-lpp`` steps, of which the first whose ``when`` holds
-            decodes the message.
+            bytes) steps, then either one step that decodes a whole message (``json``, ``senml``,
+            …), or one or more ``struct``, ``tlv`` and ``cayenne-lpp`` steps, of which the first
+            whose ``when`` holds decodes the message.
         split: The profile's ``device.split``, for SenML.
         many: Whether one message may tell of several devices that the codec itself tells apart.
 
