@@ -67,7 +67,7 @@ def compile_fast(
 
 
 class _NotPlain(Exception):
-    """A path goes through a list, begins another path, or is wanted as two types."""
+    """A path goes through a list, begins another, has two types, or JSON must escape it."""
 
 
 class _Tree:
@@ -82,7 +82,7 @@ class _Tree:
         """Enter a path; return the attribute path under which its value will be."""
         name = path[0]
         attribute = self._attributes.setdefault(name, f"f{len(self._attributes)}")
-        if any(segment.isdecimal() for segment in path):
+        if any(segment.isdecimal() or not _nameable(segment) for segment in path):
             raise _NotPlain
         if len(path) == 1:
             if name in self._children:
@@ -117,6 +117,11 @@ class _Tree:
                 fields.append((attribute, kind if kind is Any else kind | None, None))
         rename = {attribute: name for name, attribute in self._attributes.items()}
         return msgspec.defstruct("Message", fields, rename=rename, frozen=True, gc=False)
+
+
+def _nameable(segment: str) -> bool:
+    """Return whether msgspec takes a member's name: it refuses those that JSON must escape."""
+    return segment.isprintable() and not {'"', "\\"} & set(segment)
 
 
 def _type_of(spec: Mapping[str, Any]) -> Any:

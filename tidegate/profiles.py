@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +10,10 @@ from cyclopts import App
 
 from device_profiles.catalogue import SHIPPED, load_catalogue
 from device_profiles.library import find, list_profiles, test_files
-from gateway_core.errors import ConfigError, Fault, GatewayError
+from gateway_core.errors import ConfigError, Fault
 from tidegate.output import print_json, print_table
 from tidegate.profile_decode import Folders, decode, explain
-from tidegate.usage import WrongUsage
+from tidegate.profile_new import new
 
 app = App(name="profiles", help="Device profiles: what a device says and what it means.")
 
@@ -25,6 +24,7 @@ app.command(
     name="import",
     help="Make a profile of another system's device description.",
 )
+app.command(new)
 
 
 @app.command(name="list")
@@ -47,27 +47,6 @@ def list_(*, folder: Folders = [], json: bool = False) -> int:  # noqa: B006  # 
             ((r.id, r.version, r.measurement, r.via, r.tests, r.title) for r in rows),
         )
     return _complain(catalogue.faults)
-
-
-@app.command
-def new(profile: str, *, folder: Path = Path("profiles")) -> None:
-    """Write a small working profile to start from. Overwrites nothing.
-
-        tidegate profiles new acme/thermo-1 --folder ./profiles
-
-    Args:
-        profile: Its id, vendor/model.
-        folder: Where to.
-    """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*", profile):
-        raise WrongUsage(f"{profile!r}: expected vendor/model in small letters: acme/thermo-1")
-    vendor, model = profile.split("/")
-    path = folder / vendor / f"{model}.yaml"
-    if path.exists():
-        raise GatewayError(f"{path} is there already; choose another id or folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_STARTER.format(id=profile, vendor=vendor, model=model), encoding="utf-8")
-    print(f"wrote {path}\nnext: tidegate profiles test {path}")
 
 
 @app.command
@@ -139,53 +118,3 @@ def _complain(faults: Sequence[Fault]) -> int:
     for fault in faults:
         print(fault, file=sys.stderr)
     return 2 if faults else 0
-
-
-_STARTER = """\
-# A device profile; every key: docs/reference/profile-format.md
-format: 1
-id: {id}
-version: 0.1.0
-status: draft
-title: {{en: What the device is, zh: 设备名称}}
-vendor: {vendor}
-model: {model}
-license: CC0-1.0
-docs: []                        # the vendor's public documentation
-
-match:
-  - {{via: mqtt, topic: "{model}/{{device}}/up", payload: json}}
-device: {{id: "{{device}}", pattern: "[0-9A-Za-z_-]{{1,64}}"}}
-time: {{from: ts, format: unix, max_age: 7d, max_ahead: 5m}}
-decode: [{{json: {{}}}}]
-
-measurements:
-  temperature: {{type: float, unit: Cel, range: [-40, 85]}}
-  battery: {{type: int, unit: "%", range: [0, 100], kind: diagnostic}}
-store: {{measurement: env, tags: [edge, device, profile]}}
-
-egress:                         # nothing leaves the site unless it is listed here
-  class: operational
-  default: none
-  allow:
-    temperature: {{every: 5m, fns: [mean, min, max, count]}}
-  alarms: full
-
-alarms:
-  hot: {{severity: major, raise: temperature > 60.0, clear: temperature < 55.0}}
-
-tests:
-  - name: a plain reading
-    recv:
-      topic: {model}/d1/up
-      at: 1700000000
-      payload: {{ts: 1700000000, temperature: 21.5, battery: 90}}
-    expect: {{device: d1, points: [{{time: 1700000000, temperature: 21.5, battery: 90}}]}}
-  - name: hot, then not
-    steps:
-      - {{recv: {{topic: {model}/d1/up, payload: {{temperature: 61}}}}, expect: {{alarms: [+hot]}}}}
-      - {{recv: {{topic: {model}/d1/up, payload: {{temperature: 50}}}}, expect: {{alarms: [-hot]}}}}
-  - name: not JSON
-    recv: {{topic: {model}/d1/up, hex: "ff"}}
-    expect: {{reject: not_json}}
-"""

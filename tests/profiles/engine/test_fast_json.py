@@ -118,3 +118,12 @@ def test_hostile_messages_give_the_same_both_ways(payload):
     for profile in (NESTED, FLAT, PLAINEST):
         short, long = both(route_of(profile), payload)
         assert short == long
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb"])
+def test_a_member_whose_name_json_escapes_is_read_all_the_same(name):
+    path = name.replace("\\", "\\\\").replace('"', '\\"')
+    quoted = json.dumps(f'env."{path}"')
+    profile = load_profile(changed("from: meter.total", f"from: {quoted}"), "odd.yaml")
+    payload = json.dumps({"env": {name: 1500}}).encode()
+    assert route_of(profile).decode(payload, RECEIVED).readings[0].fields == {"energy": 1.5}
