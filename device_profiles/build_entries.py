@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from device_profiles.codecs import (
 )
 from device_profiles.codecs.envelope import OPENERS
 from device_profiles.codecs.radio import RADIO, SERVER
+from device_profiles.commands import CommandSpec
 from device_profiles.dedup import Dedup
 from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
@@ -291,6 +292,21 @@ def _availability(
             presence=Presence(),
         )
     ]
+
+
+def build_answers(
+    commands: Iterable[CommandSpec], entries: Sequence[Entry], reader: Reader
+) -> list[Entry]:
+    """Return an entry for each topic of an ``ack`` that ``match`` does not name already."""
+    known = {entry.template.filter for entry in entries if entry.via != "coap"}
+    as_bytes = plain_open(lambda payload, _format: payload)
+    found: list[Entry] = []
+    for command in commands:
+        if command.ack is not None and command.ack.template.filter not in known:
+            known.add(command.ack.template.filter)
+            template = command.ack.template
+            found.append(Entry("mqtt", "ack", template, None, as_bytes, _nothing, None, reader))
+    return found
 
 
 def _nothing(_payload: object, _context: Context) -> dict[str, Any]:

@@ -55,13 +55,20 @@ class Catalogue:
         return SHIPPED in Path(profile.file).parents
 
     def topics(self) -> list[str]:
-        """Return the MQTT subscription filters that the profiles need, sorted, each once."""
+        """Return the MQTT subscription filters that bring data, sorted, each once."""
+        return self._filters(answers=False)
+
+    def answers(self) -> list[str]:
+        """Return the filters that bring answers to commands: never to be shared among agents."""
+        return self._filters(answers=True)
+
+    def _filters(self, *, answers: bool) -> list[str]:
         return sorted(
             {
                 entry.template.filter
                 for profile in self.profiles.values()
                 for entry in profile.entries
-                if entry.via != "coap"
+                if entry.via != "coap" and (entry.role == "ack") is answers
             }
         )
 

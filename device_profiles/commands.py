@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from device_profiles.answers import Ack, Confirm, compile_ack, compile_confirm
 from device_profiles.js_command import NONE, Encoding, compile_js_send
 from device_profiles.payloads import Build, CommandFault, check_names, compile_payload, filled
 from device_profiles.quality import INT_MAX, INT_MIN, LONGEST_TEXT
@@ -98,8 +99,8 @@ class CommandSpec:
         topic: Template of topic or path.
         via: What carries it.
         build: Makes the payload.
-        ack: As declared; empty for none.
-        confirm: As declared; empty for none.
+        ack: The answer that shows that the device has it, or None.
+        confirm: The reading that shows that it did it, or None.
         waits: Whether `encode` runs a JavaScript codec: call it where that may wait.
     """
 
@@ -110,8 +111,8 @@ class CommandSpec:
     topic: str
     via: Literal["mqtt", "coap"]
     build: Build
-    ack: Mapping[str, Any]
-    confirm: Mapping[str, Any]
+    ack: Ack | None
+    confirm: Confirm | None
     waits: bool = False
 
     def encode(
@@ -127,7 +128,7 @@ class CommandSpec:
         Raises:
             PayloadError: ``missing_arg unknown_arg arg_type arg_value arg_range missing_capture``.
         """
-        checked = self._checked(args)
+        checked = self.check(args)
         names = {**captures, "device": device}
         topic = str(filled(self.topic, checked, names))
         slashes = device.count("/") * names_in(self.topic).count("device")  # its name may have some
@@ -135,7 +136,12 @@ class CommandSpec:
             raise PayloadError("arg_value", f"{self.name}: does not fit into one level of a topic")
         return Command(topic, self.build(checked, names), self.via)
 
-    def _checked(self, args: Mapping[str, object]) -> dict[str, Value]:
+    def check(self, args: Mapping[str, object]) -> dict[str, Value]:
+        """Return all arguments in their types, defaults included.
+
+        Raises:
+            PayloadError: ``missing_arg unknown_arg arg_type arg_value arg_range``.
+        """
         for name in args:
             if name not in self.arguments:
                 raise PayloadError("unknown_arg", f"{self.name} takes no {name!r}")
@@ -148,12 +154,15 @@ class CommandSpec:
         return checked
 
 
-def compile_command(name: str, spec: Mapping[str, Any], encoding: Encoding = NONE) -> CommandSpec:
+def compile_command(
+    name: str, spec: Mapping[str, Any], fields: Mapping[str, Any], encoding: Encoding = NONE
+) -> CommandSpec:
     """Compile one command.
 
     Args:
         name: Its name.
         spec: As written.
+        fields: The profile's ``measurements``.
         encoding: What makes the profile's downlinks.
 
     Raises:
@@ -171,6 +180,8 @@ def compile_command(name: str, spec: Mapping[str, Any], encoding: Encoding = NON
     via: Literal["mqtt", "coap"] = "mqtt" if "topic" in send else "coap"
     where = "topic" if via == "mqtt" else "path"
     check_names(send[where], arguments, ("send", where))
+    if "ack" in spec and via == "coap":
+        raise CommandFault(("ack",), "a CoAP device answers the request itself: leave ack out")
     return CommandSpec(
         name,
         spec["role"],
@@ -179,8 +190,8 @@ def compile_command(name: str, spec: Mapping[str, Any], encoding: Encoding = NON
         send[where],
         via,
         build,
-        spec.get("ack", {}),
-        spec.get("confirm", {}),
+        compile_ack(spec["ack"], arguments) if "ack" in spec else None,
+        compile_confirm(spec["confirm"], arguments, fields) if "confirm" in spec else None,
         "js" in spec["send"],
     )
 

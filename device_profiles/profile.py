@@ -11,7 +11,7 @@ from typing import Any, Literal
 from device_profiles.alarms import AlarmRule
 from device_profiles.build_alarms import build_alarms, in_languages
 from device_profiles.build_devices import build_devices
-from device_profiles.build_entries import build_entries
+from device_profiles.build_entries import build_answers, build_entries
 from device_profiles.build_measures import (
     build_clock,
     build_each,
@@ -203,6 +203,7 @@ def compile_profile(document: YamlDocument) -> Profile:
     entries = build_entries(data, reader, faults, folder)
     alarms = build_alarms(data, faults)
     commands = _build_commands(data, Encoding.of(entries), faults)
+    entries.extend(build_answers(commands.values(), entries, reader))
     check_profile(data, entries, faults)
     faults.raise_any()
     return Profile(
@@ -246,7 +247,7 @@ def _build_commands(
     commands = {}
     for name, spec in data.get("commands", {}).items():
         try:
-            commands[name] = compile_command(name, spec, encoding)
+            commands[name] = compile_command(name, spec, data["measurements"], encoding)
         except CommandFault as exc:
             faults.add(("commands", name, *exc.path), exc.message)
     return commands

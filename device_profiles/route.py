@@ -225,8 +225,8 @@ class Route:
     ) -> Decoded:
         if entry.presence is not None:
             return entry.presence.read(payload, self.captures, entry.reader.identity)
-        if entry.role == "ack":
-            return Decoded(entry.reader.identity.make(self.captures, None), [])
+        if entry.role == "ack":  # whoever sent a command judges it; its topic may name no device
+            return Decoded(self.device or "", [])
         opened = entry.open(payload, self.captures, content_format)
         if entry.where is not None:
             _check_where(entry.where, opened)

@@ -1,7 +1,7 @@
 """The admin listener: health, metrics, status, on-site queries, the tap, reload and replay.
 
 It binds to loopback unless the configuration says otherwise, has no credentials of its own, and
-changes nothing but what reload and replay do. Every answer and every wait is bounded.
+changes nothing but what reload, replay and commands do. Every answer and every wait is bounded.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from edge_agent.commands.desk import Desk
+from edge_agent.problems import json_answer, problem, problems
 from edge_agent.replay import replay
 from edge_agent.site import Site
 from edge_agent.status import Status, samples, take_status
 from edge_agent.tap import Filter, tap
-from gateway_core.errors import ConfigError, GatewayError, PayloadError, Unavailable
+from gateway_core.errors import GatewayError, Unavailable
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import CONTENT_TYPE
 from gateway_core.units import Address
@@ -77,7 +79,7 @@ class Admin:
 
     def application(self) -> web.Application:
         """Return the routes."""
-        application = web.Application(client_max_size=MAX_BODY, middlewares=[_problems])
+        application = web.Application(client_max_size=MAX_BODY, middlewares=[problems])
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/status", self._get_status)
@@ -86,6 +88,7 @@ class Admin:
         application.router.add_post("/export", self._export)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/replay", self._replay)
+        Desk(self._site.dispatcher).add_to(application.router)
         return application
 
     async def _health(self, request: web.Request) -> web.Response:
@@ -102,7 +105,7 @@ class Admin:
         # A part that waits for its peer is not ill: nobody should restart an edge that is cut off.
         well = "ok" if all(site.running.values()) else "waiting"
         body = {"status": well if spool == "ok" else "failing", "spool": spool, "parts": parts}
-        return _json(body, status=200 if spool == "ok" else 503)
+        return json_answer(body, status=200 if spool == "ok" else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         del request
@@ -111,7 +114,7 @@ class Admin:
 
     async def _get_status(self, request: web.Request) -> web.Response:
         del request
-        return _json(await take_status(self._site))
+        return json_answer(await take_status(self._site))
 
     async def _query(self, request: web.Request) -> web.Response:
         question = _decoded(await request.read(), dict)
@@ -122,7 +125,7 @@ class Admin:
     async def _export(self, request: web.Request) -> web.StreamResponse:
         question = _decoded(await request.read(), dict)
         if self._exports >= MAX_EXPORTS:
-            return _problem(503, f"{MAX_EXPORTS} exports are running", "wait until one ends")
+            return problem(503, f"{MAX_EXPORTS} exports are running", "wait until one ends")
         self._exports += 1
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -143,28 +146,28 @@ class Admin:
     async def _reload(self, request: web.Request) -> web.Response:
         del request
         await self._site.reload()
-        return _json({"status": "reloaded", "devices": len(self._site.registry.devices)})
+        return json_answer({"status": "reloaded", "devices": len(self._site.registry.devices)})
 
     async def _replay(self, request: web.Request) -> web.Response:
         wanted = _decoded(await request.read() or b"{}", ReplayRequest)
         if self._replaying.locked():
-            return _problem(409, "a replay is running", "wait until it ends")
+            return problem(409, "a replay is running", "wait until it ends")
         async with self._replaying:
             site = self._site
             done = await replay(
                 site.spool, site.pipeline, wanted.reason, wanted.since, wanted.limit
             )
-        return _json(done)
+        return json_answer(done)
 
     async def _tap(self, request: web.Request) -> web.StreamResponse:
         if self._taps >= MAX_TAPS:
-            return _problem(503, f"{MAX_TAPS} taps are open", "close one")
+            return problem(503, f"{MAX_TAPS} taps are open", "close one")
         # "+" is a wildcard of topics here, not a blank as in a form
         asked = dict(parse_qsl(request.rel_url.raw_query_string.replace("+", "%2B")))
         unknown = sorted(set(asked) - {"topic", "device", "field", "after"})
         after = asked.get("after", "")
         if unknown or not (after == "" or after.isdecimal()):
-            return _problem(400, "unknown or unreadable parameter", "topic, device, field, after")
+            return problem(400, "unknown or unreadable parameter", "topic, device, field, after")
         wanted = Filter(asked.get("topic", ""), asked.get("device", ""), asked.get("field", ""))
         devices = self._site.registry.devices
 
@@ -226,33 +229,5 @@ async def _pour_all(chunks: AsyncGenerator[bytes], stream: web.StreamResponse) -
                 await stream.write(chunk)
 
 
-@web.middleware
-async def _problems(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Turn our errors into application/problem+json (RFC 9457)."""
-    try:
-        return await handler(request)
-    except ConfigError as exc:
-        return _problem(422, "a file must be edited", str(exc))
-    except (PayloadError, msgspec.MsgspecError) as exc:
-        return _problem(400, "the question cannot be read", str(exc))
-    except Unavailable as exc:
-        return _problem(503, "not available now", str(exc))
-    except TimeoutError:
-        return _problem(504, "took too long", "ask for less: a shorter time, fewer devices")
-
-
 def _decoded(body: bytes, kind: type[T]) -> T:
     return msgspec.json.decode(body, type=kind)
-
-
-def _json(body: object, status: int = 200) -> web.Response:
-    encoded = msgspec.json.encode(body)
-    return web.Response(body=encoded, status=status, content_type="application/json")
-
-
-def _problem(status: int, title: str, detail: str) -> web.Response:
-    body = {"type": "about:blank", "status": status, "title": title, "detail": detail}
-    encoded = msgspec.json.encode(body)
-    return web.Response(body=encoded, status=status, content_type="application/problem+json")

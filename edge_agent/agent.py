@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from device_profiles.catalogue import Catalogue
 from edge_agent.admin import Admin, serve_admin
 from edge_agent.cameras.inventory import load_feeds
+from edge_agent.commands.addressing import Addressing
+from edge_agent.commands.book import CommandBook
+from edge_agent.commands.dispatcher import Dispatcher
+from edge_agent.commands.waiting import Waiting
 from edge_agent.config import EdgeConfig
 from edge_agent.intake import Intake
 from edge_agent.knowledge import Knowledge, read_knowledge
@@ -54,6 +59,7 @@ class Agent:
         knowledge: As read.
         registry: Recovered.
         outlets: Where records go.
+        book: Commands to devices.
         meter: Counts.
         clock: The edge's clock.
     """
@@ -65,6 +71,7 @@ class Agent:
         knowledge: Knowledge,
         registry: Registry,
         outlets: Outlets,
+        book: CommandBook,
         meter: Meter,
         clock: Clock,
     ) -> None:
@@ -85,8 +92,14 @@ class Agent:
         reader = Reader(
             edge.id, registry, self._ways, self._rules, meter, edge.max_payload, self._memory
         )
-        self._pipeline = Pipeline(spool, reader, registry, self._rules)
-        self._intake = Intake(config, spool, self._pipeline.ingest, self._links, clock, meter)
+        waiting = Waiting()
+        self._pipeline = Pipeline(spool, reader, registry, self._rules, waiting)
+        ingest = self._pipeline.ingest
+        self._intake = Intake(config, spool, ingest, self._links, clock, meter, waiting)
+        self._addressing = Addressing(registry, self._intake.ways_out, knowledge.catalogue)
+        self._dispatcher = Dispatcher(
+            book, self._addressing, self._intake.publisher, waiting, clock, meter
+        )
         self._patrol = self._make_patrol()
         self._watch = self._make_watch()
         self._parts: Parts | None = None
@@ -101,12 +114,12 @@ class Agent:
         self._memory.recall(await self._spool.state(MEMORY_KEY))
         self._memory.recall(await self._spool.state(HELD_KEY))
 
-    def start(self, parts: Parts, topics: list[str], opened: Callable[[], None]) -> None:
+    def start(self, parts: Parts, catalogue: Catalogue, opened: Callable[[], None]) -> None:
         """Start every part.
 
         Args:
             parts: Runs them.
-            topics: MQTT topics that the profiles name.
+            catalogue: The profiles, which name MQTT topics.
             opened: Is called when the admin listener is open.
         """
         self._parts = parts
@@ -126,6 +139,7 @@ class Agent:
             feeds=self._patrol.states if self._patrol is not None else dict,
             ledger_head=self._outlets.ledger_head,
             reload=self.reload,
+            dispatcher=self._dispatcher,
         )
         application = Admin(site, self._outlets.answer, self._outlets.export).application()
 
@@ -142,7 +156,8 @@ class Agent:
             parts.start(CAMERAS, self._patrol.run, source=True)
         if self._watch is not None:
             parts.start(self._watch.source, self._watch.run, source=True)
-        self._intake.start(parts, topics)
+        self._intake.start(parts, catalogue.topics(), catalogue.answers())
+        parts.start("commands", self._dispatcher.run, source=True)
         parts.start("admin", admin)
 
     async def reload(self) -> None:
@@ -156,13 +171,15 @@ class Agent:
             cameras = self._config.cameras
             feeds = await asyncio.to_thread(load_feeds, cameras.file) if cameras else {}
             self._ways.use(knowledge.catalogue)
+            self._addressing.use(knowledge.catalogue)
             self._rules.use(knowledge.catalogue.profiles)
             self._know(knowledge)
             self._outlets.adopt(knowledge.policy)
             if self._patrol is not None:
                 self._patrol.replace(feeds)
             if self._parts is not None:
-                await self._intake.renew(self._parts, knowledge.catalogue.topics())
+                catalogue = knowledge.catalogue
+                await self._intake.renew(self._parts, catalogue.topics(), catalogue.answers())
             log.info("files_reloaded", profiles=len(knowledge.catalogue.profiles))
 
     async def replay(self, reason: str | None, since: int, limit: int) -> Replayed:
@@ -251,7 +268,7 @@ async def run_agent(
                         ready(agent)
 
                 with handled_signals(ending, agent.reload, group):
-                    agent.start(parts, knowledge.catalogue.topics(), opened)
+                    agent.start(parts, knowledge.catalogue, opened)
                     alive = group.create_task(watchdog(), name="watchdog")
                     await ending.wait()
                     notify("STOPPING=1")
@@ -299,13 +316,15 @@ async def _built(config: EdgeConfig, knowledge: Knowledge, clock: Clock) -> Asyn
         )
         register = await asyncio.to_thread(Register, edge.data_dir / "registry.db")
         stack.callback(register.close)
+        book = await asyncio.to_thread(CommandBook, edge.data_dir / "commands.db")
+        stack.callback(book.close)
         devices = config.devices
         registry = Registry(edge.id, edge.area, register, devices.unknown, devices.limit, clock)
         await registry.recover(spool)
         outlets = await stack.enter_async_context(
             open_outlets(config, spool, knowledge.policy, clock, meter)
         )
-        agent = Agent(config, spool, knowledge, registry, outlets, meter, clock)
+        agent = Agent(config, spool, knowledge, registry, outlets, book, meter, clock)
         await agent.recall()
         yield agent
 

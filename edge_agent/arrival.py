@@ -24,6 +24,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
             is refused and kept, so that it can be found.
         only: Of a message about several devices the parts that count, where the others were taken
             in before; None for all of it.
+        peer: Host and port that a CoAP message came from; empty for MQTT.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     via: Literal["mqtt", "coap"] = "mqtt"
     cut: bool = False
     only: frozenset[int] | None = None
+    peer: str = ""
 
 
 Ingest = Callable[[Sequence[Arrival], Mapping[str, bytes | None]], Awaitable[Sequence[str | None]]]

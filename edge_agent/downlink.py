@@ -50,8 +50,8 @@ class Publisher(Protocol):
     """A way out to devices: a broker, or the CoAP server's socket."""
 
     @property
-    def connected(self) -> bool:
-        """Whether it is worth trying now."""
+    def open(self) -> bool:
+        """Whether messages can leave now."""
 
     async def publish(self, downlink: Downlink) -> str:
         """Send one message and return once the other side has it.

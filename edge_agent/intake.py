@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edge_agent.arrival import Arrival, Ingest
+from edge_agent.commands.waiting import Waiting
 from edge_agent.config import EdgeConfig, MqttSection
 from edge_agent.downlink import Downlink, NotSent, Publisher
 from edge_agent.parts import Parts
@@ -37,6 +38,7 @@ class Broker:
     ) -> None:
         self.name = settings.source
         self.topics: Sequence[str] = ()
+        self.answers: Sequence[str] = ()
         self._settings = settings
         self._edge = edge
         self._spool = spool
@@ -49,6 +51,11 @@ class Broker:
     def connected(self) -> bool:
         """Whether the broker let the agent in."""
         return self._source is not None and self._source.terms is not None
+
+    @property
+    def open(self) -> bool:
+        """Whether messages can leave through it, and answers to them come back."""
+        return self._source is not None and self._source.ready.is_set()
 
     @property
     def follows_profiles(self) -> bool:
@@ -72,6 +79,7 @@ class Broker:
             self._settings,
             edge=self._edge,
             topics=self.topics,
+            answers=self.answers,
             ingest=self._ingest,
             clock=self._clock,
             meter=self._meter,
@@ -119,6 +127,7 @@ class Intake:
         links: Is told which are there.
         clock: For the times of receipt.
         meter: Counts.
+        waiting: Is shown the messages that commands may wait for.
     """
 
     def __init__(
@@ -129,7 +138,9 @@ class Intake:
         links: Links,
         clock: Clock,
         meter: Meter,
+        waiting: Waiting,
     ) -> None:
+        self._waiting = waiting
         self._ingest = ingest
         self._links = links
         self._clock = clock
@@ -139,10 +150,16 @@ class Intake:
         self.coap = CoapDoor(config.coap, self.take, clock, meter) if config.coap else None
         links.sources = (*self._brokers, *([self.coap] if self.coap else []))
 
-    def start(self, parts: Parts, topics: Sequence[str]) -> None:
-        """Start every source; brokers without topics of their own are asked for ``topics``."""
+    def start(self, parts: Parts, topics: Sequence[str], answers: Sequence[str]) -> None:
+        """Start every source.
+
+        Args:
+            parts: Runs them.
+            topics: Filters for brokers without topics of their own.
+            answers: Filters of answers to commands, for every broker.
+        """
         for broker in self._brokers:
-            broker.topics = topics
+            broker.topics, broker.answers = topics, answers
             parts.start(broker.name, broker.run, source=True)
         if self.coap is not None:
             parts.start(self.coap.name, self.coap.run, source=True)
@@ -160,15 +177,23 @@ class Intake:
             raise
         if held and arrivals:
             held.pop(arrivals[0].source, None)
+        if self._waiting.topics:
+            self._waiting.heard(arrivals)
         return verdicts
+
+    def ways_out(self) -> list[str]:
+        """Return the names of the sources that lead out to devices."""
+        return [each.name for each in self._brokers]
 
     def publisher(self, source: str) -> Publisher | None:
         """Return the way out through a source, for example ``mqtt:site``; None for no such."""
         return next((each for each in self._brokers if each.name == source), None)
 
-    async def renew(self, parts: Parts, topics: Sequence[str]) -> None:
+    async def renew(self, parts: Parts, topics: Sequence[str], answers: Sequence[str]) -> None:
         """Ask for other topics where the profiles name them; what is under way is seen through."""
         for broker in self._brokers:
-            if broker.follows_profiles and list(broker.topics) != list(topics):
-                broker.topics = topics
+            followed = topics if broker.follows_profiles else broker.topics
+            before = [*broker.topics], [*broker.answers]
+            broker.topics, broker.answers = followed, answers
+            if before != ([*followed], [*answers]):
                 await parts.restart(broker.name, broker.run)

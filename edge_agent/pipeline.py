@@ -24,6 +24,7 @@ from typing import Protocol
 import structlog
 
 from edge_agent.arrival import Arrival
+from edge_agent.commands.waiting import Waiting
 from edge_agent.draft import Draft
 from edge_agent.reader import Reader
 from edge_agent.registry import Registry
@@ -63,13 +64,22 @@ class Pipeline:
         reader: Reads one arrival.
         registry: Is told of feeds.
         rules: Are asked what did not happen.
+        waiting: Is shown the readings that commands may wait for.
     """
 
-    def __init__(self, spool: Log, reader: Reader, registry: Registry, rules: Rules) -> None:
+    def __init__(
+        self,
+        spool: Log,
+        reader: Reader,
+        registry: Registry,
+        rules: Rules,
+        waiting: Waiting | None = None,
+    ) -> None:
         self._spool = spool
         self._reader = reader
         self._registry = registry
         self._rules = rules
+        self._waiting = waiting or Waiting()
         self._owed = Draft()
         self._complained: dict[str, int] = {}
         self._owing = "agent"
@@ -106,6 +116,8 @@ class Pipeline:
             if draft.bound:
                 self._recognise(arrivals, verdicts)
             raise
+        if self._waiting.devices:
+            self._waiting.observed(draft.records)
         return verdicts
 
     async def replay(self, arrivals: Sequence[Arrival], ids: Sequence[int]) -> list[str | None]:

@@ -24,9 +24,11 @@ from gateway_core.errors import ConfigError, Fault, Unavailable
 # Every device that spoke is saved every few seconds: sqlite-utils would take ten times as long.
 _SAVE_DEVICE = """
 insert or replace into devices
-    (id, profile, address, name, lat, lon, origin, first_seen, last_seen, online, source)
+    (id, profile, address, name, lat, lon, origin, first_seen, last_seen, online, source,
+     heard, peer)
 values
-    (:id, :profile, :address, :name, :lat, :lon, :origin, :first_seen, :last_seen, :online, :source)
+    (:id, :profile, :address, :name, :lat, :lon, :origin, :first_seen, :last_seen, :online, :source,
+     :heard, :peer)
 """
 
 migrations = Migrations("edge_registry")
@@ -58,6 +60,13 @@ def m001_devices_and_feeds(db: sqlite_utils.Database) -> None:
         not_null={"id", "state"},
     )
     _table(db, "marks").create({"name": str, "epoch": str, "seq": int}, pk="name")
+
+
+@migrations()
+def m002_where_a_device_was_heard(db: sqlite_utils.Database) -> None:
+    """Where it last spoke: what a command to it is addressed by."""
+    for column in ("heard", "peer"):
+        _table(db, "devices").add_column(column, str)
 
 
 class Register:

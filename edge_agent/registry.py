@@ -64,6 +64,8 @@ class Device:
         last_seen: Nanoseconds; 0 before it spoke.
         source: The source that it last came through; empty before it spoke.
         online: What its availability topic last said; None when nothing was said.
+        heard: Topic or path that it last spoke at; empty before it spoke.
+        peer: Host and port from which it last spoke over CoAP; empty for the rest.
     """
 
     id: str
@@ -77,6 +79,8 @@ class Device:
     last_seen: int = 0
     source: str = ""
     online: bool | None = None
+    heard: str = ""
+    peer: str = ""
 
 
 class Registry:
@@ -263,6 +267,8 @@ def _device(row: Mapping[str, Any]) -> Device:
         row["last_seen"] or 0,
         row["source"] or "",
         online,
+        row["heard"] or "",
+        row["peer"] or "",
     )
 
 
@@ -279,6 +285,8 @@ def _row(device: Device) -> dict[str, Any]:
         "last_seen": device.last_seen,
         "online": device.online,
         "source": device.source,
+        "heard": device.heard,
+        "peer": device.peer,
     }
 
 

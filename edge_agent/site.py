@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.config import EdgeConfig
 from edge_agent.pipeline import Pipeline
 from edge_agent.registry import Registry
@@ -90,6 +91,7 @@ class Site:
         feeds: Gives how many feeds are in each state.
         ledger_head: Gives the hash of the egress ledger's newest entry; empty without an uplink.
         reload: Reads devices.csv and the profiles again.
+        dispatcher: Takes commands to devices.
     """
 
     config: EdgeConfig
@@ -107,3 +109,4 @@ class Site:
     feeds: Callable[[], Mapping[FeedState, int]]
     ledger_head: Callable[[], str]
     reload: Callable[[], Awaitable[None]]
+    dispatcher: Dispatcher

@@ -67,6 +67,8 @@ class Status(msgspec.Struct, frozen=True):
         feeds: State to count.
         systems: State to count.
         ledger_head: Hash of the newest entry of the egress ledger; empty before the first.
+        commands: State to count of the commands kept, as far as there are any.
+        commands_open: How many of them have not ended.
     """
 
     edge: str
@@ -91,6 +93,8 @@ class Status(msgspec.Struct, frozen=True):
     feeds: dict[str, int]
     systems: dict[str, int]
     ledger_head: str
+    commands: dict[str, int]
+    commands_open: int
 
 
 async def take_status(site: Site) -> Status:
@@ -128,6 +132,8 @@ async def take_status(site: Site) -> Status:
         feeds={str(state): count for state, count in site.feeds().items()},
         systems=dict(Counter(site.systems().values())),
         ledger_head=site.ledger_head(),
+        commands={state: n for state, n in site.dispatcher.docket.counts.items() if n},
+        commands_open=len(site.dispatcher.docket),
     )
 
 
@@ -175,6 +181,7 @@ def samples(status: Status) -> Iterator[Sample]:
     for reason, count in (_NONE | dropped).items():
         yield Sample("tidegate_dropped", count, {"reason": reason}, "counter")
     yield Sample("tidegate_residual", status.residual)
+    yield Sample("tidegate_commands_open", status.commands_open)
     yield Sample("tidegate_spool_bytes", status.spool_bytes)
     full = math.inf if status.seconds_to_full is None else status.seconds_to_full
     yield Sample("tidegate_spool_seconds_to_full", full)

@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 
 from edge_agent.config import load_edge_config
 from gateway_core.spool.reader import open_reader
+from tidegate.edge_commands import command, commands
 from tidegate.edge_history import CONFIG, Config, Url, admin_url, export, ledger, query
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.remote import ask, stream
@@ -21,8 +22,8 @@ from tidegate.spool_view import print_quarantine, print_refusals
 
 app = App(name="edge", help="The edge agent of one site.")
 
-for history in (query, export, ledger):
-    app.command(history)
+for each in (query, export, ledger, command, commands):
+    app.command(each)
 
 
 @app.command
@@ -118,6 +119,9 @@ def status(*, config: Config = CONFIG, url: Url = None, json: bool = False) -> N
     if found["refused"]:
         console.print()
         print_table(("refused", "count"), found["refused"].items())
+    if found["commands"]:
+        console.print()
+        print_table(("commands", "count"), found["commands"].items())
 
 
 @app.command

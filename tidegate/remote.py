@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from gateway_core.errors import GatewayError, Unavailable
 
@@ -33,10 +34,18 @@ async def ask(
                 f"{url} does not answer ({str(exc) or 'too late'}); is it running?"
             ) from exc
     if answer.status >= 400:
-        raise GatewayError(
-            f"{url} answered {answer.status}: {data[:2000].decode(errors='replace')}"
-        )
+        raise GatewayError(_complaint(url, answer.status, data))
     return data
+
+
+def _complaint(url: str, status: int, body: bytes) -> str:
+    """Return what an error says, in its own words where it is a problem (RFC 9457)."""
+    try:
+        problem = msgspec.json.decode(body, type=dict[str, Any])
+        title, detail, code = (str(problem[k]) for k in ("title", "detail", "code"))
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
+        return f"{url} answered {status}: {body[:2000].decode(errors='replace')}"
+    return f"{title}: {code}: {detail}"
 
 
 @contextlib.asynccontextmanager

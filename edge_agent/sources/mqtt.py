@@ -61,6 +61,8 @@ class MqttSource:
         settings: Of the broker.
         edge: The edge's id, part of the client id.
         topics: Filters to subscribe to where the settings name none.
+        answers: Filters to subscribe to whatever the settings name, and never as shared ones:
+            what answers this agent's messages is for no other.
         ingest: Returns after the commit.
         clock: For the time of receipt.
         meter: Counts messages and connections.
@@ -81,13 +83,14 @@ class MqttSource:
         clock: Clock,
         meter: Meter,
         saved_state: Mapping[str, bytes],
+        answers: Sequence[str] = (),
     ) -> None:
         self.name = settings.source
         self.terms: Terms | None = None
         self.ready = asyncio.Event()
         self._settings = settings
         self._client_id = settings.client_id(edge)
-        self._filters = settings.filters(list(topics))
+        self._filters = list(dict.fromkeys([*settings.filters(list(topics)), *answers]))
         self._ingest = ingest
         self._clock = clock
         self._meter = meter

@@ -42,6 +42,9 @@ _ABOUT = {
     "POST /export": "the same without a limit, as it comes; `format`: `csv`, `jsonl` or `arrow`",
     "POST /reload": "read profiles, devices and egress anew",
     "POST /replay": 'decode refused payloads again: `{"reason": …, "since": …, "limit": …}`',
+    "POST /command": 'send a command to a device: `{"device", "name", "args", "ttl_s", "by"}`; 202 once it is stored, 404 or 422 with a `code` and nothing sent',
+    "GET /commands": "the newest commands; `device`, `state`, `limit`",
+    "GET /commands/{id}": "one command with its transitions; `wait=30`: once it has ended, after so many seconds at the latest",
 }
 
 
@@ -129,9 +132,11 @@ def _kind(schema: dict[str, Any], document: dict[str, Any]) -> str:
 
 def _admin() -> str:
     """Return the routes of the admin listener as its source adds them."""
-    tree = ast.parse((ROOT / "edge_agent" / "admin.py").read_text(encoding="utf-8"))
+    files = ("admin.py", "commands/desk.py")
+    trees = [ast.parse((ROOT / "edge_agent" / name).read_text("utf-8")) for name in files]
     routes = [
         f"{node.func.attr.removeprefix('add_').upper()} {node.args[0].value}"
+        for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

@@ -3,110 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import shutil
-import signal
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.fakes.broker import Mosquitto, free_port
+from tests.fakes.broker import Mosquitto
 from tests.fakes.edge import ENV, write_profile
+from tests.fakes.real_agent import RealAgent, connected
 
 COAP_CLIENT = shutil.which("coap-client") or "coap-client-notls"
 MINE = ENV.replace("tg/{id}", "plant/{id}").replace("tg/d1", "plant/d1")
-
-
-class RealAgent:
-    """One `python -m edge_agent`, ended by its own process id."""
-
-    def __init__(self, folder: Path, broker: Mosquitto, more: str = "") -> None:
-        self.folder = folder
-        self.admin = free_port("::1")
-        self.coap = free_port("::1")
-        write_profile(folder / "profiles", MINE)
-        self.config = folder / "edge.yaml"
-        self.config.write_text(
-            "edge: {id: e1, area: '3716', data_dir: var}\n"
-            f"mqtt: [{{name: site, url: '{broker.url}'}}]\n"
-            f"coap: {{listen: '[::1]:{self.coap}'}}\n"
-            "profiles: [profiles]\n"
-            f"admin: {{listen: '[::1]:{self.admin}'}}\n" + more
-        )
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://[::1]:{self.admin}"
-
-    def start(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-        log = (self.folder / "agent.log").open("ab")
-        with log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "edge_agent", "--config", str(self.config)],
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                env=environment,
-            )
-
-    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and return the exit status."""
-        assert self._process is not None
-        self._process.send_signal(number)
-        status = await asyncio.to_thread(self._process.wait, 30)
-        self._process = None
-        return status
-
-    def hang_up(self) -> None:
-        """Ask it to read its files again."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGHUP)
-
-    async def kill(self) -> None:
-        """End it at once, if it still runs."""
-        if self._process is not None:
-            await self.end(signal.SIGKILL)
-
-    def log(self) -> str:
-        return (self.folder / "agent.log").read_text()
-
-    async def get(self, path: str) -> Any:
-        async with aiohttp.ClientSession() as session, session.get(self.url + path) as answer:
-            return await answer.json(content_type=None)
-
-    async def post(self, path: str, body: object) -> tuple[int, Any]:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(self.url + path, data=json.dumps(body)) as answer,
-        ):
-            return answer.status, await answer.json(content_type=None)
-
-    async def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Return the status once it is as wanted."""
-        try:
-            async with asyncio.timeout(40):
-                while True:
-                    with contextlib.suppress(aiohttp.ClientError):
-                        status: dict[str, Any] = await self.get("/status")
-                        if holds(status):
-                            return status
-                    assert self._process is not None
-                    assert self._process.poll() is None, self.log()
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            raise AssertionError(self.log()) from None
-
-
-def connected(status: dict[str, Any]) -> bool:
-    return all(source["connected"] for source in status["sources"])
 
 
 @pytest.fixture
@@ -119,7 +30,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
 
 @pytest.fixture
 async def agent(tmp_path: Path, broker: Mosquitto) -> AsyncIterator[RealAgent]:
-    made = RealAgent(tmp_path, broker)
+    made = RealAgent(tmp_path, broker, MINE)
     made.start()
     await made.until(connected)
     yield made
@@ -257,7 +168,7 @@ async def test_a_mistake_in_a_file_leaves_the_running_agent_as_it_was(agent: Rea
 async def test_a_mistake_in_the_configuration_ends_with_status_2_and_its_place(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
-    agent = RealAgent(tmp_path, broker, more="spol: {}\n")
+    agent = RealAgent(tmp_path, broker, MINE, more="spol: {}\n")
     agent.start()
     assert agent._process is not None
     assert await asyncio.to_thread(agent._process.wait, 30) == 2

@@ -71,7 +71,7 @@ async def test_the_file_is_a_plain_table_of_devices(tmp_path: Path) -> None:
         {
             "id": "d1", "profile": "test/env", "address": "tg/d1/up", "name": "三号泵",
             "lat": 37.4, "lon": 118.0, "origin": "listed", "first_seen": 0, "last_seen": 0,
-            "online": None, "source": "",
+            "online": None, "source": "", "heard": "", "peer": "",
         }
     ]  # fmt: skip
 

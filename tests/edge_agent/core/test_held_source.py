@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.arrival import Arrival
+from edge_agent.commands.waiting import Waiting
 from edge_agent.config import EdgeConfig
 from edge_agent.intake import Intake
 from edge_agent.site import Links
@@ -47,7 +48,7 @@ async def test_a_source_that_the_spool_holds_up_counts_as_away_until_it_is_heard
 ) -> None:
     clock, links, pipe = Hands(), Links(), Pipe()
     async with open_spool(tmp_path / "spool.db", "e1", SpoolOptions(), clock) as spool:
-        intake = Intake(CONFIG, spool, pipe, links, clock, Meter())
+        intake = Intake(CONFIG, spool, pipe, links, clock, Meter(), Waiting())
         links.sources = (Door(), Door("coap"))
         links.look(NOW)
         assert links.since == {"mqtt:site": NOW, "coap": NOW}
@@ -67,7 +68,7 @@ async def test_a_source_that_the_spool_holds_up_counts_as_away_until_it_is_heard
 async def test_one_message_that_did_not_fit_does_not_hide_silence_for_ever(tmp_path: Path) -> None:
     clock, links, pipe = Hands(), Links((Door(),)), Pipe()
     async with open_spool(tmp_path / "spool.db", "e1", SpoolOptions(), clock) as spool:
-        intake = Intake(CONFIG, spool, pipe, links, clock, Meter())
+        intake = Intake(CONFIG, spool, pipe, links, clock, Meter(), Waiting())
         links.sources = (Door(),)
         pipe.full = True
         with pytest.raises(SpoolFull):

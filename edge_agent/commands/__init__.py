@@ -1,0 +1,1 @@
+"""Commands to devices: checked, stored, sent at most once, and seen through to an end."""

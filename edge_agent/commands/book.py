@@ -1,0 +1,171 @@
+"""commands.db: every order and each of its transitions, a plain SQLite file that any tool opens.
+
+Invariants:
+
+* `enter` and `change` return after the disk has it (rollback journal, ``synchronous=FULL``), and
+  write the order and its transition together or not at all;
+* at most ``keep`` orders that ended are held, the oldest go; an open order never goes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge_agent.commands.order import Order, State, Transition
+from gateway_core.errors import ConfigError, Fault, Unavailable
+
+KEEP = 100_000
+
+_SCHEMA = """
+create table if not exists commands (
+    id text primary key, device text not null, profile text not null, name text not null,
+    args text not null, role text not null, by text not null, via text not null,
+    address text not null, payload blob not null, answer text not null,
+    accepted integer not null, expires integer not null, state text not null,
+    reason text not null, detail text not null,
+    changed integer not null, sent integer, ended integer not null
+) without rowid;
+create index if not exists open_commands on commands (id) where ended = 0;
+create index if not exists commands_by_device on commands (device, id);
+create table if not exists transitions (
+    command text not null, time integer not null, state text not null,
+    reason text not null, detail text not null
+);
+create index if not exists transitions_by_command on transitions (command);
+"""
+_FIELDS = Order.__struct_fields__
+_PUT = (
+    f"insert or replace into commands ({', '.join(_FIELDS)}) "  # noqa: S608  # our own names
+    f"values ({', '.join('?' * len(_FIELDS))})"
+)
+_NOTE = "insert into transitions values (?, ?, ?, ?, ?)"
+_OLDEST = "select id from commands where ended order by id limit ?"
+
+
+class CommandBook:
+    """The file, opened. Every method blocks: call it in a thread; calls are taken in turn.
+
+    Args:
+        path: Of the file; made if it is not there.
+        keep: Most orders to keep that have ended.
+
+    Raises:
+        ConfigError: It cannot be opened, or is no such file.
+    """
+
+    def __init__(self, path: Path, keep: int = KEEP) -> None:
+        self._turn = threading.Lock()
+        self._path = path
+        self._keep = keep
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, check_same_thread=False, timeout=10)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("pragma journal_mode = delete")
+            self._db.execute("pragma synchronous = full")
+            self._db.executescript(_SCHEMA)
+            self._held = self._db.execute("select count(*) from commands").fetchone()[0]
+        except (sqlite3.Error, OSError) as exc:
+            message = f"cannot be opened ({exc}); move it away: what was not sent yet is then lost"
+            raise ConfigError(Fault(path, 0, 0, "", message)) from exc
+
+    def enter(self, order: Order) -> int:
+        """Store a new order; return how many old ones went to make room.
+
+        Raises:
+            Unavailable: Nothing was stored.
+        """
+        with self._transaction() as db:
+            self._put(db, order)
+            going = [row[0] for row in db.execute(_OLDEST, [max(0, self._held + 1 - self._keep)])]
+            for command in going:
+                db.execute("delete from commands where id = ?", [command])
+                db.execute("delete from transitions where command = ?", [command])
+        self._held += 1 - len(going)
+        return len(going)
+
+    def change(self, order: Order) -> None:
+        """Store that an order came to a state.
+
+        Raises:
+            Unavailable: It is as it was.
+        """
+        with self._transaction() as db:
+            self._put(db, order)
+
+    def open_orders(self) -> list[Order]:
+        """Return the orders that have not ended, oldest first."""
+        return self._select("where ended = 0 order by id", [])
+
+    def find(self, command: str) -> Order | None:
+        """Return one order, or None."""
+        return next(iter(self._select("where id = ?", [command])), None)
+
+    def latest(self, limit: int, device: str = "", state: State | None = None) -> list[Order]:
+        """Return the newest orders, newest first, of one device or in one state where asked."""
+        where, values = ["1"], []
+        for column, value in (("device", device), ("state", state)):
+            if value:
+                where.append(f"{column} = ?")
+                values.append(value)
+        return self._select(
+            f"where {' and '.join(where)} order by id desc limit ?", [*values, limit]
+        )
+
+    def transitions(self, command: str) -> list[Transition]:
+        """Return the audit of one order, in order."""
+        with self._reading() as db:
+            sql = "select time, state, reason, detail from transitions where command = ?"
+            return [Transition(*row) for row in db.execute(sql + " order by rowid", [command])]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many orders are in each state."""
+        with self._reading() as db:
+            rows = db.execute("select state, count(*) from commands group by state")
+            return {row[0]: row[1] for row in rows}
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._turn:
+            self._db.close()
+
+    def _put(self, db: sqlite3.Connection, order: Order) -> None:
+        row = msgspec.structs.asdict(order)
+        row["args"] = msgspec.json.encode(order.args).decode()
+        db.execute(_PUT, [row[name] for name in _FIELDS])
+        db.execute(_NOTE, [order.id, order.changed, order.state, order.reason, order.detail])
+
+    def _select(self, clause: str, values: list[Any]) -> list[Order]:
+        with self._reading() as db:
+            return [_order(row) for row in db.execute(f"select * from commands {clause}", values)]  # noqa: S608
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._turn:
+            try:
+                with self._db:
+                    yield self._db
+            except sqlite3.Error as exc:
+                raise Unavailable(f"{self._path}: {exc}") from exc
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._turn:
+            try:
+                yield self._db
+            except sqlite3.Error as exc:
+                raise Unavailable(f"{self._path}: {exc}") from exc
+
+
+def _order(row: sqlite3.Row) -> Order:
+    found = dict(row)
+    found["args"] = msgspec.json.decode(found["args"])
+    found["ended"] = bool(found["ended"])
+    return Order(**found)
