@@ -11,8 +11,8 @@ from pathlib import Path
 
 import structlog
 
-from edge_agent.agent import run_agent
 from edge_agent.config import load_edge_config
+from edge_agent.run import run_agent
 from gateway_core.errors import ConfigError, GatewayError
 from gateway_core.heap import few_arenas, settle_heap
 from gateway_core.log import setup_logging

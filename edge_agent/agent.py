@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,25 +21,22 @@ from edge_agent.config import EdgeConfig
 from edge_agent.intake import Intake
 from edge_agent.knowledge import Knowledge, read_knowledge
 from edge_agent.memory import HELD_KEY, MEMORY_KEY, SpoolMemory
-from edge_agent.outlets import Outlets, open_outlets
+from edge_agent.outlets import Outlets
 from edge_agent.parts import Parts
 from edge_agent.pipeline import Pipeline
+from edge_agent.raw.store import RawStore
 from edge_agent.reader import Reader
-from edge_agent.register import Register
 from edge_agent.registry import Registry
 from edge_agent.replay import Replayed, replay
 from edge_agent.rules import Rules
-from edge_agent.signals import handled_signals
 from edge_agent.site import Growth, Links, Site
 from edge_agent.systems.inventory import load_systems
 from edge_agent.systems.watch import Watch
 from edge_agent.ways import Ways, pins_of
-from gateway_core.clock import NS, Clock, wall_ns
-from gateway_core.errors import GatewayError
+from gateway_core.clock import NS, Clock
 from gateway_core.meter import Meter
 from gateway_core.model import Record
-from gateway_core.notify import notify, watchdog
-from gateway_core.spool import Spool, SpoolOptions, open_spool
+from gateway_core.spool import Spool
 
 if TYPE_CHECKING:
     from edge_agent.cameras.patrol import Patrol
@@ -50,16 +48,31 @@ SAVE_EVERY_NS = 5 * NS
 CAMERAS = "cameras"
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What an edge keeps on its disk, opened.
+
+    Attributes:
+        spool: Everything that came in.
+        registry: Its devices and feeds, recovered.
+        book: Commands to devices.
+        raw: What came in as it came; None where nothing is kept raw.
+    """
+
+    spool: Spool
+    registry: Registry
+    book: CommandBook
+    raw: RawStore | None
+
+
 class Agent:
     """One edge agent, built and ready to start.
 
     Args:
         config: As read.
-        spool: Opened.
+        files: Opened.
         knowledge: As read.
-        registry: Recovered.
         outlets: Where records go.
-        book: Commands to devices.
         meter: Counts.
         clock: The edge's clock.
     """
@@ -67,18 +80,16 @@ class Agent:
     def __init__(
         self,
         config: EdgeConfig,
-        spool: Spool,
+        files: Files,
         knowledge: Knowledge,
-        registry: Registry,
         outlets: Outlets,
-        book: CommandBook,
         meter: Meter,
         clock: Clock,
     ) -> None:
         self.ports: dict[str, list[int]] = {}
         self._config = config
-        self._spool = spool
-        self._registry = registry
+        self._spool = spool = files.spool
+        self._registry = registry = files.registry
         self._outlets = outlets
         self._clock = clock
         self._meter = meter
@@ -93,12 +104,12 @@ class Agent:
             edge.id, registry, self._ways, self._rules, meter, edge.max_payload, self._memory
         )
         waiting = Waiting()
-        self._pipeline = Pipeline(spool, reader, registry, self._rules, waiting)
+        self._pipeline = Pipeline(spool, reader, registry, self._rules, waiting, files.raw)
         ingest = self._pipeline.ingest
         self._intake = Intake(config, spool, ingest, self._links, clock, meter, waiting)
         self._addressing = Addressing(registry, self._intake.ways_out, knowledge.catalogue)
         self._dispatcher = Dispatcher(
-            book, self._addressing, self._intake.publisher, waiting, clock, meter
+            files.book, self._addressing, self._intake.publisher, waiting, clock, meter
         )
         self._patrol = self._make_patrol()
         self._watch = self._make_watch()
@@ -234,102 +245,3 @@ class Agent:
                 self._growth.look(self._spool.head, now)
                 await self._registry.save((self._spool.epoch, self._spool.head))
             await asyncio.sleep(TICK_S)
-
-
-async def run_agent(
-    config: EdgeConfig,
-    *,
-    stop: asyncio.Event | None = None,
-    ready: Callable[[Agent], None] | None = None,
-    clock: Clock = wall_ns,
-) -> None:
-    """Run one edge agent until it is told to stop.
-
-    Args:
-        config: As `load_edge_config` returns it.
-        stop: Stops the agent when set; SIGTERM and SIGINT do so too, SIGHUP reloads the files.
-        ready: Is called once everything runs.
-        clock: The edge's clock.
-
-    Raises:
-        ConfigError: A file has a mistake, or an address cannot be listened on.
-        Unavailable: The spool's file is damaged; the next start checks and mends it.
-    """
-    ending = stop or asyncio.Event()
-    knowledge = await asyncio.to_thread(read_knowledge, config, strict=False)
-    async with _built(config, knowledge, clock) as agent:
-        try:
-            async with asyncio.TaskGroup() as group:
-                parts = Parts(group)
-
-                def opened() -> None:
-                    notify("READY=1")
-                    if ready is not None:
-                        ready(agent)
-
-                with handled_signals(ending, agent.reload, group):
-                    agent.start(parts, knowledge.catalogue, opened)
-                    alive = group.create_task(watchdog(), name="watchdog")
-                    await ending.wait()
-                    notify("STOPPING=1")
-                    await parts.stop(agent.flush)
-                    alive.cancel()
-        except* GatewayError as group_error:
-            raise _first(group_error) from group_error
-    log.info("agent_stopped", edge=config.edge.id)
-
-
-async def replay_offline(
-    config: EdgeConfig,
-    reason: str | None = None,
-    since: int = 0,
-    limit: int = 1_000_000,
-    clock: Clock = wall_ns,
-) -> Replayed:
-    """Try refused payloads again while the agent does not run; as `edge_agent.replay.replay`.
-
-    Raises:
-        ConfigError: A file has a mistake, or the agent is running: ask its ``POST /replay``.
-        SpoolFull: What was mended so far is stored; call again for the rest.
-    """
-    knowledge = await asyncio.to_thread(read_knowledge, config, strict=False)
-    async with _built(config, knowledge, clock) as agent:
-        done = await agent.replay(reason, since, limit)
-        await agent.flush()
-    return done
-
-
-@contextlib.asynccontextmanager
-async def _built(config: EdgeConfig, knowledge: Knowledge, clock: Clock) -> AsyncIterator[Agent]:
-    """Open the files of an edge and build its agent on them."""
-    edge, limits = config.edge, config.spool
-    options = SpoolOptions(
-        max_bytes=limits.max_bytes,
-        group_commit_s=limits.group_commit,
-        when_full=limits.when_full,
-        keep_s=limits.keep,
-    )
-    meter = Meter()
-    async with contextlib.AsyncExitStack() as stack:
-        spool = await stack.enter_async_context(
-            open_spool(edge.data_dir / "spool.db", edge.id, options, clock)
-        )
-        register = await asyncio.to_thread(Register, edge.data_dir / "registry.db")
-        stack.callback(register.close)
-        book = await asyncio.to_thread(CommandBook, edge.data_dir / "commands.db")
-        stack.callback(book.close)
-        devices = config.devices
-        registry = Registry(edge.id, edge.area, register, devices.unknown, devices.limit, clock)
-        await registry.recover(spool)
-        outlets = await stack.enter_async_context(
-            open_outlets(config, spool, knowledge.policy, clock, meter)
-        )
-        agent = Agent(config, spool, knowledge, registry, outlets, book, meter, clock)
-        await agent.recall()
-        yield agent
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first exception of a group, however deep it lies."""
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -8,10 +8,11 @@ from typing import Literal
 import msgspec
 
 
-class Arrival(msgspec.Struct, frozen=True, gc=False):
+class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One message from a device, not read yet.
 
-    A struct rather than a dataclass because one is made for every message: it costs a third.
+    A struct rather than a dataclass because one is made for every message: it costs a third. The
+    raw store writes it as an array: new attributes go to the end and have a default.
 
     Attributes:
         source: The source's name, for example ``mqtt:site`` or ``coap``.

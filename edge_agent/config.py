@@ -132,6 +132,18 @@ class ArchiveSection(_Section):
     max_bytes: Annotated[Size, Field(ge=1 * MIB)] = 200 * GIB
 
 
+class RawSection(_Section):
+    """What came in, kept as it came, so that another version of a profile can be tried on it.
+
+    Attributes:
+        keep: How long; ``0s``: nothing is kept, and no version can be tried on this site.
+        max_bytes: How much; beyond it the oldest goes first.
+    """
+
+    keep: Duration = 7 * 86_400.0
+    max_bytes: Annotated[Size, Field(ge=1 * MIB)] = 1 * GIB
+
+
 class EgressSection(_Section):
     """What may leave: left out, only what the profiles allow.
 
@@ -185,6 +197,7 @@ class EdgeConfig(_Section):
     systems: SystemsSection | None = None
     spool: SpoolSection = SpoolSection()
     archive: ArchiveSection = ArchiveSection()
+    raw: RawSection = RawSection()
     egress: EgressSection | None = None
     uplink: UplinkSection | None = None
     admin: AdminSection = AdminSection()

@@ -60,6 +60,10 @@ archive:
   keep: 30d
   max_bytes: 200GiB
 
+raw:                          # what came in, as it came: another profile version is tried on it
+  keep: 7d                    # 0s: nothing is kept raw
+  max_bytes: 1GiB
+
 # egress:
 #   file: egress.yaml         # left out: only fields that their profile lets out
 

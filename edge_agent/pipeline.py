@@ -19,6 +19,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -56,6 +57,40 @@ class Log(Protocol):
         """Store durably, all or nothing."""
 
 
+class Raw(Protocol):
+    """What the pipeline needs of a raw store."""
+
+    def offer(
+        self,
+        arrivals: Sequence[Arrival],
+        received: Sequence[int],
+        profiles: Sequence[str],
+        refusals: Sequence[str | None],
+    ) -> None:
+        """Keep what was committed, or do not; never waits, never fails."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """What became of the arrivals of one batch, one entry for each.
+
+    Attributes:
+        verdicts: None, or the code of the reason why it was refused.
+        profiles: The profile that read it; empty where none did.
+        received: The receive time that its readings carry.
+    """
+
+    verdicts: list[str | None] = field(default_factory=list)
+    profiles: list[str] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
+
+    def add(self, received: int, verdict: str | None, profile: str = "") -> None:
+        """Add an entry."""
+        self.verdicts.append(verdict)
+        self.profiles.append(profile)
+        self.received.append(received)
+
+
 class Pipeline:
     """Takes arrivals in and stores what they say.
 
@@ -65,6 +100,7 @@ class Pipeline:
         registry: Is told of feeds.
         rules: Are asked what did not happen.
         waiting: Is shown the readings that commands may wait for.
+        raw: Is offered what was committed; None where nothing is kept raw.
     """
 
     def __init__(
@@ -74,8 +110,10 @@ class Pipeline:
         registry: Registry,
         rules: Rules,
         waiting: Waiting | None = None,
+        raw: Raw | None = None,
     ) -> None:
         self._spool = spool
+        self._raw = raw
         self._reader = reader
         self._registry = registry
         self._rules = rules
@@ -104,7 +142,7 @@ class Pipeline:
         if self._owed.bound:
             await self._pay()
         draft = self._draft()
-        verdicts = self._read(arrivals, draft)
+        read = self._read(arrivals, draft)
         source = arrivals[0].source if arrivals else "agent"
         if draft.refused:
             self._complain(source, draft.refused)
@@ -114,11 +152,13 @@ class Pipeline:
             return await self._apart(arrivals, state, exc)
         except BaseException:
             if draft.bound:
-                self._recognise(arrivals, verdicts)
+                self._recognise(arrivals, read.verdicts)
             raise
         if self._waiting.devices:
             self._waiting.observed(draft.records)
-        return verdicts
+        if self._raw is not None and arrivals:
+            self._raw.offer(arrivals, read.received, read.profiles, read.verdicts)
+        return read.verdicts
 
     async def replay(self, arrivals: Sequence[Arrival], ids: Sequence[int]) -> list[str | None]:
         """Read refused payloads again; what becomes records is no longer a refusal.
@@ -135,7 +175,7 @@ class Pipeline:
             SpoolFull: Nothing was changed.
         """
         draft = self._draft()
-        verdicts = self._read(arrivals, draft, live=False)
+        verdicts = self._read(arrivals, draft, live=False).verdicts
         mended = [i for i, verdict in zip(ids, verdicts, strict=True) if verdict is None]
         if mended or draft.owes:
             await self._append(arrivals[0].source, draft, NO_STATE, mended)
@@ -175,19 +215,16 @@ class Pipeline:
         """Let announcements of the registry go out with the next append or tick."""
         self._owed.news.extend(news)
 
-    def _read(
-        self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool = True
-    ) -> list[str | None]:
-        read, told = self._reader.read, self._told
-        verdicts: list[str | None] = []
+    def _read(self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool = True) -> _Read:
+        reader, told, found = self._reader, self._told, _Read()
         for arrival in arrivals:
             if told and id(arrival) in told:
-                verdicts.append(told.pop(id(arrival))[1])
+                found.add(arrival.received, told.pop(id(arrival))[1])
                 continue
             verdict: str | None = None
             detail = ""
             try:
-                left = read(arrival, draft, live=live)
+                left = reader.read(arrival, draft, live=live)
                 if left:
                     draft.refused.extend(remainder(arrival, left, KEPT_PAYLOAD))
             except PayloadError as exc:
@@ -198,8 +235,11 @@ class Pipeline:
                 verdict, detail = "decoder_error", type(exc).__name__
             if verdict is not None and live:
                 draft.refused.append(_refusal(arrival, verdict, detail))
-            verdicts.append(verdict)
-        return verdicts
+            if verdict is None:
+                found.add(reader.received, None, reader.profile)
+            else:
+                found.add(arrival.received, verdict)
+        return found
 
     def _recognise(self, arrivals: Sequence[Arrival], verdicts: Sequence[str | None]) -> None:
         """Note arrivals whose reading is owed: their source has them, and brings them again."""

@@ -38,6 +38,10 @@ class Reader:
         meter: Counts flags and messages that said nothing.
         max_payload: Longest payload in bytes that is decoded.
         memory: Of earlier messages, for the profiles that need them.
+
+    Attributes:
+        profile: Id of the profile that read the last message.
+        received: The receive time that its readings carry.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class Reader:
         self._rules = rules
         self._meter = meter
         self._max_payload = max_payload
+        self.profile = ""
+        self.received = 0
         self._stamps = [0, 0]  # of the newest reading: of a replay, and as they come
 
     def read(self, arrival: Arrival, draft: Draft, *, live: bool = True) -> Sequence[Unread]:
@@ -93,6 +99,7 @@ class Reader:
         else:
             route, decoded, device, attempt = self._try(way, arrival, received, live=live)
         profile = route.profile
+        self.profile, self.received = profile.id, received
         if decoded.more or arrival.only is not None:
             left = self._several(arrival, draft, profile, decoded, received, live=live)
         else:

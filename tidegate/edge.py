@@ -207,7 +207,7 @@ def replay(
         json: Print JSON.
     """
     if offline:
-        from edge_agent.agent import replay_offline
+        from edge_agent.run import replay_offline
 
         replayed = asyncio.run(replay_offline(load_edge_config(config), reason))
         done = msgspec.structs.asdict(replayed)

@@ -10,7 +10,7 @@ from pathlib import Path
 from device_profiles.catalogue import Catalogue, load_catalogue
 from edge_agent.arrival import Arrival
 from edge_agent.memory import HELD_KEY, MEMORY_KEY, SpoolMemory
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline import Pipeline, Raw
 from edge_agent.reader import Reader
 from edge_agent.register import Register
 from edge_agent.registry import Registry, Unknown
@@ -150,6 +150,7 @@ async def open_edge(
     max_bytes: int = 1 << 28,
     limit: int = 100_000,
     clock: Hands | None = None,
+    raw: Raw | None = None,
 ) -> AsyncIterator[Edge]:
     """Open a small edge in a folder; what an earlier one left there is taken up."""
     hands = clock or Hands()
@@ -171,7 +172,7 @@ async def open_edge(
             memory = SpoolMemory(hands, meter)
             memory.recall({**await spool.state(MEMORY_KEY), **await spool.state(HELD_KEY)})
             reader = Reader("e1", registry, ways, rules, meter, 256 * 1024, memory)
-            pipeline = Pipeline(spool, reader, registry, rules)
+            pipeline = Pipeline(spool, reader, registry, rules, raw=raw)
             yield Edge(spool, registry, register, ways, rules, pipeline, meter, hands, since)
     finally:
         register.close()

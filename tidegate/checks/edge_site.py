@@ -33,7 +33,7 @@ async def check_edge(path: Path, clock: Clock) -> AsyncIterator[Finding]:
     yield _files(path)
     for finding in (
         check_fsync(config.edge.data_dir),
-        check_disk(config.edge.data_dir, config.spool.max_bytes + config.archive.max_bytes),
+        check_disk(config.edge.data_dir, _budgets(config)),
         check_inodes(config.edge.data_dir),
         *_ports(config),
         *check_secrets(_secrets(config)),
@@ -62,6 +62,12 @@ def _files(path: Path) -> Finding:
         return Finding("configuration", "fail", found, f"{len(checked.faults)} mistakes", advice)
     counts = ", ".join(f"{n} {what}" for what, n in checked.counts.items())
     return Finding("configuration", "ok", f"{path}: {counts}")
+
+
+def _budgets(config: EdgeConfig) -> int:
+    """Return what the agent may use of the disk, in bytes."""
+    raw = config.raw.max_bytes if config.raw.keep else 0
+    return config.spool.max_bytes + config.archive.max_bytes + raw
 
 
 def _ports(config: EdgeConfig) -> list[Finding]:

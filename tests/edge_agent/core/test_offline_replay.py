@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.agent import replay_offline
 from edge_agent.config import load_edge_config
+from edge_agent.run import replay_offline
 from gateway_core.errors import ConfigError
 from tests.fakes.edge import ENV, open_edge, write_profile
 

@@ -1,0 +1,145 @@
+"""An edge's files opened, its agent built on them and run until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+
+from edge_agent.agent import Agent, Files
+from edge_agent.commands.book import CommandBook
+from edge_agent.config import EdgeConfig
+from edge_agent.knowledge import Knowledge, read_knowledge
+from edge_agent.outlets import open_outlets
+from edge_agent.parts import Parts
+from edge_agent.raw.store import RawOptions, RawStore
+from edge_agent.register import Register
+from edge_agent.registry import Registry
+from edge_agent.replay import Replayed
+from edge_agent.signals import handled_signals
+from gateway_core.clock import Clock, wall_ns
+from gateway_core.errors import GatewayError
+from gateway_core.meter import Meter
+from gateway_core.notify import notify, watchdog
+from gateway_core.spool import SpoolOptions, open_spool
+
+log = structlog.get_logger()
+
+
+async def run_agent(
+    config: EdgeConfig,
+    *,
+    stop: asyncio.Event | None = None,
+    ready: Callable[[Agent], None] | None = None,
+    clock: Clock = wall_ns,
+) -> None:
+    """Run one edge agent until it is told to stop.
+
+    Args:
+        config: As `load_edge_config` returns it.
+        stop: Stops the agent when set; SIGTERM and SIGINT do so too, SIGHUP reloads the files.
+        ready: Is called once everything runs.
+        clock: The edge's clock.
+
+    Raises:
+        ConfigError: A file has a mistake, or an address cannot be listened on.
+        Unavailable: The spool's file is damaged; the next start checks and mends it.
+    """
+    ending = stop or asyncio.Event()
+    knowledge = await asyncio.to_thread(read_knowledge, config, strict=False)
+    async with _built(config, knowledge, clock) as agent:
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = Parts(group)
+
+                def opened() -> None:
+                    notify("READY=1")
+                    if ready is not None:
+                        ready(agent)
+
+                with handled_signals(ending, agent.reload, group):
+                    agent.start(parts, knowledge.catalogue, opened)
+                    alive = group.create_task(watchdog(), name="watchdog")
+                    await ending.wait()
+                    notify("STOPPING=1")
+                    await parts.stop(agent.flush)
+                    alive.cancel()
+        except* GatewayError as group_error:
+            raise _first(group_error) from group_error
+    log.info("agent_stopped", edge=config.edge.id)
+
+
+async def replay_offline(
+    config: EdgeConfig,
+    reason: str | None = None,
+    since: int = 0,
+    limit: int = 1_000_000,
+    clock: Clock = wall_ns,
+) -> Replayed:
+    """Try refused payloads again while the agent does not run; as `edge_agent.replay.replay`.
+
+    Raises:
+        ConfigError: A file has a mistake, or the agent is running: ask its ``POST /replay``.
+        SpoolFull: What was mended so far is stored; call again for the rest.
+    """
+    knowledge = await asyncio.to_thread(read_knowledge, config, strict=False)
+    async with _built(config, knowledge, clock) as agent:
+        done = await agent.replay(reason, since, limit)
+        await agent.flush()
+    return done
+
+
+@contextlib.asynccontextmanager
+async def _built(config: EdgeConfig, knowledge: Knowledge, clock: Clock) -> AsyncIterator[Agent]:
+    """Open the files of an edge and build its agent on them."""
+    edge, limits = config.edge, config.spool
+    options = SpoolOptions(
+        max_bytes=limits.max_bytes,
+        group_commit_s=limits.group_commit,
+        when_full=limits.when_full,
+        keep_s=limits.keep,
+    )
+    meter = Meter()
+    async with contextlib.AsyncExitStack() as stack:
+        spool = await stack.enter_async_context(
+            open_spool(edge.data_dir / "spool.db", edge.id, options, clock)
+        )
+        register = await asyncio.to_thread(Register, edge.data_dir / "registry.db")
+        stack.callback(register.close)
+        book = await asyncio.to_thread(CommandBook, edge.data_dir / "commands.db")
+        stack.callback(book.close)
+        devices = config.devices
+        registry = Registry(edge.id, edge.area, register, devices.unknown, devices.limit, clock)
+        await registry.recover(spool)
+        outlets = await stack.enter_async_context(
+            open_outlets(config, spool, knowledge.policy, clock, meter)
+        )
+        raw = await stack.enter_async_context(_raw_store(config, meter, clock))
+        agent = Agent(config, Files(spool, registry, book, raw), knowledge, outlets, meter, clock)
+        await agent.recall()
+        yield agent
+
+
+@contextlib.asynccontextmanager
+async def _raw_store(
+    config: EdgeConfig, meter: Meter, clock: Clock
+) -> AsyncIterator[RawStore | None]:
+    """Open the raw store, where the site wants one."""
+    if not config.raw.keep:
+        yield None
+        return
+    options = RawOptions(config.raw.keep, config.raw.max_bytes)
+    store = RawStore(config.edge.data_dir / "raw", options, meter, clock)
+    store.start()
+    try:
+        yield store
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first exception of a group, however deep it lies."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
