@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.edge_agent.core.test_agent import RealAgent, connected
 from tests.fakes.broker import Mosquitto
+from tests.fakes.edge import ENV
+from tests.fakes.real_agent import RealAgent, connected
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
 
 @pytest.fixture
 async def agent(tmp_path: Path, broker: Mosquitto) -> AsyncIterator[RealAgent]:
-    made = RealAgent(tmp_path, broker)
+    made = RealAgent(tmp_path, broker, ENV)
     made.start()
     await made.until(connected)
     yield made
