@@ -8,12 +8,14 @@ from pathlib import Path
 
 from cyclopts import App
 
-from device_profiles.catalogue import SHIPPED, load_catalogue
+from device_profiles.catalogue import SHIPPED, Catalogue, load_catalogue
 from device_profiles.library import find, list_profiles, test_files
+from device_profiles.search import search
 from gateway_core.errors import ConfigError, Fault
 from tidegate.output import print_json, print_table
 from tidegate.profile_decode import Folders, decode, explain
 from tidegate.profile_new import new
+from tidegate.watching import again_on_change
 
 app = App(name="profiles", help="Device profiles: what a device says and what it means.")
 
@@ -28,16 +30,29 @@ app.command(new)
 
 
 @app.command(name="list")
-def list_(*, folder: Folders = [], json: bool = False) -> int:  # noqa: B006  # never changed
-    """List the profiles that are known.
+def list_(
+    *words: str,
+    vendor: str | None = None,
+    measurement: str | None = None,
+    via: str | None = None,
+    folder: Folders = [],  # noqa: B006  # never changed
+    json: bool = False,
+) -> int:
+    """List the profiles that are known, or those that suit.
 
-        tidegate profiles list --folder ./profiles
+        tidegate profiles list smoke --via zigbee2mqtt
 
     Args:
+        words: Each is part of id, vendor, model, title (in any language) or a field's name.
+        vendor: Only this vendor's.
+        measurement: Only those whose readings go there: env, power, water.
+        via: Only what comes by this: mqtt, coap, chirpstack-v4.
         json: Print JSON.
     """
     catalogue = load_catalogue(folder, strict=False)
-    rows = list_profiles(catalogue)
+    profiles = catalogue.profiles.values()
+    found = search(profiles, words, vendor=vendor, measurement=measurement, via=via)
+    rows = list_profiles(Catalogue(found))
     if json:
         print_json(rows)
     else:
@@ -76,15 +91,23 @@ def lint(*files: Path, strict: bool = False, json: bool = False) -> int:
 
 
 @app.command(name="test")
-def run_vectors(*files: Path, json: bool = False) -> int:
+def run_vectors(*files: Path, watch: bool = False, json: bool = False) -> int:
     """Run the vectors that profiles bring; none given: those that ship.
 
         tidegate profiles test ./profiles/acme/thermo-1.yaml
 
     Args:
         files: Files or folders.
+        watch: Run them again whenever one of the files changes, until interrupted.
         json: Print each vector's outcome as JSON.
     """
+    _existing(files or (SHIPPED,))
+    if watch:
+        return again_on_change(files or (SHIPPED,), lambda: _run_vectors(files, json=json))
+    return _run_vectors(files, json=json)
+
+
+def _run_vectors(files: Sequence[Path], *, json: bool) -> int:
     report = test_files(_existing(files or (SHIPPED,)))
     if json:
         print_json(
