@@ -190,6 +190,16 @@ def quarantine(
 
 
 @app.command
+def reload(*, config: Config = CONFIG, url: Url = None) -> None:
+    """Make the running agent read its profiles, devices and egress file anew.
+
+    tidegate edge reload --config site/edge.yaml
+    """
+    done = msgspec.json.decode(asyncio.run(ask("POST", f"{admin_url(config, url)}/reload")))
+    print_pairs(done)
+
+
+@app.command
 def replay(
     *,
     reason: str | None = None,
