@@ -16,6 +16,7 @@ from device_profiles.bodies import (
 )
 from device_profiles.build_devices import build_presence, tells_of_many
 from device_profiles.build_measures import expression, path_getter
+from device_profiles.build_sessions import SESSION_NAMES, SPARKPLUG, expanded, session_open
 from device_profiles.cel import CelType
 from device_profiles.codecs import (
     NAMING_STEPS,
@@ -68,8 +69,13 @@ def build_entries(
     dedup = build_dedup(data, faults)
     entries = []
     beside = _reads_beside({key: data[key] for key in data if key not in ("match", "tests")})
-    for index, spec in enumerate(data["match"]):
-        place: Place = ("match", index)
+    ways = [
+        (("match", index), each)
+        for index, spec in enumerate(data["match"])
+        for each in expanded(spec, data, ("match", index), faults)
+    ]
+    place: Place
+    for place, spec in ways:
         template = _template(spec, place, faults)
         if template is None or decode is None:
             continue
@@ -114,7 +120,10 @@ def build_dedup(data: Mapping[str, Any], faults: Faults) -> Dedup | None:
 
 def _needs_others(data: Mapping[str, Any]) -> bool:
     """Return whether a message of this profile may be only a part of one."""
-    return any(step.get("frame") == "jt808" or "fragments" in step for step in data["decode"])
+    return any(
+        step.get("frame") == "jt808" or "fragments" in step or SPARKPLUG in step
+        for step in data["decode"]
+    )
 
 
 def build_decode(data: Mapping[str, Any], faults: Faults, folder: Path | None) -> Decode | None:
@@ -171,6 +180,8 @@ def _check_identity(
             known |= ENVELOPE_NAMES
         if "line-protocol" in data["decode"][-1]:
             return  # names are tags, which only a message can show
+        if spec["via"] == SPARKPLUG:
+            known |= SESSION_NAMES
         if not data["decode"][-1].keys().isdisjoint(NAMING_STEPS):
             known.add("device")
         elif "device" in data:
@@ -199,6 +210,8 @@ def _is_object(data: Mapping[str, Any]) -> bool:
 
 def _opener(data: Mapping[str, Any], spec: Mapping[str, Any], reader: Reader) -> Open:
     via, kind = spec["via"], spec.get("payload")
+    if via == SPARKPLUG:
+        return session_open(spec["topic"])
     if via in OPENERS:
         return envelope_open(via, decoded=_is_object(data), digits=kind == "hex")
     if kind == "hex":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from device_profiles.codecs.contract import Ask
 from gateway_core.model import Value
 
 
@@ -50,6 +51,7 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
         part: Which of the message's devices this is, counted from 0.
         held: Whether this was a part of a longer message, kept until the rest of it comes. Such a
             message has no readings, and its device may be empty.
+        asks: What to send back, because something is missing.
     """
 
     device: str
@@ -59,6 +61,7 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     more: tuple[Decoded | Unread, ...] = ()
     part: int = 0
     held: bool = False
+    asks: tuple[Ask, ...] = ()
 
     @property
     def devices(self) -> tuple[Decoded, ...]:

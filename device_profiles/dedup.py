@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from device_profiles.codecs import Packet
+from device_profiles.codecs import Message, Packet
 from device_profiles.memory import Memory
 from device_profiles.paths import Getter
 from gateway_core.errors import PayloadError
@@ -45,7 +45,7 @@ class Dedup:
     def check(
         self,
         owner: str,
-        found: dict[str, Any] | list[Packet],
+        found: dict[str, Any] | list[Packet] | Message,
         captures: Mapping[str, str],
         received: int,
         memory: Memory,
@@ -62,7 +62,8 @@ class Dedup:
         Raises:
             PayloadError: ``duplicate``.
         """
-        values = found if isinstance(found, dict) else found[0].values if found else {}
+        packets = [*found.named, *found.numbered] if isinstance(found, Message) else found
+        values = packets if isinstance(packets, dict) else packets[0].values if packets else {}
         parts = [captures.get(name, get(values)) for name, get in self._paths]
         if all(part is None for part in parts):
             return  # nothing tells it from another

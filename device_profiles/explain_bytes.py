@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from device_profiles.became import Became, Uses
-from device_profiles.codecs import Context, Packet, Values
+from device_profiles.codecs import Context, Message, Packet, Values
 from device_profiles.codecs.trace import Block, Span
 from device_profiles.influence import STRUCTURE, influence
 from device_profiles.js.step import JsCodec
@@ -109,8 +109,8 @@ def _by_change(
         many = lambda messages: codec.decode_many([(m, inside) for m in messages])  # noqa: E731
         return inner, influence(many, inner)
 
-    def each(messages: Sequence[bytes]) -> list[Values | list[Packet] | PayloadError]:
-        found: list[Values | list[Packet] | PayloadError] = []
+    def each(messages: Sequence[bytes]) -> list[Values | list[Packet] | Message | PayloadError]:
+        found: list[Values | list[Packet] | Message | PayloadError] = []
         for message in messages:
             try:
                 found.append(body(message))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from device_profiles.codecs import Packet, Values
+from device_profiles.codecs import Message, Packet, Values
 from gateway_core.errors import PayloadError
 
 LONGEST = 512
@@ -24,8 +24,8 @@ TIME, DEVICE = "time", "device"
 
 _CHANGES = (0x01, 0x80, 0xFF)
 
-Found = "Values | list[Packet] | PayloadError"
-DecodeMany = Callable[[Sequence[bytes]], "Sequence[Values | list[Packet] | PayloadError]"]
+Found = "Values | list[Packet] | Message | PayloadError"
+DecodeMany = Callable[[Sequence[bytes]], "Sequence[Values | list[Packet] | Message | PayloadError]"]
 
 
 def influence(decode: DecodeMany, data: bytes) -> list[tuple[int, int, tuple[str, ...]]]:
@@ -55,7 +55,7 @@ def influence(decode: DecodeMany, data: bytes) -> list[tuple[int, int, tuple[str
 
 
 def _decided(
-    known: dict[str, Any], results: Sequence[Values | list[Packet] | PayloadError]
+    known: dict[str, Any], results: Sequence[Values | list[Packet] | Message | PayloadError]
 ) -> tuple[str, ...]:
     """Return what is different in results; a byte that may only change its own values has none."""
     paths: dict[str, None] = {}
@@ -73,7 +73,7 @@ def _decided(
     return (STRUCTURE, *paths) if structure else ()
 
 
-def _known(found: Values | list[Packet]) -> dict[str, Any]:
+def _known(found: Values | list[Packet] | Message) -> dict[str, Any]:
     """Return values by path; of packs also what else a message decides."""
     known = dict(leaves(found))
     if isinstance(found, list):
@@ -86,8 +86,10 @@ def _with(data: bytes, at: int, byte: int) -> bytes:
     return data[:at] + bytes([byte]) + data[at + 1 :]
 
 
-def leaves(found: Values | list[Packet]) -> Iterator[tuple[str, Any]]:
+def leaves(found: Values | list[Packet] | Message) -> Iterator[tuple[str, Any]]:
     """Yield path and value of everything decoded that is no mapping or list."""
+    if isinstance(found, Message):
+        found = [*found.named, *found.numbered]
     if isinstance(found, list):
         for number, packet in enumerate(found):
             for name, value in packet.values.items():

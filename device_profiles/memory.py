@@ -92,6 +92,12 @@ class Attempt:
         self._blind = blind
         self.changes: dict[str, Change] = {}
 
+    def only(self, kinds: str) -> Attempt:
+        """Return an attempt with those changes alone whose keys begin with ``kinds``."""
+        some = Attempt(self._memory, self._blind)
+        some.changes = {k: each for k, each in self.changes.items() if k.startswith(kinds)}
+        return some
+
     def get(self, key: str, kind: type[Kept]) -> Kept | None:
         """Return what is under a key, what this message put included."""
         change = self.changes.get(key)

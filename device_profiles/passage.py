@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from device_profiles.catalogue import Catalogue
-from device_profiles.codecs import Context, Packet, Values
+from device_profiles.codecs import Context, Message, Packet, Values
 from device_profiles.codecs.trace import Block, Place, Trace, compiled_under
 from device_profiles.examples import Bench, Received, payload_of
 from device_profiles.measure import Measure
 from device_profiles.profile import Profile, compile_profile
 from device_profiles.route import Entry, Opened
 
-Body = Callable[[bytes], "Values | list[Packet]"]
+Body = Callable[[bytes], "Values | list[Packet] | Message"]
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Passage:
     received: Received
     entry: int | None = None
     opened: Opened | None = None
-    values: Values | list[Packet] | None = None
+    values: Values | list[Packet] | Message | None = None
     records: list[Values] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     steps: list[Place] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Watched:
             self._found.opened = opened
             return opened
 
-        def decode(body: object, context: Context) -> Values | list[Packet]:
+        def decode(body: object, context: Context) -> Values | list[Packet] | Message:
             found = self._found
             if isinstance(body, bytes):
                 what = (

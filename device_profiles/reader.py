@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from device_profiles.codecs import Packet
+from device_profiles.codecs import Message, Packet
 from device_profiles.decoded import Decoded, Point, Unread
 from device_profiles.devices import Devices, gathered
 from device_profiles.identity import Identity
 from device_profiles.measure import Measure, read_fields
 from device_profiles.moments import Believed, ReadTime
 from device_profiles.paths import Getter
+from device_profiles.sessions import read_message
 from gateway_core.errors import PayloadError
 
 MOST_POINTS = 10_000
@@ -98,7 +99,10 @@ class Reader:
     devices: Devices | None = None
 
     def read(
-        self, found: dict[str, Any] | list[Packet], captures: Mapping[str, str], received: int
+        self,
+        found: dict[str, Any] | list[Packet] | Message,
+        captures: Mapping[str, str],
+        received: int,
     ) -> Decoded:
         """Return the points of one message.
 
@@ -112,6 +116,8 @@ class Reader:
         """
         if isinstance(found, list):
             return self._packets(found, captures, received)
+        if isinstance(found, Message):
+            return read_message(found, captures, received, self.identity, self._packets)
         if self.devices is not None:
             return self._several(self.devices, found, captures, received)
         device = self.identity.make(captures, found)
@@ -214,7 +220,12 @@ class Reader:
             if packet.time_ns is None:  # two at one receive time would be one point in a store
                 now = received + out.untimed if received else 0
                 out.untimed += 1
-            time = self.clock.believed(packet.time_ns, now)
+            time: int | None = self.clock.believed(packet.time_ns, now)
+            if packet.history:
+                time = self.clock.believed.history(packet.time_ns, received)
+            if time is None:
+                out.flags.append("time:range")
+                continue
             out.add(time, read_fields(self.measures, packet.values, packet.units))
         return gathered(
             [

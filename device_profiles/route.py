@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from device_profiles.profile import Profile
 
 Role = Literal["data", "availability", "ack"]
-Via = Literal["mqtt", "coap", "chirpstack-v4", "ttn-v3", "milesight-gateway", "zigbee2mqtt"]
+Via = Literal[
+    "mqtt", "coap", "chirpstack-v4", "ttn-v3", "milesight-gateway", "zigbee2mqtt", "sparkplug-b"
+]
 
 _FAST_FORMATS = (None, 50)  # application/json
 

@@ -200,12 +200,16 @@ async def serve_admin(
         ConfigError: An address cannot be listened on.
     """
     runner = web.AppRunner(
-        application, access_log=None, keepalive_timeout=HEADERS_S, handle_signals=False
+        application,
+        access_log=None,
+        keepalive_timeout=HEADERS_S,
+        handle_signals=False,
+        shutdown_timeout=2.0,
     )
     await runner.setup()
     try:
         for opened in tcp_sockets(listen, "admin.listen"):
-            await web.SockSite(runner, opened, shutdown_timeout=2.0).start()
+            await web.SockSite(runner, opened).start()
         ready([address[1] for address in runner.addresses])
         await asyncio.Event().wait()
     finally:

@@ -12,6 +12,7 @@ import structlog
 
 from device_profiles.catalogue import Catalogue
 from edge_agent.admin import Admin, serve_admin
+from edge_agent.asking import Asking
 from edge_agent.cameras.inventory import load_feeds
 from edge_agent.commands.addressing import Addressing
 from edge_agent.commands.book import CommandBook
@@ -107,6 +108,8 @@ class Agent:
         self._pipeline = Pipeline(spool, reader, registry, self._rules, waiting, files.raw)
         ingest = self._pipeline.ingest
         self._intake = Intake(config, spool, ingest, self._links, clock, meter, waiting)
+        self._asking = Asking(self._intake.publisher, meter)
+        self._pipeline.send_back = self._asking.send_back
         self._addressing = Addressing(registry, self._intake.ways_out, knowledge.catalogue)
         self._dispatcher = Dispatcher(
             files.book, self._addressing, self._intake.publisher, waiting, clock, meter
@@ -163,6 +166,7 @@ class Agent:
 
         self._outlets.start(parts)
         parts.start("rules", self._keep_time)
+        parts.start("asking", self._asking.run)
         if self._patrol is not None:
             parts.start(CAMERAS, self._patrol.run, source=True)
         if self._watch is not None:

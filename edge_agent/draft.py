@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from device_profiles.codecs import Ask
 from gateway_core.model import Alarm, Listed, Record, Refusal
 
 
@@ -17,6 +18,7 @@ class Draft:
         kept: Spool state of that memory, likewise.
         records: What the arrivals said; read again if this append fails.
         refused: Payloads that could not be read; likewise.
+        asks: What decoders would have sent back, by source; sent when all else here is stored.
         bound: Whether a decoder's memory moved on with what is here. Then all of it must be stored
             together, with the next append if this one fails, and no arrival is read again.
     """
@@ -25,6 +27,7 @@ class Draft:
     kept: dict[str, bytes | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    asks: list[tuple[str, Ask]] = field(default_factory=list)
     bound: bool = False
 
     @property

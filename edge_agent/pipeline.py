@@ -18,12 +18,13 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
+from device_profiles.codecs import Ask
 from edge_agent.arrival import Arrival
 from edge_agent.commands.waiting import Waiting
 from edge_agent.draft import Draft
@@ -91,6 +92,10 @@ class _Read:
         self.received.append(received)
 
 
+SendBack = Callable[[Sequence[tuple[str, Ask]]], None]
+"""Takes what decoders would have sent, each with the source to send it through; returns at once."""
+
+
 class Pipeline:
     """Takes arrivals in and stores what they say.
 
@@ -101,6 +106,9 @@ class Pipeline:
         rules: Are asked what did not happen.
         waiting: Is shown the readings that commands may wait for.
         raw: Is offered what was committed; None where nothing is kept raw.
+
+    Attributes:
+        send_back: Is given what is to be sent once what it is about is stored.
     """
 
     def __init__(
@@ -120,6 +128,7 @@ class Pipeline:
         self._waiting = waiting or Waiting()
         self._owed = Draft()
         self._complained: dict[str, int] = {}
+        self.send_back: SendBack = lambda _asks: None
         self._owing = "agent"
         self._told: dict[int, tuple[Arrival, str | None]] = {}
 
@@ -276,12 +285,15 @@ class Pipeline:
             raise
         except BaseException:
             self._owe(draft)
+            self._owed.asks[:0] = draft.asks
             if draft.bound:
                 self._owing = source
                 self._owed.bound = True
                 self._owed.refused[:0] = draft.refused
                 self._owed.records[:0] = [] if replayed else draft.records
             raise
+        if draft.asks:
+            self.send_back(draft.asks)
 
     def _owe(self, draft: Draft) -> None:
         self._owed.news[:0] = draft.news

@@ -23,6 +23,8 @@ MAX_DETAIL = 200
 SAME_RUSH_NS = 10**9
 """A receive time that lies further back than this is another occasion: a replay, a clock set."""
 ALL_READ: Sequence[Unread] = ()
+SESSIONS = "sparkplug"
+"""Kinds of memory about a sender, who goes on whether we store what it says or not."""
 Tried = tuple[Route, Decoded, Device | None, Attempt]
 """Which route reads a message, what it read, the device if known, and what is to be kept."""
 
@@ -100,13 +102,28 @@ class Reader:
             route, decoded, device, attempt = self._try(way, arrival, received, live=live)
         profile = route.profile
         self.profile, self.received = profile.id, received
-        if decoded.more or arrival.only is not None:
-            left = self._several(arrival, draft, profile, decoded, received, live=live)
-        else:
-            self._take(arrival, draft, profile, decoded, device, received, way.device, live=live)
+        try:
+            if decoded.more or arrival.only is not None:
+                left = self._several(arrival, draft, profile, decoded, received, live=live)
+            else:
+                self._take(
+                    arrival, draft, profile, decoded, device, received, way.device, live=live
+                )
+        except PayloadError:
+            if attempt is not None:
+                self._remember(attempt.only(SESSIONS), arrival, draft, decoded, live=live)
+            raise
         if attempt is not None:
-            self.memory.take(attempt, arrival, draft, live=live)
+            self._remember(attempt, arrival, draft, decoded, live=live)
         return left
+
+    def _remember(
+        self, attempt: Attempt, arrival: Arrival, draft: Draft, decoded: Decoded, *, live: bool
+    ) -> None:
+        """Keep what a message taught, and note what is to be sent back."""
+        self.memory.take(attempt, arrival, draft, live=live)
+        if live:
+            draft.asks.extend((arrival.source, ask) for ask in decoded.asks)
 
     def _try(self, way: Way, arrival: Arrival, received: int, *, live: bool) -> Tried:
         """Read what several routes may read, or needs earlier messages; nothing is kept yet."""

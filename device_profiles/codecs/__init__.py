@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from device_profiles.codecs.cbor import parse_cbor
 from device_profiles.codecs.contract import (
+    Ask,
     Context,
     Decode,
     Envelope,
     Held,
+    Message,
     Packet,
     SpecError,
     Values,
@@ -27,11 +29,13 @@ NAMING_STEPS = ("senml", *NAMING)
 
 __all__ = [
     "NAMING_STEPS",
+    "Ask",
     "Carrier",
     "Context",
     "Decode",
     "Envelope",
     "Held",
+    "Message",
     "Packet",
     "SpecError",
     "Values",

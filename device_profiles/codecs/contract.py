@@ -52,6 +52,7 @@ class Packet:
             measurement's ``from`` is such a name. None: ``from`` is a path into ``values``.
         captures: Names that the message adds to those of topic or path; theirs go first.
         refused: Why this part of the message cannot be read, while others of it can; else None.
+        history: Whether this was recorded earlier and sent late: then it may be of any age.
     """
 
     device: str | None
@@ -60,6 +61,43 @@ class Packet:
     units: dict[str, str] | None = None
     captures: Mapping[str, str] = field(default_factory=dict)
     refused: PayloadError | None = None
+    history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a decoder would have the edge send back, because something is missing.
+
+    Attributes:
+        topic: MQTT topic.
+        payload: The bytes.
+    """
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a session: what it says and what it means for who is there.
+
+    Attributes:
+        named: Values that the message names itself.
+        numbered: Values for whose names earlier messages were needed.
+        unread: Code and detail where the name of a value is not known; None where all are.
+        online: Whether the sender says that it comes or goes; None where neither.
+        flags: Quality flags of the message as a whole.
+        also: Captures of each further device that goes with the sender.
+        asks: What to send back.
+    """
+
+    named: list[Packet]
+    numbered: list[Packet]
+    unread: tuple[str, str] | None = None
+    online: bool | None = None
+    flags: tuple[str, ...] = ()
+    also: tuple[Mapping[str, str], ...] = ()
+    asks: tuple[Ask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +123,7 @@ class Envelope:
     message: dict[str, Any] = field(default_factory=dict)
 
 
-Decode = Callable[[object, Context], "Values | list[Packet]"]
+Decode = Callable[[object, Context], "Values | list[Packet] | Message"]
 """Decodes one message (bytes, or an object already parsed); raises `PayloadError`, nothing else."""
 
 

@@ -30,6 +30,7 @@ from device_profiles.codecs.layout import check_rest, whole_decoder
 from device_profiles.codecs.naming import NAMING
 from device_profiles.codecs.nested import nest
 from device_profiles.codecs.senml import compile_senml
+from device_profiles.codecs.sparkplug import compile_sparkplug
 from device_profiles.codecs.tlv import compile_tlv
 from device_profiles.codecs.trace import tracing
 from gateway_core.errors import PayloadError
@@ -40,10 +41,10 @@ MESSAGE_NAMES = ("fport", "size", "content_format")
 ``byte<n>`` is the payload's byte at n, counted from 0.
 """
 
-STEPS = ("json", "cbor", "frame", "fragments", "struct", "tlv", "senml", "cayenne-lpp", *NAMING)
+_WHOLE = ("json", "cbor", "senml", "sparkplug-b", *NAMING)
+STEPS = (*_WHOLE, "frame", "fragments", "struct", "tlv", "cayenne-lpp")
 """The codecs of this package; a JavaScript codec (``js``) stands alone and is run elsewhere."""
 
-_WHOLE = ("json", "cbor", "senml", *NAMING)
 _BYTE = re.compile(r"\bbyte(0|[1-9]\d{0,3})\b")
 _CBOR_FORMATS = (60, 112)
 
@@ -190,6 +191,8 @@ def _whole_message(
     """Return the decoder of a message that is one JSON, CBOR or SenML value."""
     if frames:
         raise SpecError(path, f"{name} cannot stand after a frame")
+    if name == "sparkplug-b":
+        return compile_sparkplug(spec, path)
     if name == "senml":
         return compile_senml(spec, path, split, many=many)
     if name in NAMING:

@@ -31,6 +31,7 @@ TRESPASSES = {
     "The vocabulary and the decoders": ("gateway_core/model.py", "asyncio"),
     "Only the uplink": ("edge_agent/aggregate.py", "edge_agent.link"),
     "mqtt5:": ("edge_agent/pipeline.py", "mqtt5"),
+    "protobuf:": ("device_profiles/codecs/sparkplug.py", "google.protobuf"),
     "paho:": ("edge_agent/pipeline.py", "paho.mqtt"),
     "aiocoap:": ("edge_agent/sources/coap.py", "aiocoap"),
     "OpenCV": ("edge_agent/cameras/judge.py", "cv2"),
