@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-from edge_agent.agent import Agent, run_agent
+from edge_agent.agent import Agent
 from edge_agent.config import load_edge_config
+from edge_agent.run import run_agent
 from gateway_core.model import Listed, Reading, Record
 from tests.fakes.broker import Mosquitto, free_port
 
