@@ -34,7 +34,14 @@ def read_output(text: str) -> Values:
         PayloadError: ``codec_error`` with the codec's own words, ``not_applicable`` when it said
             nothing, ``codec_output`` when it said something that is no object.
     """
-    found = _parsed(text)
+    data = data_in(_parsed(text))
+    if _ODD.search(text) or text.count("{") + text.count("[") > DEEPEST:
+        data = _clean(data, 0)
+    return data if isinstance(data, dict) else {"items": data}
+
+
+def data_in(found: Any) -> dict[str, Any] | list[Any]:
+    """Return the ``data`` of a codec's result; raises `PayloadError` as `read_output` does."""
     if found is None:
         raise PayloadError("not_applicable", "the codec returns nothing for this message")
     if not isinstance(found, dict):
@@ -45,13 +52,9 @@ def read_output(text: str) -> Values:
     data = found.get("data")
     if data is None:
         raise PayloadError("not_applicable", "the codec returns no data for this message")
-    if _ODD.search(text) or text.count("{") + text.count("[") > DEEPEST:
-        data = _clean(data, 0)
-    if isinstance(data, dict):
-        return data
-    if isinstance(data, list):
-        return {"items": data}
-    raise PayloadError("codec_output", "the codec's data is no object")
+    if not isinstance(data, dict | list):
+        raise PayloadError("codec_output", "the codec's data is no object")
+    return data
 
 
 def read_json(text: str) -> Any:

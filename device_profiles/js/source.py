@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -75,11 +75,16 @@ def read_source(spec: Mapping[str, Any], path: Place, folder: Path | None) -> So
     if digest != spec["sha256"]:
         message = f"{file} is not the file that was pinned: expected {spec['sha256']}"
         raise SpecError((*path, "sha256"), f"{message}, found {digest}")
-    return Source(
-        digest,
-        raw.decode("utf-8", "replace").removeprefix("\ufeff"),
-        spec.get("time_ms", TIME_MS),
-        spec.get("memory_mb", MEMORY_MB),
-        spec.get("fresh", False),
-        json.dumps(spec.get("variables", {})),
+    return replace(
+        source_of(raw),
+        time_ms=spec.get("time_ms", TIME_MS),
+        memory_mb=spec.get("memory_mb", MEMORY_MB),
+        fresh=spec.get("fresh", False),
+        variables=json.dumps(spec.get("variables", {})),
     )
+
+
+def source_of(raw: bytes) -> Source:
+    """Return a codec of a file's bytes: a byte-order mark is left out, stray bytes are replaced."""
+    text = raw.decode("utf-8", "replace").removeprefix("\ufeff")
+    return Source(hashlib.sha256(raw).hexdigest(), text)
