@@ -36,6 +36,9 @@ from gateway_core.errors import PayloadError
 FieldType = Literal["float", "int", "bool", "string", "enum"]
 FieldKind = Literal["gauge", "counter", "state", "event", "diagnostic"]
 
+DEFAULT_HEARTBEAT = "1h"
+"""Of a measurement with a deadband and no ``heartbeat``."""
+
 BUILT_IN_TAGS = ("edge", "device", "profile")
 """Tags that every reading has; the rest of ``store.tags`` are captures."""
 
@@ -53,6 +56,8 @@ class FieldSpec:
         high: Greatest good value, or None.
         values: Allowed texts of an enum; empty for the rest.
         title: Language to text.
+        deadband: Change that a number must exceed to be sent on; 0 for any.
+        heartbeat_ns: After so long it is sent on in any case; 0: every value is.
     """
 
     name: str
@@ -63,6 +68,8 @@ class FieldSpec:
     high: float | None
     values: tuple[str, ...]
     title: Mapping[str, str]
+    deadband: float = 0.0
+    heartbeat_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +245,16 @@ def _field(name: str, spec: Mapping[str, Any]) -> FieldSpec:
         high,
         tuple(spec.get("values", ())),
         in_languages(spec.get("title", {})),
+        spec.get("deadband", 0.0),
+        _heartbeat(spec),
     )
+
+
+def _heartbeat(spec: Mapping[str, Any]) -> int:
+    """Return after how long a value is sent on in any case; 0 where every value is."""
+    if "deadband" not in spec and "heartbeat" not in spec:
+        return 0
+    return duration_ns(spec.get("heartbeat", DEFAULT_HEARTBEAT))
 
 
 def _build_commands(

@@ -8,7 +8,7 @@ from device_profiles.catalogue import Catalogue
 from device_profiles.egress import Release
 from device_profiles.profile import Profile
 from edge_agent.egress import Declared
-from edge_agent.grant import EXACT, NONE, RAW, Coarseness, Function, Grant
+from edge_agent.grant import EXACT, NONE, RAW, Coarseness, Function, Grant, Thin
 
 
 def declare(catalogue: Catalogue) -> dict[str, Declared]:
@@ -26,6 +26,11 @@ def declared(profile: Profile) -> Declared:
         alarms=egress.alarms,
         tags=frozenset(profile.tags),
         grants={name: _grant(rule) for name, rule in egress.rules.items()},
+        thins={
+            spec.name: Thin(spec.deadband or 0.0, spec.heartbeat_ns)
+            for spec in profile.fields.values()
+            if spec.heartbeat_ns
+        },
     )
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edge_agent.grant import FUNCTIONS, NONE, RAW, Coarseness, Function, Grant
+from edge_agent.grant import FUNCTIONS, NONE, RAW, Coarseness, Function, Grant, Thin
 from gateway_core.config import Duration
 
 DataClass = Literal["public", "operational", "personal", "restricted"]
@@ -37,6 +37,7 @@ class Declared:
         alarms: What leaves of its alarms.
         tags: Tags that its readings may carry beyond edge, device and profile.
         grants: Every field of the profile and what may leave of it.
+        thins: Fields of which not every value that may leave is worth sending.
     """
 
     profile: str
@@ -45,6 +46,7 @@ class Declared:
     alarms: AlarmText
     tags: frozenset[str]
     grants: Mapping[str, Grant]
+    thins: Mapping[str, Thin] = field(default_factory=dict)
 
 
 class Coarsen(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from edge_agent.egress import AlarmText, Declared, SiteEgress
-from edge_agent.grant import EXACT, Coarseness, Grant, aggregate_names, tightest
+from edge_agent.grant import EXACT, Coarseness, Grant, Thin, aggregate_names, tightest
 from gateway_core.model import Reading
 
 _CACHED_SHAPES = 4096
@@ -33,6 +33,7 @@ class Gate:
             each with whether that takes samples (``p95``) and the window before (``delta``).
         alarms: What leaves of an alarm.
         hidden: Nothing of this device leaves.
+        thins: Fields whose values leave as they come, but not each of them.
     """
 
     profile: str
@@ -47,6 +48,7 @@ class Gate:
     windows: Mapping[int, tuple[tuple[str, bool, bool], ...]]
     alarms: AlarmText
     hidden: bool = False
+    thins: Mapping[str, Thin] = field(default_factory=dict)
     _reasons: dict[tuple[str, ...], str] = field(default_factory=dict, repr=False, compare=False)
 
     def reading(self, reading: Reading) -> Reading | str:
@@ -154,6 +156,7 @@ def build_gate(declared: Declared, site: SiteEgress, *, device: str | None) -> G
         windows=windows,
         alarms=site.alarm_text(declared.alarms),
         hidden=hidden,
+        thins={name: thin for name, thin in declared.thins.items() if name in released},
     )
 
 

@@ -100,6 +100,28 @@ class Grant:
         return f"{names} every {self.label}{self.coarsen}"
 
 
+@dataclass(frozen=True, slots=True)
+class Thin:
+    """How a field is thinned.
+
+    Attributes:
+        deadband: A number goes out only if it differs by more; 0 for any change.
+        heartbeat_ns: After so long, by the device's time, it goes out in any case.
+    """
+
+    deadband: float
+    heartbeat_ns: int
+
+    def holds_back(self, known: tuple[int, Value], time: int, value: Value) -> bool:
+        """Return whether a value can be left out, given the one that the centre has."""
+        then, had = known
+        if not 0 <= time - then < self.heartbeat_ns:
+            return False
+        if isinstance(value, bool | str) or isinstance(had, bool | str):
+            return type(value) is type(had) and value == had
+        return abs(value - had) <= self.deadband
+
+
 NONE = Grant()
 """Nothing leaves; what holds for every field that nobody named."""
 

@@ -90,6 +90,11 @@ class Policy:
             self._cache[profile, device] = found
         return found
 
+    @property
+    def thins(self) -> bool:
+        """Whether not every value that may leave is worth sending."""
+        return any(gate.thins for gate in self._gates.values())
+
     def gates(self) -> Iterable[Gate]:
         """Return what each loaded profile lets out, without the rules for single devices."""
         return self._gates.values()

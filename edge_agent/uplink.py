@@ -22,8 +22,9 @@ import structlog
 from edge_agent.covered import MOST_RANGES, Covered, Untold, added
 from edge_agent.ledger import Departure, Ledger
 from edge_agent.link import Answer, Link
-from edge_agent.policy import Policy
+from edge_agent.policy import Policy, Released
 from edge_agent.report import SelfReport
+from edge_agent.thinning import REASON, Moves, Thinning
 from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import PayloadError, Unavailable
 from gateway_core.model import Batch, Receipt, Rejection
@@ -85,6 +86,7 @@ class Uplink:
         self._link = link
         self._clock = clock
         self.report = SelfReport(spool, self.name)
+        self._thinning = Thinning(spool.head)
         self._turn = asyncio.Lock()
         self._untold = _recalled(state)
         self._told_at = 0
@@ -94,6 +96,7 @@ class Uplink:
     def adopt(self, policy: Policy) -> None:
         """Use other rules from the next batch on."""
         self._policy = policy
+        self._thinning.doubt()
 
     async def send(self, batch: Batch) -> Receipt:
         """Release, enter and send a batch.
@@ -118,33 +121,53 @@ class Uplink:
             await self._deliver(upload, _Sending(), 0)
 
     async def _send(self, batch: Batch) -> Receipt:
-        released = await asyncio.to_thread(self._policy.release, batch)
+        policy = self._policy
+        released, moves = await asyncio.to_thread(self._released, policy, batch)
         sending = _Sending()
-        if released.records:
-            lead = self._untold.before(released.first)
-            upload = Upload(
-                edge=self._edge,
-                epoch=self._spool.epoch,
-                first=lead.first if lead else released.first,
-                last=released.last,
-                seqs=released.seqs,
-                records=released.records,
-                withheld=added(lead.withheld if lead else {}, released.withheld),
-            )
-            await self._deliver(upload, sending, released.trimmed)
-            self._judge(sending, lead)
-        else:
-            self._untold.add(released.first, released.last, released.withheld)
-        await self._tell(sending)
-        policy_count = released.withheld_count
+        try:
+            await self._dispatch(released, sending)
+            await self._tell(sending)
+        except BaseException:
+            self._thinning.lost(moves)
+            if policy is not self._policy:
+                self._thinning.doubt()
+            raise
+        self._thinning.received(moves, frozenset(each.seq for each in sending.rejected))
+        thinned = released.withheld.get(REASON, 0)
+        dropped = {"policy": released.withheld_count - thinned, REASON: thinned}
         return Receipt(
             rejected=tuple(sending.rejected),
-            dropped={"policy": policy_count} if policy_count else {},
+            dropped={reason: count for reason, count in dropped.items() if count},
             state={
                 STATE_COVERED: self._untold.encode(),
                 STATE_LEDGER: str(self._ledger.durable).encode(),
             },
         )
+
+    def _released(self, policy: Policy, batch: Batch) -> tuple[Released, Moves]:
+        """Return what of a batch may leave and is worth it; blocks."""
+        released = policy.release(batch)
+        if not policy.thins:
+            return released, Moves(batch.first, batch.last)
+        return self._thinning.thin(released, policy)
+
+    async def _dispatch(self, released: Released, sending: _Sending) -> None:
+        """Send what is left of a batch, or note that nothing of it leaves."""
+        if not released.records:
+            self._untold.add(released.first, released.last, released.withheld)
+            return
+        lead = self._untold.before(released.first)
+        upload = Upload(
+            edge=self._edge,
+            epoch=self._spool.epoch,
+            first=lead.first if lead else released.first,
+            last=released.last,
+            seqs=released.seqs,
+            records=released.records,
+            withheld=added(lead.withheld if lead else {}, released.withheld),
+        )
+        await self._deliver(upload, sending, released.trimmed)
+        self._judge(sending, lead)
 
     async def _tell(self, sending: _Sending) -> None:
         """Tell the collector what stays on site, when it is time or too much to remember."""

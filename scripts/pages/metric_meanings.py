@@ -16,7 +16,7 @@ MEANINGS = {
     "tidegate_commands_open": "commands to devices that have not ended",
     "tidegate_delivered": "records that a sink has taken for good",
     "tidegate_devices": "devices, by state; one device can be in several",
-    "tidegate_dropped": "records that will not be delivered, by reason: withheld by policy, evicted, damaged",
+    "tidegate_dropped": "records that will not be delivered, by reason: withheld by policy or within a deadband, evicted, damaged",
     "tidegate_edge_backlog": "records that an edge said it has still to send",
     "tidegate_edge_contact_seconds": "seconds since an edge's last upload was committed",
     "tidegate_edge_duplicates": "records of an edge that came again and changed nothing",
