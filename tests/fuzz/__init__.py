@@ -1,0 +1,1 @@
+"""Targets, corpus and runs of the fuzzers."""
