@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from device_profiles.build_entries import ENVELOPE_NAMES
+from device_profiles.check_lwm2m import check_lwm2m
 from device_profiles.durations import duration_ns
 from device_profiles.egress import NUMERIC_ONLY
 from device_profiles.faults import Faults, Place
@@ -19,6 +20,7 @@ _TAGS = ("edge", "device", "profile")
 def check_profile(data: Mapping[str, Any], entries: Sequence[Entry], faults: Faults) -> None:
     """Enter every mistake that makes a profile mean something else than it says."""
     _check_egress(data, faults)
+    check_lwm2m(data, faults)
     _check_tags(data, entries, faults)
     _check_availability(data.get("availability", {}), faults)
     _check_commands(data, faults)

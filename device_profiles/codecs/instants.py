@@ -33,6 +33,7 @@ class Instants:
         time_ns: int | None,
         values: Mapping[str, Any],
         captures: Mapping[str, str] = NO_NAMES,
+        units: Mapping[str, str] | None = None,
     ) -> None:
         """Enter values of one instant; a name that is there already opens another packet.
 
@@ -41,6 +42,7 @@ class Instants:
             time_ns: Nanoseconds since 1970, or None for now.
             values: Name to value.
             captures: Names that the message adds to those of topic or path.
+            units: Name to unit as sent, for values whose names are no paths; else None.
 
         Raises:
             PayloadError: ``mixed_devices`` or ``too_many_points``.
@@ -54,9 +56,12 @@ class Instants:
         packets = self._packets.setdefault(key, [])
         for packet in packets:
             if _joined(packet.values, values):
+                if packet.units is not None and units:
+                    packet.units.update(units)
                 return
         self._counted()
-        packets.append(Packet(device, time_ns, dict(values), None, captures))
+        said = None if units is None else dict(units)
+        packets.append(Packet(device, time_ns, dict(values), said, captures))
 
     def refuse(self, code: str, detail: str) -> None:
         """Enter a part of the message that cannot be read, while others of it can.

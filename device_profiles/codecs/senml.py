@@ -80,12 +80,13 @@ def compile_senml(
     return decode
 
 
-def resolve(pack: object, now_ns: int) -> list[Resolved]:
+def resolve(pack: object, now_ns: int, names: re.Pattern[str] = _NAME) -> list[Resolved]:
     """Apply base fields and relative times, in the order of the pack.
 
     Args:
         pack: A list of records with JSON labels.
         now_ns: What relative times count from.
+        names: What a full name may be.
 
     Raises:
         PayloadError: ``not_senml``, ``senml_name``, ``senml_version`` or
@@ -95,7 +96,7 @@ def resolve(pack: object, now_ns: int) -> list[Resolved]:
         raise PayloadError("not_senml", "expected a list of records")
     if len(pack) > MAX_RECORDS:
         raise PayloadError("not_senml", f"more than {MAX_RECORDS} records")
-    base = _Base()
+    base = _Base(names)
     resolved = []
     for record in pack:
         _check(record)
@@ -108,7 +109,8 @@ def resolve(pack: object, now_ns: int) -> list[Resolved]:
 class _Base:
     """The base fields in force; each stays until another record sets it anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: re.Pattern[str]) -> None:
+        self._names = names
         self.name = ""
         self.time: float = 0
         self.unit: str | None = None
@@ -141,7 +143,7 @@ class _Base:
     def apply(self, record: Mapping[str, Any], now_ns: int) -> Resolved:
         """Return the record with the base fields applied."""
         name = self.name + record.get("n", "")
-        if not _NAME.fullmatch(name):
+        if not self._names.fullmatch(name):
             raise PayloadError("senml_name", "a name is empty or has a character it may not have")
         total = record.get("s")
         if total is not None or self.sum is not None:
