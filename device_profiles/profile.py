@@ -111,6 +111,8 @@ class Profile:
         identity: Makes and checks device ids.
         digest: SHA-256 of the file, hexadecimal.
         document: The file.
+        replaces: Id of the profile that it takes the place of; empty for none.
+        successor: Id of the profile that takes its place; empty for none.
     """
 
     id: str
@@ -130,6 +132,8 @@ class Profile:
     identity: Identity = field(repr=False)
     digest: str
     document: YamlDocument = field(repr=False)
+    replaces: str = ""
+    successor: str = ""
 
     @property
     def file(self) -> str | Path:
@@ -231,6 +235,8 @@ def compile_profile(document: YamlDocument) -> Profile:
         reader.identity,
         hashlib.sha256(document.text.encode()).hexdigest(),
         document,
+        data.get("replaces", ""),
+        data.get("successor", ""),
     )
 
 

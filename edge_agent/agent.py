@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import structs
 
 from device_profiles.catalogue import Catalogue
 from edge_agent.admin import Admin, serve_admin
@@ -29,6 +30,7 @@ from edge_agent.raw.store import RawStore
 from edge_agent.reader import Reader
 from edge_agent.registry import Registry
 from edge_agent.replay import Replayed, replay
+from edge_agent.retired import Retired, retired
 from edge_agent.rules import Rules
 from edge_agent.site import Growth, Links, Site
 from edge_agent.systems.inventory import load_systems
@@ -154,6 +156,7 @@ class Agent:
             ledger_head=self._outlets.ledger_head,
             reload=self.reload,
             dispatcher=self._dispatcher,
+            retired=self._retired,
         )
         application = Admin(site, self._outlets.answer, self._outlets.export).application()
 
@@ -209,7 +212,14 @@ class Agent:
 
     def _know(self, knowledge: Knowledge) -> None:
         self._ways.pin(pins_of(knowledge.listings))
+        self._profiles = knowledge.catalogue.profiles
         self._pipeline.announce(self._registry.enlist(knowledge.listings))
+        for one in self._retired():
+            log.warning("profile_retired", **structs.asdict(one))
+
+    def _retired(self) -> list[Retired]:
+        having = (device.profile for device in self._registry.devices.values())
+        return retired(self._profiles, having)
 
     def _make_patrol(self) -> Patrol | None:
         cameras = self._config.cameras

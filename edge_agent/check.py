@@ -13,6 +13,7 @@ from edge_agent.cameras.inventory import load_feeds
 from edge_agent.config import EdgeConfig, load_edge_config
 from edge_agent.declared import declare
 from edge_agent.knowledge import read_devices
+from edge_agent.retired import retired
 from edge_agent.systems.inventory import load_systems
 from edge_agent.tighten import load_site_egress
 from gateway_core.errors import ConfigError, Fault
@@ -29,10 +30,12 @@ class Checked:
     Attributes:
         faults: Every mistake, file by file; empty when all is well.
         counts: ``profiles``, ``devices``, ``feeds``, ``systems``: what would be loaded.
+        warnings: What works and should be changed all the same.
     """
 
     faults: list[Fault] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 def check(path: Path) -> Checked:
@@ -65,6 +68,8 @@ def _check_against(catalogue: Catalogue, config: EdgeConfig, checked: Checked) -
     if devices.file is not None:
         listings = _try(checked, lambda: read_devices(devices, catalogue))
         checked.counts["devices"] = len(listings or ())
+        having = [line.profile for line in listings or ()]
+        checked.warnings.extend(map(str, retired(catalogue.profiles, having)))
     if egress is not None:
         _try(checked, lambda: load_site_egress(egress.file, declare(catalogue)))
 

@@ -240,7 +240,10 @@ class Reader:
             draft.news.append(self._registry.listed(device, received))
 
     def _admit(self, name: str, profile: Profile, arrival: Arrival, draft: Draft) -> Device:
-        """Enter a device that nobody knows, and announce it."""
+        """Enter a device that nobody knows, and announce it; a withdrawn profile gets no more."""
+        if profile.status == "withdrawn":
+            instead = f"; use {profile.successor}" if profile.successor else ""
+            raise PayloadError("profile_withdrawn", f"{profile.id} was withdrawn{instead}")
         device = self._registry.admit(
             name, profile.id, arrival.source, arrival.address, arrival.received
         )

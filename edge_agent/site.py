@@ -11,6 +11,7 @@ from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.config import EdgeConfig
 from edge_agent.pipeline import Pipeline
 from edge_agent.registry import Registry
+from edge_agent.retired import Retired
 from edge_agent.rules import Rules
 from gateway_core.clock import NS, Clock
 from gateway_core.meter import Meter
@@ -92,6 +93,7 @@ class Site:
         ledger_head: Gives the hash of the egress ledger's newest entry; empty without an uplink.
         reload: Reads devices.csv and the profiles again.
         dispatcher: Takes commands to devices.
+        retired: Tells which devices have a profile that is deprecated or withdrawn.
     """
 
     config: EdgeConfig
@@ -110,3 +112,4 @@ class Site:
     ledger_head: Callable[[], str]
     reload: Callable[[], Awaitable[None]]
     dispatcher: Dispatcher
+    retired: Callable[[], list[Retired]]

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
+from edge_agent.retired import Retired
 from edge_agent.site import Site
 from gateway_core.clock import NS
 from gateway_core.meter import Sample
@@ -69,6 +70,7 @@ class Status(msgspec.Struct, frozen=True):
         ledger_head: Hash of the newest entry of the egress ledger; empty before the first.
         commands: State to count of the commands kept, as far as there are any.
         commands_open: How many of them have not ended.
+        retired: Profiles that are deprecated or withdrawn and that devices still have.
     """
 
     edge: str
@@ -95,6 +97,7 @@ class Status(msgspec.Struct, frozen=True):
     ledger_head: str
     commands: dict[str, int]
     commands_open: int
+    retired: list[Retired]
 
 
 async def take_status(site: Site) -> Status:
@@ -134,6 +137,7 @@ async def take_status(site: Site) -> Status:
         ledger_head=site.ledger_head(),
         commands={state: n for state, n in site.dispatcher.docket.counts.items() if n},
         commands_open=len(site.dispatcher.docket),
+        retired=site.retired(),
     )
 
 

@@ -27,7 +27,8 @@ class Way:
         device: The id that devices.csv gives to the one device that speaks here, where it gives
             one and the address alone names the device; else empty.
         open_to: How many of the routes, from the first, take in a device that nobody knows: where
-            a site's own profile reads an address, those that ship do so only for their devices.
+            a site's own profile reads an address, those that ship do so only for their devices,
+            and withdrawn ones always.
         last: Which of the routes read the last message of a known device. A network server's
             topic names the device, so it will read the next one too: it is tried first.
         alone: Whether there is one route, and it reads each message by itself.
@@ -105,9 +106,11 @@ class Ways:
         pin = self._pins.get(address)
         pinned = [route for route in routes if pin and route.profile.id == pin.profile]
         if pin is None or not pinned:
-            own = [route for route in routes if not self._catalogue.ships(route.profile)]
-            rest = [route for route in routes if self._catalogue.ships(route.profile)]
-            return _way((*own, *rest), open_to=len(own) or len(rest))
+            good = [route for route in routes if route.profile.status != "withdrawn"]
+            gone = [route for route in routes if route.profile.status == "withdrawn"]
+            own = [route for route in good if not self._catalogue.ships(route.profile)]
+            rest = [route for route in good if self._catalogue.ships(route.profile)]
+            return _way((*own, *rest, *gone), open_to=len(own) or len(rest))
         device = pin.device if all(map(_names_device, pinned)) else ""
         return _way(tuple(pinned), device=device, open_to=len(pinned))
 

@@ -75,10 +75,13 @@ def check(*, config: Config = CONFIG, json: bool = False) -> int:
 
     found = check_site(config)
     if json:
-        print_json({"faults": list(map(str, found.faults)), "counts": found.counts})
+        faults = list(map(str, found.faults))
+        print_json({"faults": faults, "counts": found.counts, "warnings": found.warnings})
     else:
         for fault in found.faults:
             print(fault, file=sys.stderr)
+        for warning in found.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         print(f"{config}: " + ", ".join(f"{n} {what}" for what, n in found.counts.items()))
     return 2 if found.faults else 0
 
@@ -119,6 +122,10 @@ def status(*, config: Config = CONFIG, url: Url = None, json: bool = False) -> N
     if found["refused"]:
         console.print()
         print_table(("refused", "count"), found["refused"].items())
+    if found["retired"]:
+        console.print()
+        columns = ("profile", "status", "successor", "devices")
+        print_table(columns, ([each[name] for name in columns] for each in found["retired"]))
     if found["commands"]:
         console.print()
         print_table(("commands", "count"), found["commands"].items())
