@@ -7,14 +7,14 @@ be moved as a whole. Secrets are paths to files, never values.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from edge_agent.sources.listen.settings import ListenSettings
 from edge_agent.sources.settings import CoapSettings, MqttSettings
-from gateway_core.config import Duration, Listen, Size, anchored, load_config, read_yaml
-from gateway_core.errors import ConfigError, Fault
+from gateway_core.config import Duration, Listen, Size, anchored, load_config
 from gateway_core.units import Address
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -63,6 +63,17 @@ class MqttSection(MqttSettings):
     Attributes:
         max_packet: More than ``edge.max_payload``, because the broker drops a longer packet by
             itself: what is merely too long must arrive, to be refused, kept and counted.
+    """
+
+    max_packet: Annotated[Size, Field(ge=1 * KIB, le=16 * MIB)] = 4 * MIB
+
+
+class ListenSection(ListenSettings):
+    """One listener that devices connect to themselves.
+
+    Attributes:
+        max_packet: More than ``edge.max_payload``: what is merely too long must arrive, to be
+            refused, kept and counted.
     """
 
     max_packet: Annotated[Size, Field(ge=1 * KIB, le=16 * MIB)] = 4 * MIB
@@ -189,7 +200,7 @@ class EdgeConfig(_Section):
 
     edge: EdgeSection
     mqtt: tuple[MqttSection, ...] = ()
-    mqtt_listen: tuple[dict[str, Any], ...] = ()
+    mqtt_listen: tuple[ListenSection, ...] = ()
     coap: CoapSettings | None = None
     profiles: tuple[Path, ...] = ()
     devices: DevicesSection = DevicesSection()
@@ -207,8 +218,12 @@ class EdgeConfig(_Section):
         names = [broker.name for broker in self.mqtt]
         if len(set(names)) != len(names):
             raise ValueError("each broker under mqtt needs a name of its own")
-        if any(broker.max_packet <= self.edge.max_payload for broker in self.mqtt):
-            raise ValueError("mqtt max_packet must be more than edge.max_payload")
+        if len({each.name for each in self.mqtt_listen}) != len(self.mqtt_listen):
+            raise ValueError("each listener under mqtt_listen needs a name of its own")
+        longest = [each.max_packet for each in self.mqtt]
+        longest += [each.max_packet for each in self.mqtt_listen]
+        if any(each <= self.edge.max_payload for each in longest):
+            raise ValueError("max_packet must be more than edge.max_payload")
         return self
 
 
@@ -218,9 +233,4 @@ def load_edge_config(path: Path) -> EdgeConfig:
     Raises:
         ConfigError: Every mistake as ``file:line:col: path: message``.
     """
-    config = load_config(EdgeConfig, path)
-    if config.mqtt_listen:
-        line, col = read_yaml(path).locate(("mqtt_listen",))
-        message = "not in this version: put a broker in front and name it under mqtt"
-        raise ConfigError(Fault(path, line, col, "mqtt_listen", message))
-    return anchored(config, path.parent)
+    return anchored(load_config(EdgeConfig, path), path.parent)

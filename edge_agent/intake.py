@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from edge_agent.arrival import Arrival, Ingest
 from edge_agent.commands.waiting import Waiting
-from edge_agent.config import EdgeConfig, MqttSection
+from edge_agent.config import EdgeConfig, ListenSection, MqttSection
 from edge_agent.downlink import Downlink, NotSent, Publisher
 from edge_agent.parts import Parts
 from edge_agent.site import Links
 from edge_agent.sources.coap import CoapSource
+from edge_agent.sources.listen.source import ListenSource
+from edge_agent.sources.listen.source import state_prefix as listen_prefix
 from edge_agent.sources.mqtt import MqttSource, state_prefix
 from edge_agent.sources.settings import CoapSettings
 from gateway_core.clock import Clock
@@ -91,6 +93,60 @@ class Broker:
             self._source = None
 
 
+class Listener:
+    """A door for devices that speak MQTT; a new source for each try, with what the spool remembers.
+
+    Attributes:
+        name: Of the source.
+    """
+
+    def __init__(
+        self, settings: ListenSection, spool: Spool, ingest: Ingest, clock: Clock, meter: Meter
+    ) -> None:
+        self.name = settings.source
+        self._settings = settings
+        self._spool = spool
+        self._ingest = ingest
+        self._clock = clock
+        self._meter = meter
+        self._source: ListenSource | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether its sockets are open."""
+        return self._source is not None and self._source.opened.is_set()
+
+    @property
+    def ports(self) -> list[int]:
+        """Where it listens."""
+        return self._source.ports if self._source is not None else []
+
+    @property
+    def clients(self) -> dict[str, int]:
+        """How many connections are in each state."""
+        return self._source.states() if self._source is not None else {}
+
+    async def publish(self, downlink: Downlink) -> str:
+        """Send a message to a device that is connected here; as `Publisher.publish`."""
+        if self._source is None:
+            raise NotSent(f"{self.name} is not open")
+        return await self._source.publish(downlink)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        self._source = ListenSource(
+            self._settings,
+            ingest=self._ingest,
+            clock=self._clock,
+            meter=self._meter,
+            saved_state=await self._spool.state(listen_prefix(self._settings)),
+        )
+        try:
+            await self._source.run()
+        finally:
+            self._source = None
+
+
 class CoapDoor:
     """The CoAP server.
 
@@ -148,7 +204,10 @@ class Intake:
             Broker(each, config.edge.id, spool, self.take, clock, meter) for each in config.mqtt
         ]
         self.coap = CoapDoor(config.coap, self.take, clock, meter) if config.coap else None
-        links.sources = (*self._brokers, *([self.coap] if self.coap else []))
+        self.listeners = [
+            Listener(each, spool, self.take, clock, meter) for each in config.mqtt_listen
+        ]
+        links.sources = (*self._brokers, *self.listeners, *([self.coap] if self.coap else []))
 
     def start(self, parts: Parts, topics: Sequence[str], answers: Sequence[str]) -> None:
         """Start every source.
@@ -161,6 +220,8 @@ class Intake:
         for broker in self._brokers:
             broker.topics, broker.answers = topics, answers
             parts.start(broker.name, broker.run, source=True)
+        for listener in self.listeners:
+            parts.start(listener.name, listener.run, source=True)
         if self.coap is not None:
             parts.start(self.coap.name, self.coap.run, source=True)
 
@@ -187,7 +248,8 @@ class Intake:
 
     def publisher(self, source: str) -> Publisher | None:
         """Return the way out through a source, for example ``mqtt:site``; None for no such."""
-        return next((each for each in self._brokers if each.name == source), None)
+        ways: list[Broker | Listener] = [*self._brokers, *self.listeners]
+        return next((each for each in ways if each.name == source), None)
 
     async def renew(self, parts: Parts, topics: Sequence[str], answers: Sequence[str]) -> None:
         """Ask for other topics where the profiles name them; what is under way is seen through."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from edge_agent.arrival import Arrival, Ingest
-from edge_agent.sources.redelivery import Redelivery
 from gateway_core.errors import Unavailable
 from gateway_core.meter import Meter
 
@@ -24,8 +24,27 @@ MOST_LOAD = 256 * 1024
 fit even into an empty spool, and would be held for ever."""
 
 
+Word = TypeVar("Word")
+"""An acknowledgement, as the link understands it."""
+
+Mark = TypeVar("Mark")
+"""What is remembered of a message that may come again."""
+
+_Mark_contra = TypeVar("_Mark_contra", contravariant=True)
+
+
+class Remembers(Protocol[_Mark_contra]):
+    """Remembers which messages were committed."""
+
+    def enter(self, marks: Sequence[_Mark_contra], *, settled: bool) -> Mapping[str, bytes | None]:
+        """Return the state to store with the messages of these marks."""
+
+    def stored(self, state: Mapping[str, bytes | None]) -> None:
+        """Note that a commit has happened; ``state`` as `enter` returned it."""
+
+
 @dataclass(slots=True)
-class Load:
+class Load(Generic[Word, Mark]):
     """What one commit stores and what is acknowledged after it.
 
     Attributes:
@@ -33,20 +52,22 @@ class Load:
         words: Acknowledgements to send, as the link understands them; redelivered messages
             have one without an arrival.
         marks: What to remember of the arrivals that have a packet id.
+        again: How many came again and were recognised.
         size: Bytes as received.
         done: Whether it was committed.
         state: To store with the arrivals.
     """
 
     arrivals: list[Arrival] = field(default_factory=list)
-    words: list[int] = field(default_factory=list)
-    marks: list[int] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    again: int = 0
     size: int = 0
     done: bool = False
     state: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
-class CommitLine:
+class CommitLine(Generic[Word, Mark]):
     """Between a link to a broker and the pipeline.
 
     The link fills `open` and calls `go`. Acknowledgements leave in the order of receipt (MQTT
@@ -68,14 +89,14 @@ class CommitLine:
         self,
         source: str,
         ingest: Ingest,
-        redelivery: Redelivery,
+        redelivery: Remembers[Mark],
         meter: Meter,
         *,
         most_messages: int,
         most_bytes: int,
     ) -> None:
-        self.open = Load()
-        self.on_acknowledged: Callable[[list[int]], None] = lambda _words: None
+        self.open: Load[Word, Mark] = Load()
+        self.on_acknowledged: Callable[[list[Word]], None] = lambda _words: None
         self.on_pressure: Callable[[bool], None] = lambda _pressed: None
         self._source = source
         self._ingest = ingest
@@ -84,8 +105,8 @@ class CommitLine:
         self._most_messages = most_messages
         self._most_bytes = most_bytes
         self._tasks: asyncio.TaskGroup | None = None
-        self._closed: deque[Load] = deque()
-        self._flying: deque[Load] = deque()
+        self._closed: deque[Load[Word, Mark]] = deque()
+        self._flying: deque[Load[Word, Mark]] = deque()
         self._messages = 0
         self._bytes = 0
         self._pressed = False
@@ -120,7 +141,8 @@ class CommitLine:
 
     def _close(self) -> None:
         """Let the open load take no more, and enter what is to be remembered of it."""
-        load, self.open = self.open, Load()
+        load: Load[Word, Mark] = self.open
+        self.open = Load()
         alone = not self._flying and not self._closed
         load.state = self._redelivery.enter(load.marks, settled=alone)
         self._closed.append(load)
@@ -142,17 +164,18 @@ class CommitLine:
         self.go()
         await self._idle.wait()
 
-    async def _commit(self, load: Load) -> None:
+    async def _commit(self, load: Load[Word, Mark]) -> None:
         try:
             if load.arrivals:
                 await self._stored(load.arrivals, load.state)
             load.done = True
+            self._redelivery.stored(load.state)
         finally:
             if not load.done:
                 # What is not Unavailable ends the program: begin nothing more, wait for nothing.
                 self._tasks = None
                 self._idle.set()
-        words: list[int] = []
+        words: list[Word] = []
         while self._flying and self._flying[0].done:
             first = self._flying.popleft()
             words += first.words
@@ -195,8 +218,8 @@ class CommitLine:
                 else:
                     return
 
-    def _count(self, load: Load) -> None:
-        came, again = len(load.arrivals), len(load.words) - len(load.marks)
+    def _count(self, load: Load[Word, Mark]) -> None:
+        came, again = len(load.arrivals), load.again
         if came:
             self._meter.count("tidegate_mqtt_received", came, source=self._source)
         if again:

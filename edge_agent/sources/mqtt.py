@@ -120,7 +120,7 @@ class MqttSource:
         Raises:
             Unavailable: The connection ended, or could not be made.
         """
-        line = CommitLine(
+        line: CommitLine[int, int] = CommitLine(
             self.name,
             self._ingest,
             self._redelivery,
@@ -161,7 +161,7 @@ class MqttSource:
         await self._linked.publish(downlink)
         self._meter.count("tidegate_mqtt_published", source=self.name)
 
-    async def _serve(self, link: Link, line: CommitLine) -> Unavailable:
+    async def _serve(self, link: Link, line: CommitLine[int, int]) -> Unavailable:
         if not self._filters:
             raise Refused(
                 "nothing to subscribe to: no profile names a topic and subscribe is empty"
@@ -183,7 +183,7 @@ class MqttSource:
         )
         return await link.lost()
 
-    async def _renew(self, terms: Terms, link: Link, line: CommitLine) -> None:
+    async def _renew(self, terms: Terms, link: Link, line: CommitLine[int, int]) -> None:
         """Bring what is remembered in line with what the broker has, before anything depends on it.
 
         A memory of an earlier session would take new messages for known ones; a subscription of
@@ -203,7 +203,7 @@ class MqttSource:
         if state:
             await line.store(state)
 
-    async def _subscribe(self, terms: Terms, link: Link, line: CommitLine) -> None:
+    async def _subscribe(self, terms: Terms, link: Link, line: CommitLine[int, int]) -> None:
         if self._settings.version == "3.1.1" and self._complete:
             return  # subscribing again would bring every retained message again
         if not terms.shared and any(each.startswith("$share/") for each in self._filters):
@@ -238,7 +238,7 @@ class MqttSource:
         self.ready.clear()
         self._meter.set("tidegate_mqtt_connected", 0, source=self.name)
 
-    async def _finish(self, link: Link, line: CommitLine) -> None:
+    async def _finish(self, link: Link, line: CommitLine[int, int]) -> None:
         link.halt()
         try:
             async with asyncio.timeout(FINISH_S):
@@ -252,7 +252,7 @@ class MqttSource:
             self._complaint = str(trouble)
             log.error("broker_refused", source=self.name, why=self._complaint)
 
-    def _link(self, line: CommitLine) -> Link:
+    def _link(self, line: CommitLine[int, int]) -> Link:
         settings, client_id = self._settings, self._client_id
         if settings.version == "5":
             return Link5(settings, client_id, line, self._redelivery, self._clock)

@@ -55,7 +55,7 @@ class Link311:
         self,
         settings: MqttSettings,
         client_id: str,
-        line: CommitLine,
+        line: CommitLine[int, int],
         redelivery: Redelivery,
         clock: Clock,
     ) -> None:
@@ -253,6 +253,7 @@ class Link311:
             mark = fingerprint(message.mid, topic, payload)
             load.words.append(message.mid)
             if message.dup and self._redelivery.recognises(mark, load.marks):
+                load.again += 1
                 return
             load.marks.append(mark)
         load.arrivals.append(Arrival(self._settings.source, topic, payload, self._clock()))

@@ -52,7 +52,7 @@ class Link5(asyncio.BufferedProtocol):
         self,
         settings: MqttSettings,
         client_id: str,
-        line: CommitLine,
+        line: CommitLine[int, int],
         redelivery: Redelivery,
         clock: Clock,
     ) -> None:

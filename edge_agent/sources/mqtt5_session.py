@@ -128,7 +128,7 @@ class Session5:
         self._redelivery = redelivery
         self._max_packet = max_packet
 
-    def read(self, data: memoryview, load: Load, received: int) -> int:
+    def read(self, data: memoryview, load: Load[int, int], received: int) -> int:
         """Read whole packets; return how many bytes they took.
 
         Args:
@@ -168,6 +168,7 @@ class Session5:
                 mark = fingerprint(packet_id, topic, payload)
                 words.append((_PUBACK if head & 0x02 else _PUBREC) | packet_id)
                 if head & 0x08 and recognises(mark, marks):
+                    load.again += 1
                     continue
                 marks.append(mark)
             arrivals.append(Arrival(source, topic, payload, received))

@@ -115,6 +115,9 @@ class Redelivery:
         state[self._key(last.number)] = struct.pack(f"<{len(last.marks)}Q", *last.marks)
         return state
 
+    def stored(self, state: Mapping[str, bytes | None]) -> None:
+        """Do nothing: slots are only written again when all earlier commits have happened."""
+
     def forget(self) -> dict[str, bytes | None]:
         """Clear the memory, for a session that the broker no longer has; return state to store."""
         state: dict[str, bytes | None] = {self._key(slot.number): None for slot in self._slots}

@@ -1,0 +1,1 @@
+"""MQTT devices straight to the agent: a listener whose PUBACK means "on disk"."""

@@ -1,0 +1,262 @@
+"""MQTT 5 from the server's side, over the `mqtt5` codec. Pure.
+
+The codec panics at text that is not UTF-8, loudly, so what every client can send without a login
+or many times a second is looked at here first: the texts of CONNECT and the topic of PUBLISH.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import mqtt5
+
+from edge_agent.sources.listen.packets import (
+    MALFORMED,
+    NO_SUBSCRIPTION_IDS,
+    PROTOCOL_ERROR,
+    SUCCESS,
+    Broken,
+    Confirm,
+    Connect,
+    Disconnect,
+    Packet,
+    Ping,
+    Publish,
+    Release,
+    Subscribe,
+    Unsubscribe,
+    Welcome,
+    Will,
+    whole_length,
+)
+
+_SECOND_MAX = 2**32 - 1
+
+
+class Codec5:
+    """MQTT 5; see `packets.Codec`.
+
+    Args:
+        max_packet: Longest packet in bytes.
+    """
+
+    version = "5"
+
+    def __init__(self, max_packet: int) -> None:
+        self._max_packet = max_packet
+
+    def read(self, data: memoryview) -> tuple[Packet, int] | None:
+        """Return the first packet and its length; see `packets.Codec.read`."""
+        total = whole_length(data, self._max_packet)
+        if not total:
+            return None
+        head, at = data[0], 2
+        while data[at - 1] & 0x80:
+            at += 1
+        if head >> 4 == 3:
+            return _publish(head, data[:total], at), total
+        if head >> 4 == 1:
+            _check_connect(data[at:total])
+        return _translated(_read(data[:total])), total
+
+    def welcome(self, terms: Welcome) -> bytes:
+        """Return CONNACK."""
+        return mqtt5.ConnAckPacket(
+            session_present=terms.session_present,
+            assigned_client_id=terms.assigned_id or None,
+            server_keep_alive=terms.keep_alive,
+            session_expiry_interval=terms.expiry_s,
+            receive_max=terms.receive_max,
+            max_packet_size=terms.max_packet,
+            topic_alias_max=terms.alias_max,
+            wildcard_subscription_available=True,
+            subscription_id_available=False,
+            shared_subscription_available=False,
+        ).write()
+
+    def refuse(self, code: int, detail: str) -> bytes:
+        """Return CONNACK with the reason."""
+        reason = mqtt5.ConnAckReasonCode(code)
+        return mqtt5.ConnAckPacket(reason_code=reason, reason_str=detail or None).write()
+
+    def puback(self, packet_id: int, code: int = SUCCESS) -> bytes:
+        """Return PUBACK."""
+        return _acknowledgement(0x40, packet_id, code)
+
+    def pubrec(self, packet_id: int, code: int = SUCCESS) -> bytes:
+        """Return PUBREC."""
+        return _acknowledgement(0x50, packet_id, code)
+
+    def pubcomp(self, packet_id: int, code: int = SUCCESS) -> bytes:
+        """Return PUBCOMP."""
+        return _acknowledgement(0x70, packet_id, code)
+
+    def suback(self, packet_id: int, codes: list[int]) -> bytes:
+        """Return SUBACK."""
+        return mqtt5.SubAckPacket(packet_id, [mqtt5.SubAckReasonCode(c) for c in codes]).write()
+
+    def unsuback(self, packet_id: int, codes: list[int]) -> bytes:
+        """Return UNSUBACK."""
+        reasons = [mqtt5.UnsubAckReasonCode(code) for code in codes]
+        return mqtt5.UnsubAckPacket(packet_id, reasons).write()
+
+    def pingresp(self) -> bytes:
+        """Return PINGRESP."""
+        return b"\xd0\x00"
+
+    def goodbye(self, code: int, detail: str) -> bytes:
+        """Return DISCONNECT."""
+        reason = mqtt5.DisconnectReasonCode(code)
+        return mqtt5.DisconnectPacket(reason_code=reason, reason_str=detail or None).write()
+
+    def publish(self, topic: str, payload: bytes, packet_id: int, expiry_s: float | None) -> bytes:
+        """Return PUBLISH of QoS 1."""
+        expiry = None if expiry_s is None else min(max(1, int(expiry_s)), _SECOND_MAX)
+        return mqtt5.PublishPacket(
+            topic,
+            payload,
+            qos=mqtt5.QoS.AT_LEAST_ONCE,
+            packet_id=packet_id,
+            message_expiry_interval=expiry,
+        ).write()
+
+
+def _acknowledgement(head: int, packet_id: int, code: int) -> bytes:
+    """Return PUBACK, PUBREC or PUBCOMP; without a code it means success (section 3.4.2.1)."""
+    if code == SUCCESS:
+        return bytes((head, 2, packet_id >> 8, packet_id & 0xFF))
+    return bytes((head, 3, packet_id >> 8, packet_id & 0xFF, code))
+
+
+def _publish(head: int, packet: memoryview, at: int) -> Publish:
+    """Read PUBLISH: by hand where it has no properties, as nearly all have none."""
+    qos, end = head >> 1 & 3, len(packet)
+    if qos == 3:
+        raise Broken(MALFORMED, "QoS 3")
+    if head & 8 and not qos:
+        raise Broken(MALFORMED, "DUP with QoS 0")
+    start = at + 2
+    stop = start + int.from_bytes(packet[at:start], "big")
+    topic = _text(packet[start:stop]) if stop <= end else ""
+    packet_id, after = 0, stop
+    if qos:
+        after += 2
+        packet_id = int.from_bytes(packet[stop:after], "big")
+    if after >= end:
+        raise Broken(MALFORMED, "a PUBLISH that ends within a field")
+    if qos and not packet_id:
+        raise Broken(PROTOCOL_ERROR, "packet id 0")
+    if packet[after] == 0:
+        return Publish(topic, bytes(packet[after + 1 :]), qos, bool(head & 8), packet_id)
+    found = _read(packet)
+    assert isinstance(found, mqtt5.PublishPacket)
+    if found.subscription_ids:
+        raise Broken(PROTOCOL_ERROR, "a subscription identifier from a client")
+    alias = found.topic_alias if found.topic_alias is not None else 0
+    if found.topic_alias == 0:
+        alias = -1  # 0 is no alias (section 3.3.2.3.4)
+    return Publish(topic, found.payload, qos, bool(head & 8), packet_id, alias)
+
+
+def _check_connect(body: memoryview) -> None:
+    """Look at the texts of CONNECT before the codec does (section 3.1)."""
+    flags = body[7] if len(body) > 7 else 0
+    at = _after_properties(body, 10)
+    at = _after_text(body, at)
+    if flags & 4:
+        at = _after_text(body, _after_properties(body, at))
+        at += 2 + int.from_bytes(body[at : at + 2], "big")
+    if flags & 0x80:
+        _after_text(body, at)
+
+
+def _after_properties(body: memoryview, at: int) -> int:
+    size = shift = 0
+    for _ in range(4):
+        if at >= len(body):
+            break
+        size |= (body[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+        if not body[at - 1] & 0x80:
+            return at + size
+    raise Broken(MALFORMED, "a CONNECT that ends within a field")
+
+
+def _after_text(body: memoryview, at: int) -> int:
+    end = at + 2 + int.from_bytes(body[at : at + 2], "big")
+    if end > len(body) or at + 2 > len(body):
+        raise Broken(MALFORMED, "a CONNECT that ends within a field")
+    _text(body[at + 2 : end])
+    return end
+
+
+def _text(raw: memoryview) -> str:
+    try:
+        found = bytes(raw).decode()
+    except UnicodeDecodeError as exc:
+        raise Broken(MALFORMED, "text that is not UTF-8") from exc
+    if "\0" in found:
+        raise Broken(MALFORMED, "text with NUL")
+    return found
+
+
+def _read(packet: memoryview) -> mqtt5.Packet:
+    try:
+        return mqtt5.read(packet)[0]
+    except BaseException as exc:  # noqa: BLE001  # judged in the next line
+        _broken(exc)
+
+
+def _broken(exc: BaseException) -> NoReturn:
+    """Raise `Broken` for what says that bytes cannot be read; the codec's panic is no Exception."""
+    panicked = type(exc).__module__ == "pyo3_runtime"
+    if not isinstance(exc, IndexError | ValueError) and not panicked:
+        raise exc
+    raise Broken(MALFORMED, "text that is not UTF-8" if panicked else str(exc)) from exc
+
+
+def _translated(packet: mqtt5.Packet) -> Packet:
+    match packet:
+        case mqtt5.ConnectPacket():
+            return _connect(packet)
+        case mqtt5.SubscribePacket():
+            filters = tuple((each.pattern, int(each.max_qos)) for each in packet.topic_filters)
+            if not filters or not packet.packet_id:
+                raise Broken(PROTOCOL_ERROR, "SUBSCRIBE without a topic filter or packet id")
+            if packet.subscription_id is not None:
+                raise Broken(NO_SUBSCRIPTION_IDS, "subscription identifiers are not kept here")
+            return Subscribe(packet.packet_id, filters)
+        case mqtt5.UnsubscribePacket():
+            if not packet.patterns or not packet.packet_id:
+                raise Broken(PROTOCOL_ERROR, "UNSUBSCRIBE without a topic filter or packet id")
+            return Unsubscribe(packet.packet_id, tuple(packet.patterns))
+        case mqtt5.PubRelPacket():
+            return Release(packet.packet_id)
+        case mqtt5.PubAckPacket():
+            return Confirm(packet.packet_id, int(packet.reason_code))
+        case mqtt5.PingReqPacket():
+            return Ping()
+        case mqtt5.DisconnectPacket():
+            return Disconnect(int(packet.reason_code), packet.session_expiry_interval)
+        case _:
+            name = type(packet).__name__.removesuffix("Packet").upper()
+            raise Broken(PROTOCOL_ERROR, f"{name}, which no client sends here")
+
+
+def _connect(packet: mqtt5.ConnectPacket) -> Connect:
+    will = packet.will
+    if packet.receive_max == 0 or packet.max_packet_size == 0:
+        raise Broken(PROTOCOL_ERROR, "a maximum of 0")
+    return Connect(
+        packet.client_id,
+        packet.clean_start,
+        packet.keep_alive,
+        packet.session_expiry_interval,
+        packet.username,
+        packet.password,
+        None if will is None else Will(will.topic, will.payload or b"", will.will_delay_interval),
+        packet.receive_max,
+        packet.max_packet_size,
+        packet.authentication_method,
+    )

@@ -1,0 +1,329 @@
+"""What a client and the listener say to each other: bytes in, replies and arrivals out. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_agent.arrival import Arrival
+from edge_agent.sources.commit_line import Load
+from edge_agent.sources.listen import packets as p
+from edge_agent.sources.listen.memory import Mark, fingerprint
+from edge_agent.sources.listen.packets import Broken, Codec
+from edge_agent.sources.listen.policy import Policy, matches, wrong_filter, wrong_topic
+from edge_agent.sources.listen.sessions import FOREVER_S, Session, Sessions
+from edge_agent.sources.listen.settings import ListenSettings
+from edge_agent.sources.listen.version import Unsupported, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ALIASES = 16
+"""Topic aliases that an MQTT 5 client may set."""
+
+_KNOWN_TOPICS = 64
+
+Word = tuple["Conversation", bytes]
+"""An acknowledgement, and whom it is for."""
+
+ClientLoad = Load[Word, Mark]
+"""What one commit of a listener stores."""
+
+
+@dataclass(slots=True)
+class House:
+    """What all conversations of a listener share.
+
+    Attributes:
+        settings: Of the listener.
+        sessions: Of its clients.
+        policy: What they may publish and hear.
+    """
+
+    settings: ListenSettings
+    sessions: Sessions
+    policy: Policy
+
+
+class Conversation:
+    """One connection.
+
+    Args:
+        house: Shared with the others.
+        end: Ends the connection after the replies; called for a take-over.
+
+    Attributes:
+        replies: Bytes to send at once; the caller takes them.
+        asked: CONNECT that waits for `admit` or `goodbye`; nothing is read meanwhile.
+        client: The client id; empty before `admit`.
+        identity: Who it proved to be, or None for an anonymous client.
+        keep_alive: Seconds of silence that it may keep; 0 before `admit`.
+        unacknowledged: Messages of QoS 1 and 2 that it waits for.
+        confirmed: Packet id and reason code of each PUBACK for a message of ours.
+        codec: Of the version that it speaks; None before CONNECT.
+    """
+
+    def __init__(self, house: House, end: Callable[[Conversation], None]) -> None:
+        self.replies: list[bytes] = []
+        self.asked: p.Connect | None = None
+        self.client = ""
+        self.identity: str | None = None
+        self.keep_alive = 0
+        self.unacknowledged = 0
+        self.confirmed: list[tuple[int, int]] = []
+        self.codec: Codec | None = None
+        self._house = house
+        self._end = end
+        self._source = house.settings.source
+        self._session: Session | None = None
+        self._connect: p.Connect | None = None
+        self._aliases: dict[int, str] = {}
+        self._allowed: set[str] = set()
+        self._over = False
+
+    # ---- what comes in ----
+
+    def read(self, data: memoryview, load: ClientLoad, received: int) -> int:
+        """Read whole packets; return how many bytes they took.
+
+        Args:
+            data: Bytes in the order of receipt; the rest comes again with more behind it.
+            load: Gets arrivals, acknowledgements and marks.
+            received: Now, in nanoseconds since 1970.
+
+        Raises:
+            Broken: The connection must end; `goodbye` says how.
+        """
+        at, end = 0, len(data)
+        while at < end and self.asked is None and not self._over:
+            codec = self.codec = self.codec or choose(data, self._house.settings.max_packet)
+            if codec is None:
+                break
+            found = codec.read(data[at:])
+            if found is None:
+                break
+            packet, used = found
+            at += used
+            if isinstance(packet, p.Publish) and self._session is not None:
+                self._publish(packet, codec, self._session, load, received)
+            else:
+                self._control(packet, codec)
+        return at
+
+    def admit(self, client: str, identity: str | None) -> None:
+        """Let the client in that asked.
+
+        Args:
+            client: Its client id.
+            identity: Who it proved to be, or None.
+
+        Raises:
+            Broken: Its Will is for a topic that it has no right to.
+        """
+        connect, codec, house = self._waiting()
+        settings = house.settings
+        self.identity = identity
+        will = connect.will
+        if will is not None and (
+            wrong_topic(will.topic) or not house.policy.may_publish(identity, will.topic)
+        ):
+            raise Broken(p.NOT_AUTHORIZED, f"no right to publish its Will to {will.topic!r}")
+        longest = round(settings.session_expiry)
+        expiry = connect.expiry_s if codec.version != "5" else min(connect.expiry_s, longest)
+        if expiry == FOREVER_S:
+            expiry = longest
+        most = round(settings.keep_alive)
+        asked = connect.keep_alive
+        self.keep_alive = asked if codec.version != "5" else min(asked or most, most)
+        self._connect = p.Connect(
+            client, connect.clean, asked, expiry, will=will, max_packet=connect.max_packet
+        )
+        self._session, present = house.sessions.open(self._connect, client, self)
+        self.client = client
+        self.asked = None
+        terms = p.Welcome(
+            present,
+            "" if connect.client_id else client,
+            self.keep_alive,
+            expiry,
+            settings.receive_maximum,
+            settings.max_packet,
+            ALIASES,
+        )
+        self.replies.append(codec.welcome(terms))
+
+    # ---- what goes out ----
+
+    def deliver(self, topic: str, payload: bytes, packet_id: int, expiry_s: float | None) -> bool:
+        """Send a message of QoS 1 to the client if it subscribed to the topic; False if not."""
+        session, codec, connect = self._session, self.codec, self._connect
+        if session is None or codec is None or connect is None or self._over:
+            return False
+        if not any(matches(pattern, topic) for pattern in session.filters):
+            return False
+        packet = codec.publish(topic, payload, packet_id, expiry_s)
+        if connect.max_packet is not None and len(packet) > connect.max_packet:
+            return False
+        self.replies.append(packet)
+        return True
+
+    def goodbye(self, why: Broken) -> None:
+        """Tell the client why the connection ends, where its version has words for it."""
+        self._over = True
+        if isinstance(why, Unsupported):
+            self.codec = why.codec
+        if self.codec is None:
+            return
+        if self.asked is not None or self._session is None:
+            self.replies.append(self.codec.refuse(why.code, why.detail))
+        else:
+            self.replies.append(self.codec.goodbye(why.code, why.detail))
+
+    def take_over(self) -> None:
+        """End: the client is connected anew; its Will is not meant for that."""
+        self.goodbye(Broken(p.TAKEN_OVER, "the client id is connected anew"))
+        self._session = None
+        self._end(self)
+
+    def left(self, now: int) -> None:
+        """Note that the connection is gone; what the client left behind becomes due."""
+        session, connect = self._session, self._connect
+        self._session = None
+        if session is not None and connect is not None:
+            self._house.sessions.close(session, self, now, connect.will)
+
+    # ---- inside ----
+
+    def _waiting(self) -> tuple[p.Connect, Codec, House]:
+        assert self.asked is not None
+        assert self.codec is not None
+        return self.asked, self.codec, self._house
+
+    def _control(self, packet: p.Packet, codec: Codec) -> None:
+        if isinstance(packet, p.Connect):
+            self._connected(packet)
+            return
+        session = self._session
+        if session is None:
+            raise Broken(p.PROTOCOL_ERROR, "something else than CONNECT at the beginning")
+        match packet:
+            case p.Ping():
+                self.replies.append(codec.pingresp())
+            case p.Release():
+                self._house.sessions.release(session, packet.packet_id)
+                self.replies.append(codec.pubcomp(packet.packet_id))
+            case p.Confirm():
+                self.confirmed.append((packet.packet_id, packet.code))
+            case p.Subscribe():
+                codes = [self._subscribe(session, *each) for each in packet.filters]
+                self.replies.append(codec.suback(packet.packet_id, codes))
+            case p.Unsubscribe():
+                self._unsubscribe(session, packet, codec)
+            case p.Disconnect():
+                self._disconnected(packet, session)
+            case p.Publish():
+                raise AssertionError("read before")
+
+    def _connected(self, packet: p.Connect) -> None:
+        if self._session is not None:
+            raise Broken(p.PROTOCOL_ERROR, "a second CONNECT")
+        self.asked = packet
+        if packet.auth_method is not None:
+            raise Broken(p.BAD_AUTH_METHOD, "enhanced authentication is not offered")
+        nameless = not packet.client_id and not packet.clean
+        if nameless and self.codec is not None and self.codec.version != "5":  # [MQTT-3.1.3-8]
+            raise Broken(p.BAD_CLIENT_ID, "no client id, and no clean session")
+
+    def _publish(
+        self, packet: p.Publish, codec: Codec, session: Session, load: ClientLoad, received: int
+    ) -> None:
+        topic, qos, packet_id = packet.topic, packet.qos, packet.packet_id
+        if packet.alias:
+            topic = self._alias(packet)
+        if topic not in self._allowed:
+            refusal = self._judge(topic)
+            if refusal is not None:
+                if codec.version == "5" and qos:
+                    self._acknowledge(load, _answer(codec, qos, packet_id, refusal.code))
+                    return
+                raise refusal
+        if qos:
+            if codec.version == "5" and self.unacknowledged >= self._house.settings.receive_maximum:
+                raise Broken(p.RECEIVE_MAX_EXCEEDED, "more messages than Receive Maximum")
+            sessions = self._house.sessions
+            if session.lasting:
+                mark = (session.number, packet_id, fingerprint(topic, packet.payload))
+                known = packet.duplicate and (
+                    sessions.recognises(session, *mark[1:]) or mark in load.marks
+                )
+                if known:
+                    load.again += 1
+                else:
+                    load.marks.append(mark)
+                    load.arrivals.append(Arrival(self._source, topic, packet.payload, received))
+            else:
+                load.arrivals.append(Arrival(self._source, topic, packet.payload, received))
+            self._acknowledge(load, _answer(codec, qos, packet_id, p.SUCCESS))
+        else:
+            load.arrivals.append(Arrival(self._source, topic, packet.payload, received))
+        load.size += len(packet.payload) + len(topic)
+
+    def _acknowledge(self, load: ClientLoad, answer: bytes) -> None:
+        self.unacknowledged += 1
+        load.words.append((self, answer))
+
+    def _alias(self, packet: p.Publish) -> str:
+        """Return the topic of a PUBLISH with a topic alias (section 3.3.2.3.4)."""
+        if not 0 < packet.alias <= ALIASES:
+            raise Broken(p.BAD_ALIAS, f"topic alias {packet.alias}, at most {ALIASES}")
+        if packet.topic:
+            self._aliases[packet.alias] = packet.topic
+            return packet.topic
+        if packet.alias not in self._aliases:
+            raise Broken(p.PROTOCOL_ERROR, "a topic alias that was not set")
+        return self._aliases[packet.alias]
+
+    def _judge(self, topic: str) -> Broken | None:
+        """Return why the client may not publish to a topic, and remember one that it may."""
+        wrong = wrong_topic(topic)
+        if wrong is not None:
+            raise Broken(p.PROTOCOL_ERROR if not topic else p.BAD_TOPIC, wrong)
+        if len(topic) > p.LONGEST_TOPIC:
+            return Broken(p.BAD_TOPIC, f"a topic of more than {p.LONGEST_TOPIC} characters")
+        if not self._house.policy.may_publish(self.identity, topic):
+            return Broken(p.NOT_AUTHORIZED, f"no right to publish to {topic!r}")
+        if len(self._allowed) < _KNOWN_TOPICS:
+            self._allowed.add(topic)
+        return None
+
+    def _subscribe(self, session: Session, pattern: str, qos: int) -> int:
+        if pattern.startswith("$share/"):
+            return p.NO_SHARED
+        if wrong_filter(pattern):
+            return p.BAD_FILTER
+        if not self._house.policy.may_hear(self.identity or self.client, pattern):
+            return p.NOT_AUTHORIZED
+        if not self._house.sessions.subscribe(session, pattern, min(qos, 1)):
+            return p.QUOTA_EXCEEDED
+        return min(qos, 1)
+
+    def _unsubscribe(self, session: Session, packet: p.Unsubscribe, codec: Codec) -> None:
+        leave = self._house.sessions.unsubscribe
+        codes = [0 if leave(session, pattern) else 0x11 for pattern in packet.patterns]
+        self.replies.append(codec.unsuback(packet.packet_id, codes))
+
+    def _disconnected(self, packet: p.Disconnect, session: Session) -> None:
+        connect = self._connect
+        assert connect is not None
+        if packet.expiry_s is not None:
+            if packet.expiry_s and not session.expiry_s:  # section 3.14.2.2.2
+                raise Broken(p.PROTOCOL_ERROR, "a session that was to end cannot be kept")
+            session.expiry_s = min(packet.expiry_s, round(self._house.settings.session_expiry))
+        if packet.code == p.SUCCESS:
+            self._connect = p.Connect(connect.client_id, connect.clean)
+        self._over = True
+        self._end(self)
+
+
+def _answer(codec: Codec, qos: int, packet_id: int, code: int) -> bytes:
+    return codec.puback(packet_id, code) if qos == 1 else codec.pubrec(packet_id, code)

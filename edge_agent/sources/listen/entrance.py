@@ -1,0 +1,88 @@
+"""Who is it that connects, and may they: logins, certificates, and who shows neither."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from edge_agent.sources.listen import packets as p
+from edge_agent.sources.listen.packets import Broken
+from edge_agent.sources.listen.settings import ListenSettings
+from edge_agent.sources.listen.users import Users, read_users
+from edge_agent.sources.listen.visit import Visit
+from gateway_core.meter import Meter
+
+LOGINS_AT_ONCE = 2
+"""Threads that hash passwords; the machine has other work too."""
+
+LONGEST_ID = 128
+
+
+class Entrance:
+    """Decides on each CONNECT.
+
+    Args:
+        settings: Of the listener.
+        meter: Counts who is turned away.
+    """
+
+    def __init__(self, settings: ListenSettings, meter: Meter) -> None:
+        self._settings = settings
+        self._meter = meter
+        self._users: Users | None = None
+        self._hashing = asyncio.Semaphore(LOGINS_AT_ONCE)
+
+    def read(self) -> None:
+        """Read the users file; blocks, and raises `ConfigError` for a wrong one."""
+        if self._settings.users_file is not None:
+            self._users = read_users(self._settings.users_file)
+
+    def receive(self, visit: Visit, tasks: asyncio.TaskGroup) -> None:
+        """Let the client in that asked, or turn it away; now, or when its password is hashed."""
+        connect = visit.talk.asked
+        assert connect is not None
+        users, name, password = self._users, connect.username, connect.password or b""
+        if users is None or name is None:
+            self._answer(visit, known=False)
+        elif users.costs(name, password):
+            tasks.create_task(self._slowly(visit, users, name, password))
+        else:
+            self._answer(visit, known=users.check(name, password))
+
+    async def _slowly(self, visit: Visit, users: Users, name: str, password: bytes) -> None:
+        async with self._hashing:
+            known = await asyncio.to_thread(users.check, name, password)
+        if visit.talk.asked is not None:
+            self._answer(visit, known=known)
+
+    def _answer(self, visit: Visit, *, known: bool) -> None:
+        connect = visit.talk.asked
+        assert connect is not None
+        name = connect.username
+        if name is not None and self._users is not None and not known:
+            self._turn_away(visit, p.BAD_LOGIN, "wrong user name or password")
+            return
+        client = connect.client_id or f"auto-{secrets.token_hex(8)}"
+        identity = visit.peer_name() if self._settings.tls else None
+        if known and name is not None:
+            identity = client if name.startswith("@") else name
+        if identity is None and not self._settings.anonymous:
+            self._turn_away(visit, p.NOT_AUTHORIZED, "a login or a certificate is needed")
+        elif len(client) > LONGEST_ID or not client.isprintable():
+            self._turn_away(visit, p.BAD_CLIENT_ID, f"1 to {LONGEST_ID} printable characters")
+        else:
+            self._let_in(visit, client, identity)
+
+    def _let_in(self, visit: Visit, client: str, identity: str | None) -> None:
+        try:
+            visit.talk.admit(client, identity)
+        except Broken as why:
+            self._turn_away(visit, why.code, why.detail)
+            return
+        visit.flush()
+        visit.resume()
+
+    def _turn_away(self, visit: Visit, code: int, detail: str) -> None:
+        name = self._settings.source
+        self._meter.count("tidegate_mqtt_listen_refused", source=name, reason=f"0x{code:02x}")
+        visit.close(Broken(code, detail))
