@@ -244,7 +244,7 @@ class Intake:
 
     def ways_out(self) -> list[str]:
         """Return the names of the sources that lead out to devices."""
-        return [each.name for each in self._brokers]
+        return [each.name for each in (*self._brokers, *self.listeners)]
 
     def publisher(self, source: str) -> Publisher | None:
         """Return the way out through a source, for example ``mqtt:site``; None for no such."""

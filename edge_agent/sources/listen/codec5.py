@@ -1,16 +1,15 @@
 """MQTT 5 from the server's side, over the `mqtt5` codec. Pure.
 
-The codec panics at text that is not UTF-8, loudly, so what every client can send without a login
-or many times a second is looked at here first: the texts of CONNECT and the topic of PUBLISH.
+Texts are looked at before the codec sees them (`texts5`), and a PUBLISH without properties, as
+nearly all are, is read by hand.
 """
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 import mqtt5
 
 from edge_agent.sources.listen.packets import (
+    BAD_ALIAS,
     MALFORMED,
     NO_SUBSCRIPTION_IDS,
     PROTOCOL_ERROR,
@@ -29,8 +28,11 @@ from edge_agent.sources.listen.packets import (
     Will,
     whole_length,
 )
+from edge_agent.sources.listen.texts5 import check_properties, check_texts, read_text
 
 _SECOND_MAX = 2**32 - 1
+_FROM_CLIENTS = frozenset({1, 3, 4, 6, 8, 10, 12, 14})
+_NO_ALIAS = b"\x23\0\0"
 
 
 class Codec5:
@@ -55,8 +57,11 @@ class Codec5:
             at += 1
         if head >> 4 == 3:
             return _publish(head, data[:total], at), total
-        if head >> 4 == 1:
-            _check_connect(data[at:total])
+        if head >> 4 not in _FROM_CLIENTS:
+            raise Broken(
+                PROTOCOL_ERROR, f"a packet of type {head >> 4}, which no client sends here"
+            )
+        check_texts(head >> 4, data[at:total])
         return _translated(_read(data[:total])), total
 
     def welcome(self, terms: Welcome) -> bytes:
@@ -129,7 +134,7 @@ def _acknowledgement(head: int, packet_id: int, code: int) -> bytes:
 
 
 def _publish(head: int, packet: memoryview, at: int) -> Publish:
-    """Read PUBLISH: by hand where it has no properties, as nearly all have none."""
+    """Read PUBLISH."""
     qos, end = head >> 1 & 3, len(packet)
     if qos == 3:
         raise Broken(MALFORMED, "QoS 3")
@@ -137,7 +142,7 @@ def _publish(head: int, packet: memoryview, at: int) -> Publish:
         raise Broken(MALFORMED, "DUP with QoS 0")
     start = at + 2
     stop = start + int.from_bytes(packet[at:start], "big")
-    topic = _text(packet[start:stop]) if stop <= end else ""
+    topic = read_text(packet[start:stop]) if stop <= end else ""
     packet_id, after = 0, stop
     if qos:
         after += 2
@@ -148,72 +153,21 @@ def _publish(head: int, packet: memoryview, at: int) -> Publish:
         raise Broken(PROTOCOL_ERROR, "packet id 0")
     if packet[after] == 0:
         return Publish(topic, bytes(packet[after + 1 :]), qos, bool(head & 8), packet_id)
+    if bytes(packet[after + 1 : after + 4]) == _NO_ALIAS:  # section 3.3.2.3.4
+        raise Broken(BAD_ALIAS, "topic alias 0")
+    check_properties(packet, after)
     found = _read(packet)
     assert isinstance(found, mqtt5.PublishPacket)
     if found.subscription_ids:
         raise Broken(PROTOCOL_ERROR, "a subscription identifier from a client")
-    alias = found.topic_alias if found.topic_alias is not None else 0
-    if found.topic_alias == 0:
-        alias = -1  # 0 is no alias (section 3.3.2.3.4)
-    return Publish(topic, found.payload, qos, bool(head & 8), packet_id, alias)
-
-
-def _check_connect(body: memoryview) -> None:
-    """Look at the texts of CONNECT before the codec does (section 3.1)."""
-    flags = body[7] if len(body) > 7 else 0
-    at = _after_properties(body, 10)
-    at = _after_text(body, at)
-    if flags & 4:
-        at = _after_text(body, _after_properties(body, at))
-        at += 2 + int.from_bytes(body[at : at + 2], "big")
-    if flags & 0x80:
-        _after_text(body, at)
-
-
-def _after_properties(body: memoryview, at: int) -> int:
-    size = shift = 0
-    for _ in range(4):
-        if at >= len(body):
-            break
-        size |= (body[at] & 0x7F) << shift
-        shift += 7
-        at += 1
-        if not body[at - 1] & 0x80:
-            return at + size
-    raise Broken(MALFORMED, "a CONNECT that ends within a field")
-
-
-def _after_text(body: memoryview, at: int) -> int:
-    end = at + 2 + int.from_bytes(body[at : at + 2], "big")
-    if end > len(body) or at + 2 > len(body):
-        raise Broken(MALFORMED, "a CONNECT that ends within a field")
-    _text(body[at + 2 : end])
-    return end
-
-
-def _text(raw: memoryview) -> str:
-    try:
-        found = bytes(raw).decode()
-    except UnicodeDecodeError as exc:
-        raise Broken(MALFORMED, "text that is not UTF-8") from exc
-    if "\0" in found:
-        raise Broken(MALFORMED, "text with NUL")
-    return found
+    return Publish(topic, found.payload, qos, bool(head & 8), packet_id, found.topic_alias or 0)
 
 
 def _read(packet: memoryview) -> mqtt5.Packet:
     try:
         return mqtt5.read(packet)[0]
-    except BaseException as exc:  # noqa: BLE001  # judged in the next line
-        _broken(exc)
-
-
-def _broken(exc: BaseException) -> NoReturn:
-    """Raise `Broken` for what says that bytes cannot be read; the codec's panic is no Exception."""
-    panicked = type(exc).__module__ == "pyo3_runtime"
-    if not isinstance(exc, IndexError | ValueError) and not panicked:
-        raise exc
-    raise Broken(MALFORMED, "text that is not UTF-8" if panicked else str(exc)) from exc
+    except (IndexError, ValueError) as exc:
+        raise Broken(MALFORMED, str(exc)) from exc
 
 
 def _translated(packet: mqtt5.Packet) -> Packet:
@@ -240,8 +194,7 @@ def _translated(packet: mqtt5.Packet) -> Packet:
         case mqtt5.DisconnectPacket():
             return Disconnect(int(packet.reason_code), packet.session_expiry_interval)
         case _:
-            name = type(packet).__name__.removesuffix("Packet").upper()
-            raise Broken(PROTOCOL_ERROR, f"{name}, which no client sends here")
+            raise AssertionError(f"{type(packet).__name__} was turned away before")
 
 
 def _connect(packet: mqtt5.ConnectPacket) -> Connect:

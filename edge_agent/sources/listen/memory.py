@@ -33,10 +33,11 @@ def fingerprint(topic: str, payload: bytes) -> int:
 class Ring:
     """The last messages of one session; six bytes each."""
 
-    __slots__ = ("_held", "_latest", "count")
+    __slots__ = ("_held", "_latest", "_newest", "count")
 
     def __init__(self) -> None:
         self.count = 0
+        self._newest = 0
         self._held = bytearray()
         self._latest: dict[int, int] | None = None
 
@@ -46,13 +47,15 @@ class Ring:
         if at >= len(self._held):
             self._held.extend(bytes(at + _MARK.size - len(self._held)))
         _MARK.pack_into(self._held, at, packet_id, crc)
-        self.count = max(self.count, place + 1)
+        if place >= self.count:
+            self.count, self._newest = place + 1, at + _MARK.size
         self._latest = None
 
     def recognises(self, packet_id: int, crc: int) -> bool:
         """Return whether this message is held."""
         if self._latest is None:
-            self._latest = dict(_MARK.iter_unpack(self._held))
+            in_order = self._held[self._newest :] + self._held[: self._newest]
+            self._latest = dict(_MARK.iter_unpack(in_order))
         return self._latest.get(packet_id) == crc
 
     def release(self, packet_id: int) -> None:

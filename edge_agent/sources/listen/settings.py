@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from edge_agent.sources.listen.policy import wrong_filter
 from gateway_core.units import Address, Duration, Listen, Size
@@ -74,14 +74,11 @@ class ListenSettings(BaseModel):
                 raise ValueError(f"topic filter {each!r}: {why}")
         return patterns
 
-    @model_validator(mode="after")
-    def _somebody_can_come_in(self) -> Self:
+    @property
+    def open_to_nobody(self) -> bool:
+        """Whether no client can prove who it is, and none may come in without."""
         certificates = self.tls is not None and self.tls.client_ca_file is not None
-        if not (self.anonymous or self.users_file or certificates):
-            raise ValueError(
-                "nobody could connect: give users_file, tls.client_ca_file, or anonymous: true"
-            )
-        return self
+        return not (self.anonymous or self.users_file or certificates)
 
     @property
     def source(self) -> str:

@@ -115,6 +115,9 @@ class ListenSource:
                     )
                     stack.callback(server.close)
                 self.opened.set()
+                if settings.open_to_nobody:
+                    advice = "give users_file, tls.client_ca_file or anonymous: true"
+                    log.warning("listener_lets_nobody_in", source=self.name, advice=advice)
                 log.info("mqtt_listening", source=self.name, ports=self.ports)
                 while True:
                     await asyncio.sleep(LOOK_S)

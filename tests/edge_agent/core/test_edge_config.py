@@ -9,6 +9,7 @@ import pytest
 from edge_agent.config import load_edge_config
 from edge_agent.init import Answers, write_site
 from gateway_core.errors import ConfigError
+from gateway_core.units import Address
 
 CONTRACT = """\
 edge:
@@ -111,11 +112,17 @@ def test_a_mistake_is_told_with_its_place(
     assert "secret@" not in told
 
 
-def test_the_agent_s_own_broker_is_refused_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_edge_config(write(tmp_path, LEAST + 'mqtt_listen:\n  - listen: "[::]:1883"\n'))
-    assert str(caught.value).startswith(f"{tmp_path}/edge.yaml:2:1: mqtt_listen: ")
-    assert "put a broker in front" in str(caught.value)
+def test_a_listener_for_devices_lets_nobody_in_unless_the_file_says_so(tmp_path: Path) -> None:
+    text = LEAST + 'mqtt_listen:\n  - listen: "[::]:1883"\n'
+    (listener,) = load_edge_config(write(tmp_path, text)).mqtt_listen
+    assert (listener.anonymous, listener.open_to_nobody) == (False, True)
+    assert listener.listen == (Address("::", 1883),)
+
+
+def test_two_listeners_need_two_names(tmp_path: Path) -> None:
+    text = LEAST + 'mqtt_listen:\n  - listen: "[::]:1883"\n  - listen: "[::]:1884"\n'
+    with pytest.raises(ConfigError, match="each listener under mqtt_listen needs a name"):
+        load_edge_config(write(tmp_path, text))
 
 
 def test_two_brokers_need_two_names(tmp_path: Path) -> None:
