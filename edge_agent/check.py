@@ -19,7 +19,8 @@ from edge_agent.tighten import load_site_egress
 from gateway_core.errors import ConfigError, Fault
 
 T = TypeVar("T")
-_SECRET = ("password_file", "key_file", "token_file")
+_SECRET = ("password_file", "key_file", "token_file", "users_file")
+_FILES = (*_SECRET, "ca_file", "cert_file", "client_ca_file")
 _OTHERS_MAY_READ = stat.S_IROTH | stat.S_IWOTH
 
 
@@ -83,10 +84,14 @@ def _try(checked: Checked, load: Callable[[], T]) -> T | None:
 
 
 def _secrets(config: EdgeConfig, path: Path) -> Iterator[Fault]:
-    sections = [(f"mqtt.{place}", each) for place, each in enumerate(config.mqtt)]
-    named: list[tuple[str, object]] = [*sections, ("uplink", config.uplink)]
+    named: list[tuple[str, object]] = [
+        *((f"mqtt.{place}", each) for place, each in enumerate(config.mqtt)),
+        *((f"mqtt_listen.{place}", each) for place, each in enumerate(config.mqtt_listen)),
+        *((f"mqtt_listen.{place}.tls", each.tls) for place, each in enumerate(config.mqtt_listen)),
+        ("uplink", config.uplink),
+    ]
     for where, section in named:
-        for name in ("password_file", "ca_file", "cert_file", "key_file", "token_file"):
+        for name in _FILES:
             file: Path | None = getattr(section, name, None)
             if file is None:
                 continue

@@ -122,6 +122,11 @@ class Listener:
         return self._source.ports if self._source is not None else []
 
     @property
+    def open(self) -> bool:
+        """Whether messages can leave now; to whom is another question."""
+        return self.connected
+
+    @property
     def clients(self) -> dict[str, int]:
         """How many connections are in each state."""
         return self._source.states() if self._source is not None else {}
@@ -244,12 +249,14 @@ class Intake:
 
     def ways_out(self) -> list[str]:
         """Return the names of the sources that lead out to devices."""
-        return [each.name for each in (*self._brokers, *self.listeners)]
+        return [each.name for each in self._ways()]
 
     def publisher(self, source: str) -> Publisher | None:
         """Return the way out through a source, for example ``mqtt:site``; None for no such."""
-        ways: list[Broker | Listener] = [*self._brokers, *self.listeners]
-        return next((each for each in ways if each.name == source), None)
+        return next((each for each in self._ways() if each.name == source), None)
+
+    def _ways(self) -> list[Broker | Listener]:
+        return [*self._brokers, *self.listeners]
 
     async def renew(self, parts: Parts, topics: Sequence[str], answers: Sequence[str]) -> None:
         """Ask for other topics where the profiles name them; what is under way is seen through."""

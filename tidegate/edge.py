@@ -16,6 +16,7 @@ from edge_agent.config import load_edge_config
 from gateway_core.spool.reader import open_reader
 from tidegate.edge_commands import command, commands
 from tidegate.edge_history import CONFIG, Config, Url, admin_url, export, ledger, query
+from tidegate.edge_users import app as users
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.remote import ask, stream
 from tidegate.spool_view import print_quarantine, print_refusals
@@ -24,6 +25,7 @@ app = App(name="edge", help="The edge agent of one site.")
 
 for each in (query, export, ledger, command, commands):
     app.command(each)
+app.command(users)
 
 
 @app.command

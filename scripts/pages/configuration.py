@@ -42,7 +42,7 @@ _NAMES = {str: "text", int: "whole number", float: "number", bool: "true or fals
 
 def page() -> str:
     """Return the page."""
-    text = [HEAD, "## The edge agent: edge.yaml\n", *_sections(EdgeConfig, skip={"mqtt_listen"})]
+    text = [HEAD, "## The edge agent: edge.yaml\n", *_sections(EdgeConfig, skip=set())]
     text += [
         "The files that these keys name: `devices.csv` (`id,profile,address[,name,lat,lon]`), `feeds.csv`",
         "(`id,name,host,onvif_port,rtsp_url,username,password_file,area,lat,lon,group`), the [egress file](egress-file.md)",
