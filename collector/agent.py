@@ -25,6 +25,7 @@ from collector.config import CollectorConfig
 from collector.events.book import EventBook
 from collector.events.sink import EventSink
 from collector.intake import Intake, open_intake
+from collector.profiles.desk import ProfileDesk, open_desk
 from collector.query import TimeSeries
 from collector.reception import Reception
 from collector.registry.database import open_database
@@ -79,6 +80,7 @@ class Collector:
         store: The time-series store.
         registry: Devices, feeds, systems, edges.
         events: The closed loop.
+        desk: The life of profiles.
         intake: The listener for edges.
         meter: Counters of the parts.
         health: What is wrong.
@@ -94,6 +96,7 @@ class Collector:
     store: TimeSeries
     registry: Registry
     events: EventBook
+    desk: ProfileDesk
     intake: Intake
     meter: Meter
     health: Health
@@ -157,6 +160,7 @@ class Collector:
         return Parts(
             registry=self.registry,
             events=self.events,
+            desk=self.desk,
             timeseries=self.store,
             contacts=self.contacts,
             books=self.spool.books,
@@ -199,7 +203,8 @@ async def open_collector(
         await reception.load()
         sockets = tcp_sockets(config.api.listen, "api.listen")
         stack.callback(_close, sockets)
-        intake = await stack.enter_async_context(open_intake(config.intake, reception, meter))
+        desk = open_desk(database, data, clock, config.intake.max_edges)
+        intake = await stack.enter_async_context(open_intake(config.intake, reception, meter, desk))
         rate = IngestRate(lambda: stored(reception.edges), clock)
         yield Collector(
             config=config,
@@ -208,6 +213,7 @@ async def open_collector(
             store=store,
             registry=registry,
             events=EventBook(database, clock, _make_event_id),
+            desk=desk,
             intake=intake,
             meter=meter,
             health=health,
@@ -258,6 +264,7 @@ def _works(collector: Collector) -> Iterator[tuple[str, Coroutine[Any, Any, obje
     """Yield name and coroutine of everything that runs until the end."""
     for lane in collector.lanes():
         yield lane.sink.name, supervise(lane.sink.name, _carry(collector.spool, lane), _PATIENCE)
+    yield "profiles", supervise("profiles", collector.desk.run, _PATIENCE)
     yield "rate", collector.rate.run()
     yield "watchdog", watchdog()
     yield "api", serve_api(create_app(collector.parts()), collector.sockets)

@@ -1,4 +1,6 @@
-"""The listener for edges: ``POST /v1/batches``. aiohttp lives here, because it shows certificates.
+"""The listener for edges: ``POST /v1/batches``, and what `plan_intake` adds.
+
+aiohttp lives here, because it shows certificates.
 
 The receipt leaves after the spool's fsynced commit. Everything a peer can send is bounded: headers
 and body in time, body in bytes before and after decompression, uploads at once, connections.
@@ -20,6 +22,8 @@ from aiohttp import web
 from collector.config import IntakeSection
 from collector.guard import Guards, Limits
 from collector.identity import Gatekeeper, open_gate, tls_context
+from collector.plan_intake import add_plan_routes
+from collector.profiles.desk import ProfileDesk
 from collector.reception import Reception, Refused, Report
 from gateway_core.clock import monotonic
 from gateway_core.errors import PayloadError, SpoolFull, Unavailable
@@ -62,13 +66,19 @@ class Intake:
     """
 
     def __init__(
-        self, settings: IntakeSection, reception: Reception, gate: Gatekeeper, meter: Meter
+        self,
+        settings: IntakeSection,
+        reception: Reception,
+        gate: Gatekeeper,
+        meter: Meter,
+        desk: ProfileDesk | None = None,
     ) -> None:
         self.addresses: list[Address] = []
         self._settings = settings
         self._reception = reception
         self._gate = gate
         self._meter = meter
+        self._desk = desk
         self._decoding = asyncio.Semaphore(_DECODING)
         self._guards: Guards | None = None
         self._held = 0
@@ -90,6 +100,8 @@ class Intake:
         app.on_response_prepare.append(_without_version)
         app.router.add_post("/v1/batches", self._batch)
         app.router.add_get("/healthz", self._healthz)
+        if self._desk is not None:
+            add_plan_routes(app, self._desk, self._gate, self._body, self._meter)
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -248,14 +260,14 @@ def _whole(text: str | None) -> int | None:
 
 @contextlib.asynccontextmanager
 async def open_intake(
-    settings: IntakeSection, reception: Reception, meter: Meter
+    settings: IntakeSection, reception: Reception, meter: Meter, desk: ProfileDesk | None = None
 ) -> AsyncIterator[Intake]:
-    """Listen for edges until the end of the block.
+    """Listen for edges until the end of the block; without a desk for their records alone.
 
     Raises:
         ConfigError: A certificate, key or tokens file cannot be read, or an address is taken.
     """
-    intake = Intake(settings, reception, open_gate(settings), meter)
+    intake = Intake(settings, reception, open_gate(settings), meter, desk)
     async with intake.serve(tcp_sockets(settings.listen, "intake.listen")):
         log.info("intake_opened", addresses=[str(each) for each in intake.addresses])
         yield intake

@@ -12,12 +12,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from collector.dedupe import MAX_INTERVALS, MAX_SPAN, EpochBook
 from gateway_core.clock import NS, Clock
 from gateway_core.errors import GatewayError
-from gateway_core.model import Loss, Record
+from gateway_core.model import Loss, ProfileUse, Record
 from gateway_core.spool import Spool
 from gateway_core.wire import Upload, UploadReceipt
 
@@ -31,6 +32,11 @@ _MAX_EPOCHS = 64
 _MAX_WAITING = 8
 """Uploads of one edge that may wait for each other."""
 _WARN_AGAIN_NS = 600 * NS
+
+
+def is_edge_id(text: str) -> bool:
+    """Return whether a text can be an edge's id."""
+    return _EDGE.fullmatch(text) is not None
 
 
 class Refused(GatewayError):
@@ -138,7 +144,7 @@ class Reception:
         book = edge.epochs.get(upload.epoch, EpochBook())
         fresh = book.fresh(upload.first, upload.last, upload.seqs)
         page = book.enter(upload.first, upload.last, upload.seqs, upload.withheld, self._clock())
-        records = [upload.records[at] for at in fresh]
+        records = [_placed(upload, at) for at in fresh]
         pages = _with_losses(edge, upload.epoch, page, records)
         if any(len(each.received) > MAX_INTERVALS for each in pages.values()):
             raise Refused(422, "too_many_gaps", "send older records first, to close gaps", 5)
@@ -157,7 +163,7 @@ class Reception:
         return UploadReceipt(len(records), len(upload.seqs) - len(records))
 
     def _judge(self, upload: Upload) -> None:
-        if not _EDGE.fullmatch(upload.edge):
+        if not is_edge_id(upload.edge):
             raise Refused(422, "bad_edge", "an edge id is [a-z0-9][a-z0-9._-]{0,63}")
         if not _EPOCH.fullmatch(upload.epoch):
             raise Refused(422, "bad_epoch", "an epoch is 1 to 64 of [A-Za-z0-9_-]")
@@ -200,6 +206,14 @@ class Reception:
         oldest = min(edge.epochs, key=lambda each: edge.epochs[each].contact)
         log.warning("epoch_forgotten", epoch=oldest, contact=edge.epochs[oldest].contact)
         return [oldest]
+
+
+def _placed(upload: Upload, at: int) -> Record:
+    """Return a record; a profile's use with its place in the edge's spool, which lineage needs."""
+    record = upload.records[at]
+    if type(record) is ProfileUse:
+        return msgspec.structs.replace(record, epoch=upload.epoch, seq=upload.seqs[at])
+    return record
 
 
 def _with_losses(

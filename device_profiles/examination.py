@@ -189,14 +189,20 @@ def _vectors(profile: Profile) -> Result:
     return Result("vectors", not failed, detail, mistakes[:MOST_FAULTS])
 
 
-def _clashes(profile: Profile, known: Sequence[Field]) -> Iterator[Fault]:
-    others = {
-        (field.measurement, field.name): field for field in known if field.profile != profile.id
-    }
-    for mine in fields_of(profile):
+def clashes(
+    profile: str, fields: Sequence[Field], known: Sequence[Field]
+) -> Iterator[tuple[Field, Field]]:
+    """Yield each field that another profile stores in another type or unit, and that other one."""
+    others = {(field.measurement, field.name): field for field in known if field.profile != profile}
+    for mine in fields:
         theirs = others.get((mine.measurement, mine.name))
         if theirs is None or (theirs.type == mine.type and same_unit(theirs.unit, mine.unit)):
             continue
+        yield mine, theirs
+
+
+def _clashes(profile: Profile, known: Sequence[Field]) -> Iterator[Fault]:
+    for mine, theirs in clashes(profile.id, fields_of(profile), known):
         message = (
             f"{mine.measurement}.{mine.name} is {_kind(mine)} here and {_kind(theirs)} in "
             f"{theirs.profile}; a store keeps one type and unit: take those, or another name"

@@ -196,6 +196,8 @@ class ProfileUse(msgspec.Struct, frozen=True, array_like=True, tag="p", gc=False
         time: When the edge began.
         previous: The version that it used before; empty for the first.
         origin: The site's own folder, the collector's plan, or what came with the program.
+        epoch: Of the edge's spool; the collector's intake enters it.
+        seq: Where it stands there; the collector's intake enters it.
     """
 
     edge: str
@@ -205,6 +207,8 @@ class ProfileUse(msgspec.Struct, frozen=True, array_like=True, tag="p", gc=False
     time: int
     previous: str = ""
     origin: ProfileOrigin = "site"
+    epoch: str = ""
+    seq: int = 0
 
 
 Record = Reading | FeedHealth | SystemHealth | Alarm | Loss | Listed | ProfileUse

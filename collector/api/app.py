@@ -13,9 +13,12 @@ from collector.api.events import event_routes
 from collector.api.listings import listing_routes
 from collector.api.parts import Parts
 from collector.api.problem import answer_with_problems, problem
+from collector.api.profile_keys import key_routes
+from collector.api.profile_life import life_routes
 from collector.api.profiles import profile_routes
 from collector.api.questions import question_routes
 from collector.console.serve import mount_console
+from device_profiles.bundle import MAX_BYTES as MAX_BUNDLE
 from gateway_core.meter import CONTENT_TYPE
 
 MAX_BODY = 1 << 20
@@ -30,6 +33,10 @@ _HARMLESS = {"GET", "HEAD", "OPTIONS"}
 def _is_foreign(request: Request) -> bool:
     """Return whether a browser says that another site's page makes this request."""
     return request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
+
+
+def _is_bundle(request: Request) -> bool:
+    return request.method == "PUT" and request.url.path.startswith("/api/v1/profiles/")
 
 
 async def _drain(request: Request) -> None:
@@ -55,7 +62,9 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(listing_routes(parts))
     app.include_router(question_routes(parts))
     app.include_router(event_routes(parts))
-    app.include_router(profile_routes())
+    app.include_router(key_routes(parts))
+    app.include_router(profile_routes(parts))
+    app.include_router(life_routes(parts))
 
     @app.get(
         "/healthz",
@@ -79,9 +88,10 @@ def create_app(parts: Parts) -> FastAPI:
         if "transfer-encoding" in request.headers:
             return problem(411, "length_required", "send Content-Length instead of chunks")
         length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY:
+        most = MAX_BUNDLE if _is_bundle(request) else MAX_BODY
+        if not length.isdigit() or int(length) > most:
             await _drain(request)
-            return problem(413, "too_large", f"at most {MAX_BODY} bytes in one request")
+            return problem(413, "too_large", f"at most {most} bytes in one request")
         return await call_next(request)
 
     mount_console(app)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from collector.api.rate import IngestRate
 from collector.events.book import EventBook
+from collector.profiles.desk import ProfileDesk
 from collector.query import TimeSeries
 from collector.registry.registry import Registry
 from gateway_core.clock import Clock
@@ -65,6 +66,7 @@ class Parts:
     Attributes:
         registry: What is known of edges, devices, feeds and systems.
         events: The closed loop.
+        desk: The life of profiles.
         timeseries: The store that queries go to.
         contacts: Returns every edge that ever uploaded.
         books: The spool's books.
@@ -77,6 +79,7 @@ class Parts:
 
     registry: Registry
     events: EventBook
+    desk: ProfileDesk
     timeseries: TimeSeries
     contacts: Callable[[], Sequence[Contact]]
     books: Callable[[], Awaitable[Books]]

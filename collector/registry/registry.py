@@ -19,7 +19,7 @@ from collector.registry import tables
 from collector.registry.changes import Changes, Key, Row, touched
 from collector.registry.database import Database, open_database
 from gateway_core.errors import PayloadError
-from gateway_core.model import Record
+from gateway_core.model import ProfileUse, Record
 
 _CHUNK = 400
 """Keys in one ``IN`` list: two parameters each stay below SQLite's old limit of 999."""
@@ -154,6 +154,13 @@ class Registry:
         changes.take(records)
         for name, rows in changes.rows.items():
             self._upsert(db, tables.metadata.tables[name], rows)
+        self._enter_uses(db, [each for _, each in records if type(each) is ProfileUse])
+
+    def _enter_uses(self, db: Connection, uses: Sequence[ProfileUse]) -> None:
+        """Enter which versions edges began to use; one that is there already stays."""
+        rows = [msgspec.structs.asdict(use) for use in uses if use.epoch]
+        if rows:
+            db.execute(self._database.insert(tables.uses).on_conflict_do_nothing(), rows)
 
     def _load(self, db: Connection, table: Table, keys: Sequence[Key]) -> dict[Key, Row]:
         columns = list(table.primary_key.columns)

@@ -104,3 +104,18 @@ alarms = Table(
     Column("time", BigInteger, nullable=False),
     Column("text", JSON, nullable=False, default=dict),
 )
+
+uses = Table(
+    "profile_uses",
+    metadata,
+    Column("edge", String(64), primary_key=True),
+    Column("profile", String(255), primary_key=True),
+    Column("epoch", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("version", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+"""From this sequence number of the edge's spool on, it decoded with this version."""

@@ -29,6 +29,9 @@ EDGES = """## The collector, for edges (`intake.listen`)
 | route | what |
 |---|---|
 | `POST /v1/batches` | one [upload](formats/wire.md); the answer is a receipt, sent after the commit |
+| `GET /v1/profiles/plan` | the asking edge's [plan](formats/profile-life.md), signed; `Tidegate-Edge` says who asks; `ETag`, 304 |
+| `GET /v1/profiles/bundles/{sha256}` | a [bundle](formats/profile-life.md) |
+| `POST /v1/profiles/reports` | one [report](formats/profile-life.md); 204 when it is stored, also when it was before |
 | `GET /healthz` | 200 when the listener answers |
 """
 
