@@ -32,6 +32,8 @@ MEANINGS = {
     "tidegate_ingest_held": "times that a source held its senders because the spool was full",
     "tidegate_intake_connections_refused": "connections of edges refused, by reason",
     "tidegate_intake_records": "records of uploads, by result",
+    "tidegate_profile_plans_sent": "plans of profiles sent to edges, unchanged ones (304) not counted",
+    "tidegate_profile_reports": "reports of edges about versions of profiles, by kind",
     "tidegate_intake_uploads": "uploads, by result",
     "tidegate_memory_evicted": "keys that the decoders' memory forgot because it was full, by kind",
     "tidegate_mqtt_connected": "1 while connected to the broker",

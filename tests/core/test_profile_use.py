@@ -46,6 +46,8 @@ def test_its_encoding_is_the_published_one():
         7,
         "1.0.0",
         "centre",
+        "",
+        0,
     ]
 
 
