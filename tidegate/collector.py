@@ -28,6 +28,11 @@ app.command(events)
 app.command(event)
 app.command(backup)
 app.command(restore)
+app.command(
+    "tidegate.collector_profiles:app",
+    name="profiles",
+    help="Profile versions: decide, roll out, try, take back.",
+)
 
 Config = Annotated[Path, Parameter(help="The centre's collector.yaml.")]
 _CONFIG = Path("collector.yaml")

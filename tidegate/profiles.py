@@ -21,6 +21,8 @@ app = App(name="profiles", help="Device profiles: what a device says and what it
 
 app.command(decode)
 app.command(explain)
+app.command("tidegate.publishing:publish", help="Publish a version at the centre.")
+app.command("tidegate.publishing:key", name="key", help="A vendor's own key.")
 app.command(
     "tidegate.profiles_import:app",
     name="import",

@@ -23,19 +23,42 @@ async def ask(
         Unavailable: Nobody answers at ``url``.
         GatewayError: The answer was an error; its own words say what to do.
     """
+    status, data = await exchange(method, url, body=body, headers={"Accept": accept})
+    if status >= 400:
+        raise GatewayError(_complaint(url, status, data))
+    return data
+
+
+async def exchange(
+    method: str,
+    url: str,
+    *,
+    body: Any = None,
+    data: bytes | None = None,
+    headers: Mapping[str, str],
+) -> tuple[int, bytes]:
+    """Return status and body of the answer, whatever it says.
+
+    Args:
+        method: Of HTTP.
+        url: Whom.
+        body: Sent as JSON.
+        data: Sent as it is, instead.
+        headers: Of the request.
+
+    Raises:
+        Unavailable: Nobody answers at ``url``.
+    """
     async with _session() as session:
         try:
             async with session.request(
-                method, url, json=body, headers={"Accept": accept}
+                method, url, json=body, data=data, headers=headers
             ) as answer:
-                data = await answer.read()
+                return answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
             raise Unavailable(
                 f"{url} does not answer ({str(exc) or 'too late'}); is it running?"
             ) from exc
-    if answer.status >= 400:
-        raise GatewayError(_complaint(url, answer.status, data))
-    return data
 
 
 def _complaint(url: str, status: int, body: bytes) -> str:
