@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.desk import PLAIN
 
 from device_profiles.bundle import decode_bundle
 from device_profiles.plan import Report, encode_report, open_plan
@@ -18,6 +17,7 @@ from device_profiles.signing import load_public
 from gateway_core.model import ProfileUse, Reading
 from gateway_core.wire import CONTENT_TYPE, Upload, encode_upload
 from tests.e2e.city import City, tidegate, wait_for
+from tests.fakes.desk import PLAIN
 from tests.fakes.profile_text import PROFILE
 
 T = 1_700_000_000_000_000_000
