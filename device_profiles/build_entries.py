@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
 from device_profiles.js.step import compile_js
 from device_profiles.online import Presence
+from device_profiles.predicates import compile_predicate
 from device_profiles.reader import Reader
 from device_profiles.route import Entry, Open, envelope_open, plain_open
 from device_profiles.topics import Template, TemplateFault, parse_template
@@ -48,7 +52,13 @@ DEFAULT_TOPICS = {
 ENVELOPE_NAMES = frozenset({"device", "app", "device_name", "time"})
 """Captures that an envelope may add to those of the topic."""
 
-_WHERE: dict[str, CelType] = {"d": "any", "c": "any", "fport": "any"}
+_WHERE: dict[str, CelType] = {"d": "any", "c": "any", "fport": "any", "size": "any"}
+
+_ASKS_NOTHING = frozenset(
+    {"id", "title", "vendor", "model", "hardware", "docs", "store", "egress", "alarms", "commands"}
+    | {"tests", "decode", "match"}
+)
+_ITEMS = re.compile(r"\bitems\b")
 
 _SCALAR = "value"
 """The name under which a message that is one number, text or bool can be reached."""
@@ -65,7 +75,7 @@ def build_entries(
         faults: Takes the mistakes.
         folder: Where a JavaScript codec stands; None for a profile that is no file.
     """
-    decode = build_decode(data, faults, folder)
+    common = _build_decode(data, data["decode"], ("decode",), faults, folder)
     dedup = build_dedup(data, faults)
     entries = []
     beside = _reads_beside({key: data[key] for key in data if key not in ("match", "tests")})
@@ -77,33 +87,19 @@ def build_entries(
     place: Place
     for place, spec in ways:
         template = _template(spec, place, faults)
-        if template is None or decode is None:
-            continue
-        _check_identity(data, spec, template, reader, place, faults)
-        where = None
-        if "where" in spec:
-            where = expression(spec["where"], _WHERE, (*place, "where"), faults)
-        presence = build_presence(spec, reader.devices, place, faults)
-        fast, extra, time_at = _fast(data, spec, template, reader)
-        entries.append(
-            Entry(
-                spec["via"],
-                spec.get("role", "data"),
-                template,
-                frozenset(spec["content_format"]) if "content_format" in spec else None,
-                _opener(data, spec, reader),
-                decode,
-                where,
-                reader,
-                fast,
-                extra,
-                time_at,
-                presence,
-                dedup,
-                dedup is not None or _needs_others(data),
-                beside,
+        decode = common
+        if "decode" in spec:
+            decode = _build_decode(data, spec["decode"], (*place, "decode"), faults, folder)
+        if template is not None and decode is not None:
+            entry = _entry(data, spec, template, decode, reader, place, faults)
+            entries.append(
+                replace(
+                    entry,
+                    dedup=dedup,
+                    remembers=entry.remembers or dedup is not None,
+                    beside=beside,
+                )
             )
-        )
     entries.extend(_availability(data, entries, reader, faults))
     return entries
 
@@ -118,26 +114,78 @@ def build_dedup(data: Mapping[str, Any], faults: Faults) -> Dedup | None:
     return Dedup(paths) if paths else None
 
 
-def _needs_others(data: Mapping[str, Any]) -> bool:
+def _needs_others(steps: list[dict[str, Any]]) -> bool:
     """Return whether a message of this profile may be only a part of one."""
     return any(
         step.get("frame") == "jt808" or "fragments" in step or SPARKPLUG in step
-        for step in data["decode"]
+        for step in steps
     )
 
 
-def build_decode(data: Mapping[str, Any], faults: Faults, folder: Path | None) -> Decode | None:
-    """Compile ``decode``; None after entering its mistake."""
-    steps = data["decode"]
+def _entry(
+    data: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    template: Template,
+    decode: Decode,
+    reader: Reader,
+    place: Place,
+    faults: Faults,
+) -> Entry:
+    steps = steps_of(data, spec)
+    _check_identity(data, spec, template, reader, place, faults)
+    where = None
+    if "where" in spec:
+        found = expression(spec["where"], _WHERE, (*place, "where"), faults)
+        where = None if found is None else compile_predicate(found)
+    fast, extra, time_at = _fast(data, spec, template, reader)
+    return Entry(
+        spec["via"],
+        spec.get("role", "data"),
+        template,
+        frozenset(spec["content_format"]) if "content_format" in spec else None,
+        _opener(steps, spec, reader),
+        decode,
+        where,
+        reader,
+        fast,
+        extra,
+        time_at,
+        build_presence(spec, reader.devices, place, faults),
+        remembers=_needs_others(steps),
+    )
+
+
+def steps_of(data: Mapping[str, Any], spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the decode steps of an element of ``match``: its own, else the profile's."""
+    steps: list[dict[str, Any]] = spec.get("decode", data["decode"])
+    return steps
+
+
+def _build_decode(
+    data: Mapping[str, Any],
+    steps: list[dict[str, Any]],
+    place: Place,
+    faults: Faults,
+    folder: Path | None,
+) -> Decode | None:
+    """Compile a ``decode`` list; None after entering its mistake."""
     try:
         if "js" in steps[-1] and len(steps) <= 2:  # alone, or what another message carries
             carrier = compile_carrier(steps[0]) if len(steps) == 2 else None
             return compile_js(steps[-1]["js"], (len(steps) - 1, "js"), folder, carrier)
         split = data.get("device", {}).get("split")
-        return compile_decode(steps, split=split, many=tells_of_many(data))
+        return compile_decode(
+            steps, split=split, many=tells_of_many(data), lists=_reads_items(data)
+        )
     except SpecError as exc:
-        faults.add(("decode", *exc.path), exc.message)
+        faults.add((*place, *exc.path), exc.message)
         return None
+
+
+def _reads_items(data: Mapping[str, Any]) -> bool:
+    """Return whether anything in a profile asks for the ``items`` of a message that is a list."""
+    asking = {key: value for key, value in data.items() if key not in _ASKS_NOTHING}
+    return _ITEMS.search(json.dumps(asking)) is not None
 
 
 def _template(spec: Mapping[str, Any], place: Place, faults: Faults) -> Template | None:
@@ -178,11 +226,12 @@ def _check_identity(
     if spec.get("role", "data") == "data":
         if spec["via"] in OPENERS:
             known |= ENVELOPE_NAMES
-        if "line-protocol" in data["decode"][-1]:
+        last = steps_of(data, spec)[-1]
+        if "line-protocol" in last:
             return  # names are tags, which only a message can show
         if spec["via"] == SPARKPLUG:
             known |= SESSION_NAMES
-        if not data["decode"][-1].keys().isdisjoint(NAMING_STEPS):
+        if not last.keys().isdisjoint(NAMING_STEPS):
             known.add("device")
         elif "device" in data:
             return  # names may be decoded values, which only a message can show
@@ -202,24 +251,25 @@ def _reads_beside(part: Any) -> bool:
     return isinstance(part, str) and part.startswith((f"{SERVER}.", f"{RADIO}."))
 
 
-def _is_object(data: Mapping[str, Any]) -> bool:
+def _is_object(steps: list[dict[str, Any]]) -> bool:
     """Return whether decoded values are the message's own JSON or CBOR object."""
-    step = data["decode"][0]
+    step = steps[0]
     return "json" in step and "payload" not in (step["json"] or {})
 
 
-def _opener(data: Mapping[str, Any], spec: Mapping[str, Any], reader: Reader) -> Open:
+def _opener(steps: list[dict[str, Any]], spec: Mapping[str, Any], reader: Reader) -> Open:
     via, kind = spec["via"], spec.get("payload")
     if via == SPARKPLUG:
         return session_open(spec["topic"])
     if via in OPENERS:
-        return envelope_open(via, decoded=_is_object(data), digits=kind == "hex")
+        return envelope_open(via, decoded=_is_object(steps), digits=kind == "hex")
+    see = _seen(steps[0], kind) if "where" in spec else None
     if kind == "hex":
-        return plain_open(lambda payload, _format: read_hex(payload))
+        return plain_open(lambda payload, _format: read_hex(payload), see)
     if kind == "base64":
-        return plain_open(lambda payload, _format: read_base64(payload))
-    if not _is_object(data):
-        return plain_open(lambda payload, _format: payload)
+        return plain_open(lambda payload, _format: read_base64(payload), see)
+    if not _is_object(steps):
+        return plain_open(lambda payload, _format: payload, see)
     if kind == "text":
         return plain_open(lambda payload, _format: read_text(payload))
     read: Callable[[bytes, int | None], Any] = read_object
@@ -229,6 +279,14 @@ def _opener(data: Mapping[str, Any], spec: Mapping[str, Any], reader: Reader) ->
         read = lambda payload, _format: read_json(payload)  # noqa: E731
     takes_scalar = any(measure.source == _SCALAR for measure in reader.measures)
     return plain_open(_with_scalars(read) if takes_scalar else read)
+
+
+def _seen(step: Mapping[str, Any], kind: str | None) -> Callable[[bytes], Any] | None:
+    """Return what reads the object that ``where`` sees where the decoder takes bytes."""
+    name = next(iter(step))
+    if name in ("cbor", "json"):
+        return read_cbor if name == "cbor" else read_json
+    return read_text if kind == "text" else None
 
 
 def _with_scalars(read: Callable[[bytes, int | None], Any]) -> Callable[[bytes, int | None], Any]:
@@ -251,7 +309,7 @@ def _fast(
         and "each" not in data
         and "devices" not in data
         and "dedup" not in data
-        and data["decode"] == [{"json": {}}]
+        and steps_of(data, spec) == [{"json": {}}]
     )
     if not plain:
         return None, (), None

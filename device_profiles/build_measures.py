@@ -16,6 +16,7 @@ from device_profiles.identity import Identity
 from device_profiles.measure import Measure
 from device_profiles.moments import Believed, TimeFault, compile_read, parse_zone
 from device_profiles.paths import Getter, PathFault, compile_path, parse_path
+from device_profiles.predicates import compile_predicate
 from device_profiles.quality import compile_finish, type_flag
 from device_profiles.reader import Clock, Each
 from device_profiles.topics import names_in
@@ -62,7 +63,7 @@ def path_getter(text: str, path: Place, faults: Faults) -> Getter | None:
 
 def build_measures(data: Mapping[str, Any], faults: Faults) -> list[Measure]:
     """Compile all measurements of a profile that the schema let through."""
-    known = _decoded_names(data["decode"])
+    known = _all_names([data["decode"], *(m["decode"] for m in data["match"] if "decode" in m)])
     measures = []
     for name, spec in data["measurements"].items():
         place: Place = ("measurements", name)
@@ -87,7 +88,8 @@ def build_measures(data: Mapping[str, Any], faults: Faults) -> list[Measure]:
         except OverflowError:
             faults.add((*place, "scale"), "scale and units make a factor that no number holds")
             continue
-        measures.append(Measure(name, source, get, expr, when, finish, unit, flag))
+        holds = None if when is None else compile_predicate(when)
+        measures.append(Measure(name, source, get, expr, holds, finish, unit, flag))
     return measures
 
 
@@ -136,6 +138,17 @@ def _fits(kind: str, value: Any, spec: Mapping[str, Any]) -> bool:
     if kind == "bool":
         return isinstance(value, bool)
     return isinstance(value, str) and value in spec.get("values", (value,))
+
+
+def _all_names(decodes: Iterable[list[dict[str, Any]]]) -> frozenset[str] | None:
+    """Return the names that any of the profile's decoders gives; None where one cannot tell."""
+    names: set[str] = set()
+    for steps in decodes:
+        found = _decoded_names(steps)
+        if found is None:
+            return None
+        names |= found
+    return frozenset(names)
 
 
 def _decoded_names(steps: list[dict[str, Any]]) -> frozenset[str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from device_profiles.alternatives import gather
 from device_profiles.profile import Profile, load_profile
 from device_profiles.route import Entry, Route
 from device_profiles.topics import Tree
@@ -97,9 +98,9 @@ class Catalogue:
     def _lookup(self, key: str, tree: Tree[_Item], address: str) -> list[Route]:
         found = self._found.get(key)
         if found is None:
-            found = [
+            found = gather(
                 profile.route(entry, captures) for (profile, entry), captures in tree.find(address)
-            ]
+            )
             self._remember(key, found)
         return found
 

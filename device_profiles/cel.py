@@ -34,6 +34,7 @@ _TOKEN = re.compile(
       | (?P<name>[A-Za-z_]\w*)""",
     re.VERBOSE,
 )
+_TOO_BIG = "out of range"
 _MISSING = (
     "NOT_FOUND",
     "No value with name",
@@ -66,6 +67,10 @@ class Uncomputable(Exception):
     """The values are there, but the expression has no result for them (1/0, wrong type)."""
 
 
+class TooWide(Uncomputable):
+    """The expression needs an integer of more than 64 bits, which CEL does not have."""
+
+
 class Expression:
     """One checked expression.
 
@@ -89,7 +94,19 @@ class Expression:
         Raises:
             Absent: A value that decides the result is missing.
             Uncomputable: There is no result for these values.
+            TooWide: Only an integer beyond 64 bits would tell; elsewhere such a one is left out.
         """
+        try:
+            return self._evaluate(values)
+        except Uncomputable as exc:
+            if _TOO_BIG not in str(exc):
+                raise
+        try:
+            return self._evaluate(_without_big(values))
+        except (Absent, Uncomputable) as exc:
+            raise TooWide(str(exc)) from exc
+
+    def _evaluate(self, values: Mapping[str, object]) -> object:
         try:
             result = self._run.eval(data=values)
             plain = result.plain_value()
@@ -99,6 +116,17 @@ class Expression:
             reason = _first_line(str(plain))
             raise Absent(reason) if _is_missing(reason) else Uncomputable(reason)
         return plain
+
+
+def _without_big(values: Any) -> Any:
+    if isinstance(values, dict):
+        kept = {key: _without_big(value) for key, value in values.items()}
+        return {key: value for key, value in kept.items() if value is not None}
+    if isinstance(values, list):
+        return [_without_big(value) for value in values]
+    if type(values) is int and not -(2**63) <= values < 2**63:
+        return None
+    return values
 
 
 def _is_missing(reason: str) -> bool:

@@ -27,7 +27,7 @@ _TOKEN = re.compile(
       | (?P<op>==|!=|<=|>=|<|>|&&|\|\||!|\(|\)))""",
     re.VERBOSE,
 )
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -38,15 +38,15 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 _DEEPEST = 30
 
 
-class _Complex(Exception):
+class Complex(Exception):
     """Beyond what closures do here."""
 
 
 def compile_condition(expression: Expression) -> Condition:
     """Return a condition that gives what ``expression`` gives, without CEL where it is simple."""
     try:
-        return _Parser(expression).parse()
-    except _Complex:
+        return ConditionParser(expression).parse()
+    except Complex:
         return through_cel(expression)
 
 
@@ -63,20 +63,26 @@ def through_cel(expression: Expression) -> Condition:
     return holds
 
 
-class _Parser:
-    """Recursive descent over the tokens; every method returns a closure."""
+class ConditionParser:
+    """Recursive descent over the tokens; every method returns a closure.
 
-    def __init__(self, expression: Expression) -> None:
+    Args:
+        expression: What CEL has checked.
+        token: The tokens that are understood; each a named group.
+    """
+
+    def __init__(self, expression: Expression, token: re.Pattern[str] = _TOKEN) -> None:
         self._names = expression.names
-        self._tokens = list(_split(expression.text))
+        self._tokens = list(_split(expression.text, token))
         self._at = 0
         self._depth = 0
         self._compared = False  # whether the last term read was a comparison without brackets
 
     def parse(self) -> Condition:
+        """Return the closure of the whole text; raises `Complex`."""
         found = self._any()
         if self._at != len(self._tokens):
-            raise _Complex
+            raise Complex
         return found
 
     def _next(self, *words: str) -> str:
@@ -102,16 +108,16 @@ class _Parser:
     def _one(self) -> Condition:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise _Complex
+            raise Complex
         if self._next("!"):
             term = self._one()
             if self._compared:  # "!a < b" is "(!a) < b" in CEL
-                raise _Complex
+                raise Complex
             found: Condition = lambda values: _negated(term(values))  # noqa: E731
         elif self._next("("):
             found = self._any()
             if not self._next(")"):
-                raise _Complex
+                raise Complex
             self._compared = False
         else:
             found = self._comparison()
@@ -120,35 +126,36 @@ class _Parser:
 
     def _comparison(self) -> Condition:
         left = self._operand()
-        word = self._next(*_COMPARE)
+        word = self._next(*COMPARE)
         self._compared = bool(word)
         if not word:
             return left
-        return _compared(_COMPARE[word], left, self._operand())
+        return _compared(COMPARE[word], left, self._operand())
 
     def _operand(self) -> _Operand:
         if self._at == len(self._tokens):
-            raise _Complex
+            raise Complex
         kind, word = self._tokens[self._at]
         self._at += 1
         if kind == "name" and word in self._names:
             return lambda values: values.get(word)
-        constant = _constant(kind, word)
-        return lambda _values: constant
+        literal = constant(kind, word)
+        return lambda _values: literal
 
 
-def _split(text: str) -> list[tuple[str, str]]:
+def _split(text: str, token: re.Pattern[str]) -> list[tuple[str, str]]:
     tokens, at, end = [], 0, len(text.rstrip())
     while at < end:
-        found = _TOKEN.match(text, at)
+        found = token.match(text, at)
         if found is None or found.lastgroup is None:
-            raise _Complex
+            raise Complex
         tokens.append((found.lastgroup, found[found.lastgroup]))
         at = found.end()
     return tokens
 
 
-def _constant(kind: str, word: str) -> float | str | bool:
+def constant(kind: str, word: str) -> float | str | bool:
+    """Return the value of a literal; raises `Complex` where the token is none."""
     if kind == "float":
         return float(word)
     if kind == "int":
@@ -157,7 +164,7 @@ def _constant(kind: str, word: str) -> float | str | bool:
         return word[1:-1]
     if word in ("true", "false"):
         return word == "true"
-    raise _Complex
+    raise Complex
 
 
 def _joined(terms: list[Condition], *, decisive: bool) -> Condition:

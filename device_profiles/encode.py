@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from device_profiles.build_entries import steps_of
 from device_profiles.inverse import Wire, compile_wire
 from device_profiles.lorawan import SERVERS, uplink
 from device_profiles.packing import encode_cbor, pack_struct
@@ -58,11 +59,12 @@ class Encoder:
             if wire is not None:
                 self._wires[name] = wire
         self.fields = tuple(self._wires)
-        self._kind = next(iter(self._data["decode"][-1]))
+        steps = self._steps()
+        self._kind = next(iter(steps[-1]))
         self._split = self._data.get("device", {}).get("split", ":")
-        if len(self._data["decode"]) > 1 or self._kind not in ("json", "cbor", "senml", "struct"):
+        if len(steps) > 1 or self._kind not in ("json", "cbor", "senml", "struct"):
             raise self._fault(("decode",), f"{self._kind} messages cannot be made, only read")
-        self._pack = pack_struct(self._data["decode"][0]) if self._kind == "struct" else None
+        self._pack = pack_struct(steps[0]) if self._kind == "struct" else None
 
     def payload(
         self, device: str, values: Mapping[str, Value], time_ns: int | None
@@ -101,6 +103,11 @@ class Encoder:
             raise self._fault(("match",), f"no data by {via}")
         plain = [one for one in entries if one.formats is None or _JSON in one.formats]
         return (plain or entries)[0]
+
+    def _steps(self) -> list[dict[str, Any]]:
+        """Return the decode steps of the chosen element of ``match``."""
+        at = next(i for i, one in enumerate(self._profile.entries) if one is self._entry)
+        return steps_of(self._data, self._data["match"][at])
 
     def _fault(self, path: tuple[str | int, ...], message: str) -> ConfigError:
         return ConfigError(self._profile.document.fault(path, message))

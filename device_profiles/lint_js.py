@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from device_profiles.catalogue import Catalogue
 from device_profiles.codecs import Context
 from device_profiles.examples import payload_of
+from device_profiles.faults import Place
 from device_profiles.js.step import JsCodec
 from device_profiles.profile import Profile
 from gateway_core.errors import Fault, PayloadError
@@ -17,7 +20,7 @@ def lint_js(profile: Profile) -> list[Fault]:
     codec = next((e.decode for e in profile.entries if isinstance(e.decode, JsCodec)), None)
     if codec is None:
         return []
-    place = ("decode", len(profile.document.data["decode"]) - 1, "js")
+    place = _place(profile)
     trouble = codec.trouble()
     if trouble is not None:
         return [profile.document.fault((*place, "file"), trouble)]
@@ -25,6 +28,18 @@ def lint_js(profile: Profile) -> list[Fault]:
         message = "keeps state between messages, so that their order matters: add 'fresh: true'"
         return [profile.document.fault(place, message)]
     return []
+
+
+def _place(profile: Profile) -> Place:
+    """Return where the codec is named: in the profile's ``decode``, else in one of ``match``."""
+    data = profile.document.data
+    lists: list[tuple[Place, list[dict[str, Any]]]] = [(("decode",), data["decode"])]
+    lists += [
+        (("match", index, "decode"), spec["decode"])
+        for index, spec in enumerate(data["match"])
+        if "decode" in spec
+    ]
+    return next((*path, len(steps) - 1, "js") for path, steps in lists if "js" in steps[-1])
 
 
 def _messages(profile: Profile, codec: JsCodec) -> list[tuple[bytes, Context]]:
@@ -35,7 +50,7 @@ def _messages(profile: Profile, codec: JsCodec) -> list[tuple[bytes, Context]]:
         for recv in (part["recv"] for part in (test, *test.get("steps", ())) if "recv" in part):
             is_coap = "path" in recv
             routes = catalogue.coap(recv["path"]) if is_coap else catalogue.mqtt(recv["topic"])
-            for route in routes:
+            for route in (part for one in routes for part in one.parts):
                 if route.role != "data":
                     continue
                 try:

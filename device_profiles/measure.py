@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from device_profiles.cel import Absent, Expression, Uncomputable
+from device_profiles.cel import Absent, Expression, TooWide, Uncomputable
 from device_profiles.paths import Getter
-from device_profiles.quality import INT_MAX, INT_MIN, Finish, Flagged
+from device_profiles.predicates import Predicate
+from device_profiles.quality import Finish, Flagged
 from device_profiles.senml_units import agrees
 from gateway_core.model import Value
-
-_TOO_BIG = "out of range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Measure:
     source: str
     get: Getter
     expr: Expression | None
-    when: Expression | None
+    when: Predicate | None
     finish: Finish
     unit: str
     flag: str
@@ -49,25 +48,11 @@ class Measure:
         Raises:
             Flagged: The expression has no result for these values.
         """
-        if self.when is not None and not _holds(self.when, values):
+        if self.when is not None and not self.when({"d": values}):
             return None
         if self.expr is not None:
             return _computed(self.expr, values, self.flag)
         return values.get(self.source) if flat else self.get(values)
-
-
-def _holds(when: Expression, values: Any) -> bool:
-    try:
-        return when({"d": values}) is True
-    except Absent:
-        return False
-    except Uncomputable as exc:
-        if _TOO_BIG not in str(exc):
-            return False
-    try:
-        return when({"d": _without_big(values)}) is True
-    except (Absent, Uncomputable):
-        return False
 
 
 def _computed(expr: Expression, values: Any, flag: str) -> Any:
@@ -75,24 +60,10 @@ def _computed(expr: Expression, values: Any, flag: str) -> Any:
         return expr({"d": values})
     except Absent:
         return None
-    except Uncomputable as exc:
-        if _TOO_BIG not in str(exc):
-            raise Flagged(flag) from exc
-    try:  # an integer beyond 64 bits anywhere stops CEL: leave those out, they may not matter
-        return expr({"d": _without_big(values)})
-    except (Absent, Uncomputable) as exc:
+    except TooWide as exc:
         raise Flagged("range") from exc
-
-
-def _without_big(values: Any) -> Any:
-    if isinstance(values, dict):
-        kept = {key: _without_big(value) for key, value in values.items()}
-        return {key: value for key, value in kept.items() if value is not None}
-    if isinstance(values, list):
-        return [_without_big(value) for value in values]
-    if type(values) is int and not INT_MIN <= values <= INT_MAX:
-        return None
-    return values
+    except Uncomputable as exc:
+        raise Flagged(flag) from exc
 
 
 def read_fields(

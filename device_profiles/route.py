@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from device_profiles.cel import Absent, Expression, Uncomputable
 from device_profiles.codecs import Context, Decode, Held, unwrap
 from device_profiles.codecs.envelope import OPENERS
 from device_profiles.codecs.radio import RADIO, SERVER, radio_of
@@ -16,6 +15,7 @@ from device_profiles.fastjson import FastJson
 from device_profiles.identity import Identity
 from device_profiles.memory import Memory
 from device_profiles.online import Presence
+from device_profiles.predicates import Predicate
 from device_profiles.reader import Reader
 from device_profiles.topics import Template
 from gateway_core.errors import PayloadError
@@ -40,19 +40,41 @@ class Opened:
         captures: From the topic and the envelope.
         fport: LoRaWAN port, or None.
         message: The envelope itself, or None.
+        seen: What ``where`` sees where the body is bytes: an object, or anything else for none.
     """
 
     body: object
     captures: Mapping[str, str]
     fport: int | None = None
     message: dict[str, Any] | None = None
+    seen: object = None
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """What ``where`` may ask: ``d``, ``c``, ``fport`` and ``size``."""
+        body, found = self.body, self.seen
+        if type(found) is not dict:
+            found = body if type(body) is dict else {"items": body} if type(body) is list else {}
+        size = len(body) if isinstance(body, bytes) else None
+        return {"d": found, "c": dict(self.captures), "fport": self.fport, "size": size}
 
 
 Open = Callable[[bytes, Mapping[str, str], "int | None"], Opened]
 
 
-def plain_open(read: Callable[[bytes, int | None], object]) -> Open:
-    """Return the opener of messages without an envelope."""
+def plain_open(
+    read: Callable[[bytes, int | None], object], see: Callable[[bytes], object] | None = None
+) -> Open:
+    """Return the opener of messages without an envelope.
+
+    Args:
+        read: Gives the body.
+        see: Gives the object that ``where`` sees, where the body is only bytes to it.
+    """
+    if see is not None:
+        return lambda payload, captures, content_format: Opened(
+            read(payload, content_format), captures, seen=see(payload)
+        )
 
     def opens(payload: bytes, captures: Mapping[str, str], content_format: int | None) -> Opened:
         return Opened(read(payload, content_format), captures)
@@ -79,7 +101,7 @@ def envelope_open(via: str, *, decoded: bool, digits: bool = False) -> Open:
             known["time"] = envelope.time
         own = decoded and isinstance(envelope.decoded, dict)
         body = envelope.decoded if own else envelope.payload
-        return Opened(body, known, envelope.fport, envelope.message)
+        return Opened(body, known, envelope.fport, envelope.message, envelope.decoded)
 
     return opens
 
@@ -112,7 +134,7 @@ class Entry:
     formats: frozenset[int] | None
     open: Open
     decode: Decode
-    where: Expression | None
+    where: Predicate | None
     reader: Reader
     fast: FastJson | None = None
     extra: tuple[str, ...] = ()
@@ -138,6 +160,11 @@ class Route:
     entry: Entry
     _device: str | None = field(default=None, repr=False)
     _tags: dict[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def parts(self) -> tuple[Route, ...]:
+        """What it is made of: itself, unless several elements of ``match`` read the address."""
+        return (self,)
 
     @property
     def role(self) -> Role:
@@ -217,21 +244,37 @@ class Route:
         found = dict(zip(self.entry.extra, extra, strict=True))
         return identity.join({n: self.captures.get(n, found.get(n)) for n in identity.names})
 
-    def _long(
+    @property
+    def remembers(self) -> bool:
+        """Whether reading a message on it may need earlier ones."""
+        return self.entry.remembers
+
+    def open(self, payload: bytes, content_format: int | None) -> Opened | None:
+        """Return the message without its envelope, for `suits`; None where nothing is asked.
+
+        Raises:
+            PayloadError: It is no message of this kind.
+        """
+        entry = self.entry
+        return None if entry.where is None else entry.open(payload, self.captures, content_format)
+
+    def suits(self, opened: Opened) -> bool:
+        """Return whether the entry's ``where`` holds for a message."""
+        where = self.entry.where
+        return where is None or where(opened.asked)
+
+    def read(
         self,
-        entry: Entry,
+        opened: Opened,
         payload: bytes,
         received: int,
         content_format: int | None,
-        memory: Memory | None = None,
+        memory: Memory | None,
     ) -> Decoded:
-        if entry.presence is not None:
-            return entry.presence.read(payload, self.captures, entry.reader.identity)
-        if entry.role == "ack":  # whoever sent a command judges it; its topic may name no device
-            return Decoded(self.device or "", [])
-        opened = entry.open(payload, self.captures, content_format)
-        if entry.where is not None:
-            _check_where(entry.where, opened)
+        """Return what an opened message says; see `decode`."""
+        entry = self.entry
+        if entry.role != "data":
+            return self._aside(entry, payload)
         captures = opened.captures
         context = Context(captures, received, content_format, opened.fport, memory, self.profile.id)
         try:
@@ -246,13 +289,26 @@ class Route:
             entry.dedup.check(owner, found, captures, received, memory)
         return decoded
 
+    def _long(
+        self,
+        entry: Entry,
+        payload: bytes,
+        received: int,
+        content_format: int | None,
+        memory: Memory | None = None,
+    ) -> Decoded:
+        if entry.role != "data" and entry.where is None:
+            return self._aside(entry, payload)
+        opened = entry.open(payload, self.captures, content_format)
+        if entry.where is not None and not entry.where(opened.asked):
+            raise PayloadError(
+                "not_applicable", "the profile's 'where' does not hold for this message"
+            )
+        return self.read(opened, payload, received, content_format, memory)
 
-def _check_where(where: Expression, opened: Opened) -> None:
-    body = opened.body if isinstance(opened.body, dict) else {}
-    names: dict[str, object] = {"d": body, "c": dict(opened.captures), "fport": opened.fport}
-    try:
-        if where(names) is True:
-            return
-    except (Absent, Uncomputable):
-        pass
-    raise PayloadError("not_applicable", "the profile's 'where' does not hold for this message")
+    def _aside(self, entry: Entry, payload: bytes) -> Decoded:
+        """Return what a message about presence, or an acknowledgement, says."""
+        if entry.presence is not None:
+            return entry.presence.read(payload, self.captures, entry.reader.identity)
+        # whoever sent a command judges the answer; its topic may name no device
+        return Decoded(self.device or "", [])

@@ -128,7 +128,7 @@ def pins_of(listings: Iterable[Listing]) -> dict[str, Pin]:
 
 
 def _way(routes: tuple[Route, ...], *, open_to: int, device: str = "") -> Way:
-    alone = len(routes) == 1 and not routes[0].entry.remembers
+    alone = len(routes) == 1 and not routes[0].remembers
     return Way(routes, device=device, open_to=open_to, alone=alone)
 
 

@@ -68,7 +68,11 @@ class _Branch:
 
 
 def compile_decode(
-    steps: Sequence[dict[str, Any]], *, split: str | None = None, many: bool = False
+    steps: Sequence[dict[str, Any]],
+    *,
+    split: str | None = None,
+    many: bool = False,
+    lists: bool = True,
 ) -> Decode:
     """Compile the ``decode`` list of a profile.
 
@@ -79,6 +83,7 @@ def compile_decode(
             whose ``when`` holds decodes the message.
         split: The profile's ``device.split``, for SenML.
         many: Whether one message may tell of several devices that the codec itself tells apart.
+        lists: Whether a JSON or CBOR message may be a list; the profile must read its ``items``.
 
     Returns:
         The decoder. It takes bytes (``json``, ``cbor`` and ``senml`` also objects already
@@ -109,7 +114,7 @@ def compile_decode(
     if body[0][0] in _WHOLE:
         if len(body) > 1:
             raise SpecError((lead + 1,), f"nothing can follow {body[0][0]}")
-        return _whole_message(frames, *body[0], split, many=many)
+        return _whole_message(frames, body[0], split, many=many, lists=lists)
     return _binary(
         frames, [_branch(step, names, len(body) == i + 1) for i, step in enumerate(body)]
     )
@@ -186,9 +191,10 @@ def _bytes_of(inner: str, encoding: str) -> bytes:
 
 
 def _whole_message(
-    frames: list[Frame], name: str, spec: Any, path: Path, split: str | None, *, many: bool
+    frames: list[Frame], step: Step, split: str | None, *, many: bool, lists: bool
 ) -> Decode:
     """Return the decoder of a message that is one JSON, CBOR or SenML value."""
+    name, spec, path = step
     if frames:
         raise SpecError(path, f"{name} cannot stand after a frame")
     if name == "sparkplug-b":
@@ -199,6 +205,7 @@ def _whole_message(
         return NAMING[name](spec, path, many=many)
     mapping(spec if spec is not None else {}, path, ())
     always_cbor = name == "cbor"
+    wanted = "an object or a list" if lists else "an object"
 
     def decode(payload: object, context: Context) -> Values | list[Packet]:
         if isinstance(payload, bytes):
@@ -206,13 +213,18 @@ def _whole_message(
             payload = parse_cbor(payload) if is_cbor else parse_json(payload)
         if isinstance(payload, dict):
             return payload
-        if isinstance(payload, list):
+        if isinstance(payload, list) and lists:
             return {"items": payload}
-        raise PayloadError(
-            "not_cbor" if always_cbor else "not_json", "expected an object or a list"
-        )
+        code = "not_cbor" if always_cbor else "not_json"
+        raise PayloadError(code, f"expected {wanted}, found {_kind_of(payload)}")
 
     return decode
+
+
+def _kind_of(payload: object) -> str:
+    if isinstance(payload, list):
+        return "a list, and the profile reads none of its 'items'"
+    return "text" if isinstance(payload, str) else "a single value"
 
 
 def _binary(frames: list[Frame], branches: list[_Branch]) -> Decode:
