@@ -111,7 +111,7 @@ class Watched:
         catalogue = self._catalogue
         routes = catalogue.coap(address, content_format) if coap else catalogue.mqtt(address)
         for index, entry in enumerate(self.profile.entries):
-            if any(route.entry is entry for route in routes):
+            if any(part.entry is entry for route in routes for part in route.parts):
                 return index
         return None
 
