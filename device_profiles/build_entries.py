@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,25 +15,18 @@ from device_profiles.bodies import (
     read_object,
     read_text,
 )
-from device_profiles.build_devices import build_presence, tells_of_many
+from device_profiles.build_decoders import build_decode, needs_others, steps_of
+from device_profiles.build_devices import build_presence
 from device_profiles.build_measures import expression, path_getter
 from device_profiles.build_sessions import SESSION_NAMES, SPARKPLUG, expanded, session_open
 from device_profiles.cel import CelType
-from device_profiles.codecs import (
-    NAMING_STEPS,
-    Context,
-    Decode,
-    SpecError,
-    compile_carrier,
-    compile_decode,
-)
+from device_profiles.codecs import NAMING_STEPS, Context, Decode
 from device_profiles.codecs.envelope import OPENERS
 from device_profiles.codecs.radio import RADIO, SERVER
 from device_profiles.commands import CommandSpec
 from device_profiles.dedup import Dedup
 from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
-from device_profiles.js.step import compile_js
 from device_profiles.online import Presence
 from device_profiles.predicates import compile_predicate
 from device_profiles.reader import Reader
@@ -54,12 +45,6 @@ ENVELOPE_NAMES = frozenset({"device", "app", "device_name", "time"})
 
 _WHERE: dict[str, CelType] = {"d": "any", "c": "any", "fport": "any", "size": "any"}
 
-_ASKS_NOTHING = frozenset(
-    {"id", "title", "vendor", "model", "hardware", "docs", "store", "egress", "alarms", "commands"}
-    | {"tests", "decode", "match"}
-)
-_ITEMS = re.compile(r"\bitems\b")
-
 _SCALAR = "value"
 """The name under which a message that is one number, text or bool can be reached."""
 
@@ -75,7 +60,7 @@ def build_entries(
         faults: Takes the mistakes.
         folder: Where a JavaScript codec stands; None for a profile that is no file.
     """
-    common = _build_decode(data, data["decode"], ("decode",), faults, folder)
+    common = build_decode(data, data["decode"], ("decode",), faults, folder)
     dedup = build_dedup(data, faults)
     entries = []
     beside = _reads_beside({key: data[key] for key in data if key not in ("match", "tests")})
@@ -89,7 +74,7 @@ def build_entries(
         template = _template(spec, place, faults)
         decode = common
         if "decode" in spec:
-            decode = _build_decode(data, spec["decode"], (*place, "decode"), faults, folder)
+            decode = build_decode(data, spec["decode"], (*place, "decode"), faults, folder)
         if template is not None and decode is not None:
             entry = _entry(data, spec, template, decode, reader, place, faults)
             entries.append(
@@ -112,14 +97,6 @@ def build_dedup(data: Mapping[str, Any], faults: Faults) -> Dedup | None:
         if get is not None:
             paths.append((text, get))
     return Dedup(paths) if paths else None
-
-
-def _needs_others(steps: list[dict[str, Any]]) -> bool:
-    """Return whether a message of this profile may be only a part of one."""
-    return any(
-        step.get("frame") == "jt808" or "fragments" in step or SPARKPLUG in step
-        for step in steps
-    )
 
 
 def _entry(
@@ -151,41 +128,9 @@ def _entry(
         extra,
         time_at,
         build_presence(spec, reader.devices, place, faults),
-        remembers=_needs_others(steps),
+        remembers=needs_others(steps),
+        steps=steps,
     )
-
-
-def steps_of(data: Mapping[str, Any], spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the decode steps of an element of ``match``: its own, else the profile's."""
-    steps: list[dict[str, Any]] = spec.get("decode", data["decode"])
-    return steps
-
-
-def _build_decode(
-    data: Mapping[str, Any],
-    steps: list[dict[str, Any]],
-    place: Place,
-    faults: Faults,
-    folder: Path | None,
-) -> Decode | None:
-    """Compile a ``decode`` list; None after entering its mistake."""
-    try:
-        if "js" in steps[-1] and len(steps) <= 2:  # alone, or what another message carries
-            carrier = compile_carrier(steps[0]) if len(steps) == 2 else None
-            return compile_js(steps[-1]["js"], (len(steps) - 1, "js"), folder, carrier)
-        split = data.get("device", {}).get("split")
-        return compile_decode(
-            steps, split=split, many=tells_of_many(data), lists=_reads_items(data)
-        )
-    except SpecError as exc:
-        faults.add((*place, *exc.path), exc.message)
-        return None
-
-
-def _reads_items(data: Mapping[str, Any]) -> bool:
-    """Return whether anything in a profile asks for the ``items`` of a message that is a list."""
-    asking = {key: value for key, value in data.items() if key not in _ASKS_NOTHING}
-    return _ITEMS.search(json.dumps(asking)) is not None
 
 
 def _template(spec: Mapping[str, Any], place: Place, faults: Faults) -> Template | None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from device_profiles.build_entries import steps_of
 from device_profiles.inverse import Wire, compile_wire
 from device_profiles.lorawan import SERVERS, uplink
 from device_profiles.packing import encode_cbor, pack_struct
@@ -59,7 +58,7 @@ class Encoder:
             if wire is not None:
                 self._wires[name] = wire
         self.fields = tuple(self._wires)
-        steps = self._steps()
+        steps = self._entry.steps
         self._kind = next(iter(steps[-1]))
         self._split = self._data.get("device", {}).get("split", ":")
         if len(steps) > 1 or self._kind not in ("json", "cbor", "senml", "struct"):
@@ -103,11 +102,6 @@ class Encoder:
             raise self._fault(("match",), f"no data by {via}")
         plain = [one for one in entries if one.formats is None or _JSON in one.formats]
         return (plain or entries)[0]
-
-    def _steps(self) -> list[dict[str, Any]]:
-        """Return the decode steps of the chosen element of ``match``."""
-        at = next(i for i, one in enumerate(self._profile.entries) if one is self._entry)
-        return steps_of(self._data, self._data["match"][at])
 
     def _fault(self, path: tuple[str | int, ...], message: str) -> ConfigError:
         return ConfigError(self._profile.document.fault(path, message))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -126,6 +126,7 @@ class Entry:
         dedup: Recognises what a device has said already, or None.
         remembers: Whether reading a message may need earlier ones: then it is given a memory.
         beside: Whether the profile reads what stands around the device's own message.
+        steps: The decoder as written.
     """
 
     via: Via
@@ -143,6 +144,7 @@ class Entry:
     dedup: Dedup | None = None
     remembers: bool = False
     beside: bool = False
+    steps: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(slots=True)
