@@ -144,7 +144,7 @@ class Entry:
     dedup: Dedup | None = None
     remembers: bool = False
     beside: bool = False
-    steps: Sequence[Mapping[str, Any]] = ()
+    steps: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(slots=True)
