@@ -92,7 +92,8 @@ class Uses:
         if isinstance(values, list):  # packs: the first segment is the pack's number
             number = int(segments[0]) if segments and segments[0].isdecimal() else 0
             pack = values[number].values if number < len(values) else {}
-            return pack, (path.partition("].")[2],)
+            name = path.partition("].")[2]
+            return pack, (name,) if name in pack else segments[1:]
         inner = segments
         for holder, _ in self._holders:
             if inner[: len(holder)] == holder and len(inner) > len(holder) + 1:

@@ -93,7 +93,7 @@ def leaves(found: Values | list[Packet] | Message) -> Iterator[tuple[str, Any]]:
     if isinstance(found, list):
         for number, packet in enumerate(found):
             for name, value in packet.values.items():
-                yield f"[{number}].{name}", value
+                yield from _walk(value, f"[{number}].{name}")
         return
     yield from _walk(found, "")
 

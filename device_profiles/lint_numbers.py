@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -21,17 +21,24 @@ def lint_numbers(profile: Profile, evidence: Evidence, findings: Findings) -> No
     """Enter expectations that the profile's own limits forbid, and types that lose something."""
     for index, test in enumerate(profile.tests):
         for where, part in _parts(test, ("tests", index)):
-            for number, point in enumerate(part.get("expect", {}).get("points", ())):
-                for name, value in point.items():
-                    spec = profile.fields.get(name)
-                    trouble = _forbidden(spec, value) if spec is not None else ""
-                    if trouble:
-                        place: Place = (*where, "expect", "points", number, name)
-                        findings.error("vector-against-limits", place, trouble)
+            for place, name, value in _expected(part.get("expect", {}), (*where, "expect")):
+                spec = profile.fields.get(name)
+                trouble = _forbidden(spec, value) if spec is not None else ""
+                if trouble:
+                    findings.error("vector-against-limits", place, trouble)
     for name, spec in profile.document.data["measurements"].items():
         place = ("measurements", name)
         _check_rounding(spec, place, findings)
         _check_words(spec, evidence.fields.get(name, []), place, findings)
+
+
+def _expected(expect: Mapping[str, Any], place: Place) -> Iterator[tuple[Place, str, Any]]:
+    """Yield every value that is expected, also of the devices of one message."""
+    for number, point in enumerate(expect.get("points", ())):
+        for name, value in point.items():
+            yield (*place, "points", number, name), name, value
+    for device, said in expect.get("devices", {}).items():
+        yield from _expected(said, (*place, "devices", device))
 
 
 def _parts(test: Mapping[str, Any], place: Place) -> list[tuple[Place, Mapping[str, Any]]]:

@@ -41,7 +41,7 @@ def show_explained(found: Explained) -> None:
     for block in found.blocks:
         paper().print()
         paper().print(Text(f"{block['what']}, {block['length']} bytes", style="bold"))
-        paper().print(_dump(block["ranges"]))
+        paper().print(_dump(block["ranges"], text=_is_text(block["ranges"])))
     if found.values and not _has_fields(found):
         paper().print()
         paper().print(Text("decoded values", style="bold"))
@@ -86,15 +86,22 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _dump(ranges: Sequence[Range]) -> Table:
-    table = _table("at", "bytes", "what", "decoded", "became")
+def _is_text(ranges: Sequence[Range]) -> bool:
+    """Return whether the bytes are text that people can read."""
+    data = bytes.fromhex(" ".join(one.hex for one in ranges))
+    return len(data) > 1 and all(32 <= byte < 127 or byte in b"\r\n\t" for byte in data)
+
+
+def _dump(ranges: Sequence[Range], *, text: bool) -> Table:
+    table = _table("at", "text" if text else "bytes", "what", "decoded", "became")
     for one in ranges:
-        words = _WORDS.get(one.kind, "")
+        words = "" if one.kind == "structure" and one.path else _WORDS.get(one.kind, "")
         what = " ".join(filter(None, (words, one.path))) if one.kind != "field" else one.path
         decoded = "" if one.value is None or one.kind == "key" else _short(one.value)
         became = _became(one.became) or ("ignored" if one.kind == "field" else "")
         style = "dim" if one.kind == "unread" else ""
-        cells = (_place(one), _hex(one.hex), what, decoded, became)
+        shown = repr(bytes.fromhex(one.hex))[2:-1] if text else _hex(one.hex)
+        cells = (_place(one), shown, what, decoded, became)
         table.add_row(*(Text(cell) for cell in cells), style=style)
     return table
 

@@ -149,6 +149,14 @@ def test_bytes_of_a_cbor_pack_are_found_by_what_they_change():
     ] == ["time"]
 
 
+def test_a_line_of_text_is_shown_with_the_digits_that_make_a_value():
+    line = b"cpu,host=edge-7 usage_idle=93.5,other=1 1700000000000000000"
+    found = explain(SHIPPED["influxdata/telegraf-host"], line, topic="telegraf/edge-7/cpu")
+    assert became(found, "[0].cpu.usage_idle") == [("field", "cpu_idle", 93.5, "%", "")]
+    assert became(found, "[0].cpu.other") == []
+    assert ranges(found)[27, 29][1] == "[0].cpu.usage_idle"
+
+
 def test_influence_tells_values_structure_and_what_does_not_matter_apart():
     def decode(messages):
         good = [{"a": one[1], "b": [one[2]]} for one in messages]

@@ -119,6 +119,17 @@ def test_an_exact_position_of_a_person_is_found():
     assert ("egress-exact-position", "egress.allow.lat") in [(r, p) for r, _, p, _ in found(text)]
 
 
+def test_what_is_expected_of_each_device_of_a_message_is_held_against_the_limits():
+    text = changed("decode: [{json: {}}]", "devices: {from: rows}\ndecode: [{json: {}}]", JSON)
+    text = changed('device: {id: "{node}"}', 'device: {id: "{who}"}', text)
+    text = changed(
+        "expect: {reject: not_json}", "expect: {devices: {a: {points: [{temperature: 99}]}}}", text
+    )
+    assert ("vector-against-limits", "tests.3.expect.devices.a.points.0.temperature") in [
+        (r, p) for r, _, p, _ in found(text)
+    ]
+
+
 def test_doubts_do_not_count_as_mistakes(tmp_path):
     path = tmp_path / "hall.yaml"
     path.write_text(changed("unit: Cel,", "unit: C,", JSON), encoding="utf-8")
