@@ -77,3 +77,8 @@ def read_text(payload: bytes) -> dict[str, str]:
         return {"text": payload.decode("utf-8")}
     except UnicodeDecodeError as exc:
         raise PayloadError("not_text", "expected UTF-8 text") from exc
+
+
+def read_word(payload: bytes, _format: int | None) -> str:
+    """Return a message that is text, without blanks around it; raises ``not_text``."""
+    return read_text(payload)["text"].strip()

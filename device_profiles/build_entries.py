@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from device_profiles.bodies import (
-    read_base64,
-    read_cbor,
-    read_hex,
-    read_json,
-    read_object,
-    read_text,
-)
+from device_profiles.build_conventions import conventions
 from device_profiles.build_decoders import build_decode, needs_others, steps_of
 from device_profiles.build_devices import build_presence
 from device_profiles.build_measures import expression, path_getter
-from device_profiles.build_sessions import SESSION_NAMES, SPARKPLUG, expanded, session_open
+from device_profiles.build_openers import opener
+from device_profiles.build_sessions import SESSION_NAMES, SPARKPLUG, expanded
 from device_profiles.cel import CelType
 from device_profiles.codecs import NAMING_STEPS, Context, Decode
 from device_profiles.codecs.envelope import OPENERS
@@ -30,7 +24,7 @@ from device_profiles.faults import Faults, Place
 from device_profiles.online import Presence
 from device_profiles.predicates import compile_predicate
 from device_profiles.reader import Reader
-from device_profiles.route import Entry, Open, envelope_open, plain_open
+from device_profiles.route import Entry, plain_open
 from device_profiles.topics import Template, TemplateFault, parse_template
 
 DEFAULT_TOPICS = {
@@ -44,9 +38,6 @@ ENVELOPE_NAMES = frozenset({"device", "app", "device_name", "time"})
 """Captures that an envelope may add to those of the topic."""
 
 _WHERE: dict[str, CelType] = {"d": "any", "c": "any", "fport": "any", "size": "any"}
-
-_SCALAR = "value"
-"""The name under which a message that is one number, text or bool can be reached."""
 
 
 def build_entries(
@@ -64,11 +55,12 @@ def build_entries(
     dedup = build_dedup(data, faults)
     entries = []
     beside = _reads_beside({key: data[key] for key in data if key not in ("match", "tests")})
-    ways = [
+    ways: list[tuple[Place, Mapping[str, Any]]] = [
         (("match", index), each)
         for index, spec in enumerate(data["match"])
         for each in expanded(spec, data, ("match", index), faults)
     ]
+    ways.extend(conventions(data))
     place: Place
     for place, spec in ways:
         template = _template(spec, place, faults)
@@ -114,13 +106,15 @@ def _entry(
     if "where" in spec:
         found = expression(spec["where"], _WHERE, (*place, "where"), faults)
         where = None if found is None else compile_predicate(found)
+    if "as" in spec:
+        path_getter(spec["as"], (*place, "as"), faults)
     fast, extra, time_at = _fast(data, spec, template, reader)
     return Entry(
         spec["via"],
         spec.get("role", "data"),
         template,
         frozenset(spec["content_format"]) if "content_format" in spec else None,
-        _opener(steps, spec, reader),
+        opener(steps, spec, reader),
         decode,
         where,
         reader,
@@ -161,6 +155,8 @@ def _check_identity(
     faults: Faults,
 ) -> None:
     """Enter a device id that messages of this entry cannot give."""
+    if spec.get("role") == "ignore":
+        return
     known = set(template.names)
     if isinstance(data.get("devices"), dict):
         known.add(data["devices"].get("key", "device"))
@@ -196,52 +192,6 @@ def _reads_beside(part: Any) -> bool:
     return isinstance(part, str) and part.startswith((f"{SERVER}.", f"{RADIO}."))
 
 
-def _is_object(steps: list[dict[str, Any]]) -> bool:
-    """Return whether decoded values are the message's own JSON or CBOR object."""
-    step = steps[0]
-    return "json" in step and "payload" not in (step["json"] or {})
-
-
-def _opener(steps: list[dict[str, Any]], spec: Mapping[str, Any], reader: Reader) -> Open:
-    via, kind = spec["via"], spec.get("payload")
-    if via == SPARKPLUG:
-        return session_open(spec["topic"])
-    if via in OPENERS:
-        return envelope_open(via, decoded=_is_object(steps), digits=kind == "hex")
-    see = _seen(steps[0], kind) if "where" in spec else None
-    if kind == "hex":
-        return plain_open(lambda payload, _format: read_hex(payload), see)
-    if kind == "base64":
-        return plain_open(lambda payload, _format: read_base64(payload), see)
-    if not _is_object(steps):
-        return plain_open(lambda payload, _format: payload, see)
-    if kind == "text":
-        return plain_open(lambda payload, _format: read_text(payload))
-    read: Callable[[bytes, int | None], Any] = read_object
-    if kind == "cbor":
-        read = lambda payload, _format: read_cbor(payload)  # noqa: E731
-    elif kind == "json":
-        read = lambda payload, _format: read_json(payload)  # noqa: E731
-    takes_scalar = any(measure.source == _SCALAR for measure in reader.measures)
-    return plain_open(_with_scalars(read) if takes_scalar else read)
-
-
-def _seen(step: Mapping[str, Any], kind: str | None) -> Callable[[bytes], Any] | None:
-    """Return what reads the object that ``where`` sees where the decoder takes bytes."""
-    name = next(iter(step))
-    if name in ("cbor", "json"):
-        return read_cbor if name == "cbor" else read_json
-    return read_text if kind == "text" else None
-
-
-def _with_scalars(read: Callable[[bytes, int | None], Any]) -> Callable[[bytes, int | None], Any]:
-    def read_any(payload: bytes, content_format: int | None) -> Any:
-        body = read(payload, content_format)
-        return body if isinstance(body, dict | list) else {_SCALAR: body}
-
-    return read_any
-
-
 def _fast(
     data: Mapping[str, Any], spec: Mapping[str, Any], template: Template, reader: Reader
 ) -> tuple[FastJson | None, tuple[str, ...], int | None]:
@@ -251,6 +201,7 @@ def _fast(
         and spec.get("payload", "json") == "json"
         and spec.get("role", "data") == "data"
         and "where" not in spec
+        and "as" not in spec
         and "each" not in data
         and "devices" not in data
         and "dedup" not in data

@@ -69,7 +69,9 @@ class Catalogue:
                 entry.template.filter
                 for profile in self.profiles.values()
                 for entry in profile.entries
-                if entry.via != "coap" and (entry.role == "ack") is answers
+                if entry.via != "coap"
+                and entry.role != "ignore"
+                and (entry.role == "ack") is answers
             }
         )
 
@@ -98,9 +100,10 @@ class Catalogue:
     def _lookup(self, key: str, tree: Tree[_Item], address: str) -> list[Route]:
         found = self._found.get(key)
         if found is None:
-            found = gather(
+            every = [
                 profile.route(entry, captures) for (profile, entry), captures in tree.find(address)
-            )
+            ]
+            found = gather(_heeded(every))
             self._remember(key, found)
         return found
 
@@ -110,6 +113,13 @@ class Catalogue:
             self._routes = 0
         self._found[key] = found
         self._routes += len(found)
+
+
+def _heeded(found: list[Route]) -> list[Route]:
+    """Return the routes that read an address: of profiles that ignore it none, if others do."""
+    ignoring = {route.profile.id for route in found if route.role == "ignore"}
+    heeded = [route for route in found if route.profile.id not in ignoring]
+    return heeded or [route for route in found if route.role == "ignore"][:1]
 
 
 def load_catalogue(

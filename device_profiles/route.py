@@ -23,7 +23,7 @@ from gateway_core.errors import PayloadError
 if TYPE_CHECKING:
     from device_profiles.profile import Profile
 
-Role = Literal["data", "availability", "ack"]
+Role = Literal["data", "availability", "ack", "ignore"]
 Via = Literal[
     "mqtt", "coap", "chirpstack-v4", "ttn-v3", "milesight-gateway", "zigbee2mqtt", "sparkplug-b"
 ]
@@ -312,5 +312,7 @@ class Route:
         """Return what a message about presence, or an acknowledgement, says."""
         if entry.presence is not None:
             return entry.presence.read(payload, self.captures, entry.reader.identity)
+        if entry.role == "ignore":
+            return Decoded("", [])
         # whoever sent a command judges the answer; its topic may name no device
         return Decoded(self.device or "", [])

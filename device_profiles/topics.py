@@ -1,6 +1,8 @@
 """Topic and path templates with ``{named}`` captures, and a tree that finds those that match.
 
 A capture is part of one level: ``{name}`` never spans a slash, and ``shelly-{mac}/events`` is fine.
+``{name*}`` is one level or more; such templates are only asked where no other matches, and of them
+those that say the most.
 """
 
 from __future__ import annotations
@@ -8,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 LONGEST_TOPIC = 1_024
 """Characters; longer topics match nothing."""
 
-_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
+_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\*?\}")
+_SPANNING = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\*\}")
 _CAPTURE = r"(.{1,256}?)"
 _MOST_PER_LEVEL = 3
 
@@ -41,6 +45,7 @@ class Level:
     literal: str
     pattern: re.Pattern[str] | None
     names: tuple[str, ...]
+    spans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +61,26 @@ class Template:
     levels: tuple[Level, ...]
 
     @property
+    def spans(self) -> bool:
+        """Whether one of its captures is of several levels."""
+        return any(level.spans for level in self.levels)
+
+    @property
     def filter(self) -> str:
         """The MQTT subscription filter that covers it."""
-        return "/".join("+" if level.pattern else level.literal for level in self.levels)
+        if self.spans:
+            before = takewhile(lambda level: not level.spans, self.levels)
+            return "/".join([*map(_wild, before), "#"])
+        return "/".join(map(_wild, self.levels))
 
     @property
     def names(self) -> tuple[str, ...]:
         """All captured names."""
         return tuple(name for level in self.levels for name in level.names)
+
+
+def _wild(level: Level) -> str:
+    return "+" if level.pattern else level.literal
 
 
 def parse_template(text: str) -> Template:
@@ -75,6 +92,8 @@ def parse_template(text: str) -> Template:
     if any(mark in text for mark in "+#\0") or text.startswith("$"):
         raise TemplateFault("no wildcards and no leading $: write {name} for the part that varies")
     template = Template(text, tuple(_level(level) for level in text.split("/")))
+    if len(_SPANNING.findall(text)) > 1:
+        raise TemplateFault(f"only one {{name*}} in a template: {text!r}")
     names = template.names
     if len(set(names)) != len(names):
         raise TemplateFault(f"a name is captured twice in {text!r}")
@@ -82,6 +101,8 @@ def parse_template(text: str) -> Template:
 
 
 def _level(text: str) -> Level:
+    if "*}" in text and not _SPANNING.fullmatch(text):
+        raise TemplateFault(f"{{name*}} stands alone between two slashes: {text!r}")
     pieces = _NAME.split(text)
     literals, names = pieces[::2], pieces[1::2]
     if any("{" in piece or "}" in piece for piece in literals) or any("." in n for n in names):
@@ -93,7 +114,16 @@ def _level(text: str) -> Level:
     if any(not piece for piece in literals[1:-1]):
         raise TemplateFault(f"{text!r} is ambiguous: put something between the names")
     pattern = _CAPTURE.join(re.escape(piece) for piece in literals)
-    return Level("", re.compile(pattern, re.DOTALL), tuple(names))
+    return Level("", re.compile(pattern, re.DOTALL), tuple(names), "*}" in text)
+
+
+def _spelled(level: Level) -> str:
+    """Return a level as part of a pattern of whole topics."""
+    if level.pattern is None:
+        return re.escape(level.literal)
+    if level.spans:
+        return _CAPTURE
+    return level.pattern.pattern.replace(_CAPTURE, _CAPTURE.replace(".", "[^/]", 1))
 
 
 @dataclass(slots=True)
@@ -110,9 +140,15 @@ class Tree(Generic[T]):
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
+        self._spanning: list[tuple[int, re.Pattern[str], Template, T]] = []
 
     def add(self, template: Template, item: T) -> None:
         """Enter ``item`` under ``template``."""
+        if template.spans:
+            whole = re.compile("/".join(map(_spelled, template.levels)), re.DOTALL)
+            weight = sum(level.pattern is None for level in template.levels)
+            self._spanning.append((weight, whole, template, item))
+            return
         node = self._root
         for level in template.levels:
             if level.pattern is None:
@@ -124,8 +160,20 @@ class Tree(Generic[T]):
 
     def find(self, topic: str) -> Iterator[tuple[T, dict[str, str]]]:
         """Yield each item whose template matches, literal levels first, with what was captured."""
-        if len(topic) <= LONGEST_TOPIC:
-            yield from self._walk(self._root, topic.split("/"), 0, {})
+        if len(topic) > LONGEST_TOPIC:
+            return
+        found = list(self._walk(self._root, topic.split("/"), 0, {}))
+        yield from found or self._across(topic)
+
+    def _across(self, topic: str) -> list[tuple[T, dict[str, str]]]:
+        """Return the matches of templates whose captures span levels: those that say the most."""
+        found = [
+            (weight, item, dict(zip(template.names, match.groups(), strict=True)))
+            for weight, whole, template, item in self._spanning
+            if (match := whole.fullmatch(topic)) is not None
+        ]
+        most = max((weight for weight, _, _ in found), default=0)
+        return [(item, captures) for weight, item, captures in found if weight == most]
 
     def _walk(
         self, node: _Node[T], levels: list[str], at: int, captures: dict[str, str]

@@ -78,6 +78,7 @@ _STEPS = {
     "sparkplug": [{"sparkplug-b": {}}],
     "edgex": [{"edgex": {}}],
     "line-protocol": [{"line-protocol": {}}],
+    "lwm2m": [{"lwm2m": {"path": "3303", "format": "tlv"}}],
     "thingsboard": [{"thingsboard": {"form": "gateway"}}],
     "described": [{"frame": _DESCRIBED}, {"struct": {"fields": [{"x": "hex"}]}}],
     "carried": [{"json": {"payload": "data"}}, {"tlv": _TLV}],
