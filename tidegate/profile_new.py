@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from device_profiles.catalogue import load_catalogue
-from device_profiles.draft import Wish, draft
+from device_profiles.draft import draft
+from device_profiles.draft_layout import draft_bytes
 from device_profiles.draft_samples import BadSample, Sample, read_sample, read_samples, template_of
+from device_profiles.draft_text import Wish
 from gateway_core.errors import GatewayError
 from tidegate.usage import WrongUsage
 
@@ -23,6 +25,8 @@ def new(
     topic: str | None = None,
     from_json: list[str] = [],  # noqa: B006  # never changed
     from_file: Path | None = None,
+    hex: list[str] = [],  # noqa: A002, B006  # the option's name; never changed
+    layout: str | None = None,
     measurement: str | None = None,
     title: str | None = None,
     title_zh: str | None = None,
@@ -43,6 +47,8 @@ def new(
         topic: MQTT topic, + where the device's name stands.
         from_json: A message of the device, or `topic message`; may be given several times.
         from_file: A file of them: one a line, mosquitto_sub -v, or edge refused --json.
+        hex: A message of bytes in hexadecimal digits, with the layout; may be given several times.
+        layout: What its bytes are: `battery:u8:%, temperature:i16*0.1:Cel, skip1`.
         measurement: Where its readings go; without it, where most of such fields go.
         title: What the device is, in English.
         title_zh: The same in Chinese.
@@ -58,6 +64,8 @@ def new(
     titles = {key: text for key, text in (("en", title), ("zh", title_zh)) if text}
     wish = Wish(profile, topic, measurement, titles, docs)
     try:
+        if hex or layout:
+            return _write(path, draft_bytes(wish, _bytes(hex, layout), layout or ""))
         samples = _samples(from_json, from_file)
         if ask if ask is not None else not samples and sys.stdin.isatty():
             wish, samples = _asked(wish, samples)
@@ -67,9 +75,22 @@ def new(
             text = _STARTER.format(id=profile, vendor=vendor, model=model)
     except BadSample as exc:
         raise WrongUsage(str(exc)) from exc
+    return _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     print(f"wrote {path}\nnext: tidegate profiles test {path}")
+
+
+def _bytes(texts: Sequence[str], layout: str | None) -> list[bytes]:
+    if not texts or not layout:
+        raise WrongUsage("bytes need both: --hex with a message and --layout with its fields")
+    try:
+        return [bytes.fromhex(text) for text in texts]
+    except ValueError as exc:
+        raise WrongUsage(f"--hex cannot be read: {exc}") from exc
 
 
 def _samples(texts: Sequence[str], file: Path | None) -> list[Sample]:

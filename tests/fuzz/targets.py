@@ -18,8 +18,9 @@ from device_profiles.codecs import Context, compile_decode, parse_cbor, parse_js
 from device_profiles.codecs.checksum import crc16_modbus, xor8
 from device_profiles.codecs.condition import compile_condition
 from device_profiles.codecs.contract import SpecError
-from device_profiles.draft import Wish, draft
+from device_profiles.draft import draft
 from device_profiles.draft_samples import BadSample, read_samples
+from device_profiles.draft_text import Wish
 from device_profiles.examples import payload_of
 from device_profiles.explain import explain
 from device_profiles.js.step import JsCodec

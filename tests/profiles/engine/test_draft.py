@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device_profiles.catalogue import Catalogue, conflicts, load_catalogue
-from device_profiles.draft import Wish, draft
+from device_profiles.draft import draft
+from device_profiles.draft_layout import draft_bytes
 from device_profiles.draft_names import meaning, plain_name
 from device_profiles.draft_samples import BadSample, read_sample, read_samples, template_of
+from device_profiles.draft_text import Wish
 from device_profiles.examples import run_tests
 from device_profiles.lint import find_in
 from device_profiles.profile import load_profile
@@ -136,6 +138,37 @@ def test_names_are_made_plain():
     ]
     assert meaning("temp_f")[0].field == "temperature"
     assert meaning("temp_f")[1] == "[degF]"
+
+
+def test_bytes_are_drafted_from_a_layout_that_people_jot_down():
+    layout = "battery:u8:%, temp:i16*0.1:Cel, skip1, humidity:u8*0.5, fw:hex2"
+    text = draft_bytes(
+        Wish("acme/probe", "acme/+/raw"), [bytes.fromhex("5c 0134 ff 65 0102")], layout
+    )
+    profile = load_profile(text, "probe.yaml")
+    assert [(o.name, o.failures) for o in run_tests(profile) if not o.passed] == []
+    assert [str(one) for one in find_in(profile)] == []
+    expected = {"battery": 92, "temperature": 30.8, "humidity": 50.5, "fw": "0102"}
+    assert profile.tests[0]["expect"]["points"] == [expected]
+    assert [test["expect"].get("reject") for test in profile.tests] == [
+        None,
+        "truncated",
+        "trailing_bytes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ("a", "found 'a'"),
+        ("", "no field in it"),
+        ("a:u8, b:u16", "message 1 would be refused: truncated"),
+        ("a:u9", "integers have"),
+    ],
+)
+def test_a_layout_that_does_not_fit_is_refused_with_the_reason(layout, message):
+    with pytest.raises(BadSample, match=message):
+        draft_bytes(Wish("acme/probe", "acme/+/raw"), [b"\1"], layout)
 
 
 MEMBERS = st.sampled_from(
