@@ -133,11 +133,22 @@ class _Parser:
 
     def _members(self) -> list[Any]:
         self._need("[")
-        members = [self._atom()({})]
+        members = [self._member()]
         while self._take(","):
-            members.append(self._atom()({}))
+            members.append(self._member())
         self._need("]")
         return members
+
+    def _member(self) -> Any:
+        """Return the literal that stands in a list; names and sums have no value beforehand."""
+        term = self._atom()
+        try:
+            value = term({})
+        except (TypeError, AttributeError, ZeroDivisionError):
+            value = None
+        if value is None:
+            raise SpecError(self._path, "expected numbers or quoted text in the list after 'in'")
+        return value
 
     def _divide(self) -> Term:
         term = self._atom()

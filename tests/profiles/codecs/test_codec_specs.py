@@ -29,6 +29,8 @@ WRONG: list[tuple[list[Any], tuple[str | int, ...], str]] = [
     ([{"frame": "jt808"}, {"senml": {}}], (1, "senml"), "after a frame"),
     ([*s({"a": "u8"}), *s({"b": "u8"})], (0, "struct"), "needs 'when'"),
     (s(), (0, "struct", "fields"), "at least one"),
+    (s({"a": "u8"}, when="size in [fport, 2]"), (0, "struct", "when"), "numbers or quoted text"),
+    (s({"a": "u8"}, when="size in [(size / 2)]"), (0, "struct", "when"), "numbers or quoted text"),
     ([{"struct": {"feilds": []}}], (0, "struct", "feilds"), "did you mean 'fields'"),
     (s({"a": "u12"}), (0, "struct", "fields", 0, "a"), "integers have"),
     (s({"a": "u8"}, {"b": "f24"}), (0, "struct", "fields", 1, "b"), "floats have"),
