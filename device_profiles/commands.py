@@ -16,6 +16,9 @@ from gateway_core.errors import PayloadError
 from gateway_core.model import Value
 
 ArgType = Literal["float", "int", "bool", "string", "enum", "any"]
+_FORMATS = {"json": 50, "text": 0, "bytes": 42}
+"""Forms of a payload and their CoAP Content-Formats (RFC 7252 section 12.3)."""
+
 _UNSAFE = re.compile(r"[+#\x00-\x1f\x7f]")
 
 
@@ -27,11 +30,15 @@ class Command:
         topic: MQTT topic, or CoAP path where ``via`` says so.
         payload: The bytes.
         via: What carries it.
+        method: Of a CoAP request.
+        content_format: CoAP Content-Format of the payload; None for MQTT.
     """
 
     topic: str
     payload: bytes
     via: Literal["mqtt", "coap"] = "mqtt"
+    method: Literal["post", "put"] = "post"
+    content_format: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,8 @@ class CommandSpec:
         ack: The answer that shows that the device has it, or None.
         confirm: The reading that shows that it did it, or None.
         waits: Whether `encode` runs a JavaScript codec: call it where that may wait.
+        method: Of a CoAP request.
+        content_format: CoAP Content-Format of the payload; None for MQTT.
     """
 
     name: str
@@ -114,6 +123,8 @@ class CommandSpec:
     ack: Ack | None
     confirm: Confirm | None
     waits: bool = False
+    method: Literal["post", "put"] = "post"
+    content_format: int | None = None
 
     def encode(
         self, device: str, args: Mapping[str, object], captures: Mapping[str, str]
@@ -134,7 +145,8 @@ class CommandSpec:
         slashes = device.count("/") * names_in(self.topic).count("device")  # its name may have some
         if _UNSAFE.search(topic) or topic.count("/") != self.topic.count("/") + slashes:
             raise PayloadError("arg_value", f"{self.name}: does not fit into one level of a topic")
-        return Command(topic, self.build(checked, names), self.via)
+        payload = self.build(checked, names)
+        return Command(topic, payload, self.via, self.method, self.content_format)
 
     def check(self, args: Mapping[str, object]) -> dict[str, Value]:
         """Return all arguments in their types, defaults included.
@@ -180,6 +192,8 @@ def compile_command(
     via: Literal["mqtt", "coap"] = "mqtt" if "topic" in send else "coap"
     where = "topic" if via == "mqtt" else "path"
     check_names(send[where], arguments, ("send", where))
+    if "method" in send and via == "mqtt":
+        raise CommandFault(("send", "method"), "only a CoAP request ('path') has a method")
     if "ack" in spec and via == "coap":
         raise CommandFault(("ack",), "a CoAP device answers the request itself: leave ack out")
     return CommandSpec(
@@ -193,6 +207,8 @@ def compile_command(
         compile_ack(spec["ack"], arguments) if "ack" in spec else None,
         compile_confirm(spec["confirm"], arguments, fields) if "confirm" in spec else None,
         "js" in spec["send"],
+        send.get("method", "post"),
+        next(_FORMATS[form] for form in _FORMATS if form in send) if via == "coap" else None,
     )
 
 

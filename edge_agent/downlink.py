@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -19,6 +19,7 @@ class Downlink(msgspec.Struct, frozen=True):
             MQTT 5 broker keeps to it (Message Expiry Interval); one of 3.1.1 cannot be told.
         content_format: CoAP Content-Format of the payload, or None.
         peer: Where a CoAP device was last heard; empty for MQTT.
+        method: Of the CoAP request.
     """
 
     address: str
@@ -26,6 +27,7 @@ class Downlink(msgspec.Struct, frozen=True):
     expiry_s: float | None = None
     content_format: int | None = None
     peer: str = ""
+    method: Literal["post", "put"] = "post"
 
 
 class NotSent(Unavailable):

@@ -169,6 +169,15 @@ class CoapDoor:
         return self._source.opened.is_set()
 
     @property
+    def open(self) -> bool:
+        """Whether requests can leave through it."""
+        return self.connected
+
+    async def publish(self, downlink: Downlink) -> str:
+        """Send a request to a device; as `Publisher.publish`."""
+        return await self._source.publish(downlink)
+
+    @property
     def ports(self) -> list[int]:
         """Where it listens."""
         return [address.port for address in self._source.addresses]
@@ -212,7 +221,10 @@ class Intake:
         self.listeners = [
             Listener(each, spool, self.take, clock, meter) for each in config.mqtt_listen
         ]
-        links.sources = (*self._brokers, *self.listeners, *([self.coap] if self.coap else []))
+        self._doors: list[Broker | Listener | CoapDoor] = [*self._brokers, *self.listeners]
+        if self.coap is not None:
+            self._doors.append(self.coap)
+        links.sources = tuple(self._doors)
 
     def start(self, parts: Parts, topics: Sequence[str], answers: Sequence[str]) -> None:
         """Start every source.
@@ -249,14 +261,11 @@ class Intake:
 
     def ways_out(self) -> list[str]:
         """Return the names of the sources that lead out to devices."""
-        return [each.name for each in self._ways()]
+        return [each.name for each in self._doors]
 
     def publisher(self, source: str) -> Publisher | None:
         """Return the way out through a source, for example ``mqtt:site``; None for no such."""
-        return next((each for each in self._ways() if each.name == source), None)
-
-    def _ways(self) -> list[Broker | Listener]:
-        return [*self._brokers, *self.listeners]
+        return next((each for each in self._doors if each.name == source), None)
 
     async def renew(self, parts: Parts, topics: Sequence[str], answers: Sequence[str]) -> None:
         """Ask for other topics where the profiles name them; what is under way is seen through."""

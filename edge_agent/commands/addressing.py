@@ -94,9 +94,11 @@ class Addressing:
             args=args,
             role=spec.role,
             by=request.by,
-            via=COAP if made.via == "coap" else self._broker(device),
+            via=self._door(device) if made.via == "coap" else self._broker(device),
             address=made.topic.removeprefix("/") if made.via == "coap" else made.topic,
             payload=made.payload,
+            method=made.method,
+            content_format=made.content_format,
             answer=spec.ack.at({**names, "device": device.id}) if spec.ack is not None else "",
             accepted=now,
             expires=now + round(request.ttl_s * NS),
@@ -112,6 +114,11 @@ class Addressing:
             return brokers[0]
         why = "was not heard through a broker yet" if brokers else "needs a broker under mqtt"
         raise PayloadError("no_way_out", f"{device.id} {why}")
+
+    def _door(self, device: Device) -> str:
+        if COAP not in self._sources():
+            raise PayloadError("no_way_out", f"{device.id} needs a coap section in edge.yaml")
+        return COAP
 
     def _routes(self, device: Device, address: str) -> list[Route]:
         if not address:

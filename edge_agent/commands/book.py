@@ -27,7 +27,8 @@ _SCHEMA = """
 create table if not exists commands (
     id text primary key, device text not null, profile text not null, name text not null,
     args text not null, role text not null, by text not null, via text not null,
-    address text not null, payload blob not null, answer text not null,
+    address text not null, payload blob not null, method text not null,
+    content_format integer, answer text not null,
     accepted integer not null, expires integer not null, state text not null,
     reason text not null, detail text not null,
     changed integer not null, sent integer, ended integer not null

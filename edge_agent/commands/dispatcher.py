@@ -251,7 +251,8 @@ class Dispatcher:
     def _downlink(self, order: Order) -> Downlink:
         left = (order.expires - self._clock()) / NS
         peer = self._addressing.peer(order.device) if order.via == COAP else ""
-        return Downlink(order.address, order.payload, left, None, peer)
+        form, method = order.content_format, order.method
+        return Downlink(order.address, order.payload, left, form, peer, method)
 
 
 def _other(field: str, wanted: object, last: object) -> str:

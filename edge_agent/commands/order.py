@@ -57,6 +57,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         via: The source that it goes out through, for example ``mqtt:site``.
         address: Topic or path.
         payload: The bytes.
+        method: Of a CoAP request.
+        content_format: Of a CoAP request, or None.
         answer: Topic of the device's answer; empty where the profile names none.
         accepted: When it was stored.
         expires: When it is no longer sent.
@@ -78,6 +80,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     via: str
     address: str
     payload: bytes
+    method: Literal["post", "put"] = "post"
+    content_format: int | None = None
     answer: str
     accepted: int
     expires: int

@@ -11,13 +11,15 @@ from typing import NoReturn
 import structlog
 
 from edge_agent.arrival import Arrival, Ingest
+from edge_agent.downlink import Downlink, NotSent
 from edge_agent.sources import coap_message as coap
+from edge_agent.sources.coap_client import CoapClient
 from edge_agent.sources.coap_memory import Answered, Assemblies, Rates, TooLarge
-from edge_agent.sources.coap_message import FormatError, Message, uint
+from edge_agent.sources.coap_message import FormatError, Message, encode, uint
 from edge_agent.sources.coap_replies import Asked, Replies
 from edge_agent.sources.coap_request import Declined, Request, Verdict, read_request
 from edge_agent.sources.settings import CoapSettings
-from edge_agent.sources.udp_socket import Datagram, Local, Peer, UdpSocket
+from edge_agent.sources.udp_socket import Datagram, Local, Peer, UdpSocket, peer_of, peer_text
 from gateway_core.clock import Clock
 from gateway_core.errors import Unavailable
 from gateway_core.meter import Meter
@@ -70,6 +72,7 @@ class CoapSource:
         self._clock = clock
         self._meter = meter
         self._chance = chance or random.Random()  # noqa: S311  # message ids, not secrets
+        self._desks: list[_Desk] = []
 
     async def run(self) -> NoReturn:
         """Serve until cancelled; then see the commits under way through, for up to 5 seconds.
@@ -79,7 +82,7 @@ class CoapSource:
         """
         loop = asyncio.get_running_loop()
         sockets: list[UdpSocket] = []
-        desks: list[_Desk] = []
+        desks = self._desks
         try:
             for address in self._settings.listen:
                 sockets.append(UdpSocket(address))  # noqa: PERF401  # what was bound is closed below
@@ -97,10 +100,27 @@ class CoapSource:
                         loop.remove_reader(sock.fileno())
                     for desk in desks:
                         await desk.finish()
+                    desks.clear()
         finally:
             for sock in sockets:
                 sock.close()
         raise AssertionError("an event that nobody sets was set")
+
+    async def publish(self, downlink: Downlink) -> str:
+        """Send a request to a device where it was last heard; return the code of its answer.
+
+        Raises:
+            NotSent: The device was not heard, or nothing is open: nothing left.
+            Undeliverable: The device, or a limit, refused.
+            Unavailable: It left, and no answer came.
+        """
+        peer = peer_of(downlink.peer)
+        if peer is None:
+            raise NotSent("the device was not heard since its record was made anew")
+        for desk in self._desks:
+            if desk.v6 == (len(peer) == 4):
+                return await desk.client.request(downlink, peer)
+        raise NotSent("no socket of that kind is open")
 
     def _desk(self, sock: UdpSocket, tasks: asyncio.TaskGroup) -> _Desk:
         return _Desk(
@@ -132,6 +152,10 @@ class _Desk:
         self._assemblies = Assemblies(settings.max_payload)
         self._rates = Rates(settings.rate_per_source)
         self._replies = Replies(self._send, chance)
+        self.v6 = ":" in sock.address.host
+        self.client = CoapClient(
+            lambda data, peer: self._send(data, peer, ()), self._replies.new_id, chance
+        )
         self._counts: Counter[str] = Counter()
         self._arrivals: list[Arrival] = []
         self._asked: list[Asked] = []
@@ -172,13 +196,8 @@ class _Desk:
             if exc.reset is not None:
                 self._replies.reset(exc.reset, peer, local)
             return
-        if message.kind in (coap.ACK, coap.RST):
-            self._replies.confirmed(peer, message.message_id)
-            return
-        if message.code == coap.EMPTY or message.code >> 5:
-            # a ping (section 4.3), or an answer to a question that was never asked
-            if message.kind == coap.CON:
-                self._replies.reset(message.message_id, peer, local)
+        if message.kind in (coap.ACK, coap.RST) or message.code == coap.EMPTY or message.code >> 5:
+            self._take_answer(message, peer, local)
             return
         key = hash((peer, data))
         known = self._answered.find(key)
@@ -197,6 +216,18 @@ class _Desk:
             self._admit(asked, now, received)
         except Declined as declined:
             self._settle(asked, declined.verdict)
+
+    def _take_answer(self, message: Message, peer: Peer, local: Local) -> None:
+        """Take what is no request: what belongs to ours, and what was never asked for."""
+        mine = message.code != coap.EMPTY or message.kind in (coap.ACK, coap.RST)
+        if mine and self.client.heard(message, peer):
+            if message.kind == coap.CON:
+                self._send(encode(Message(coap.ACK, coap.EMPTY, message.message_id)), peer, local)
+        elif message.kind in (coap.ACK, coap.RST):
+            self._replies.confirmed(peer, message.message_id)
+        elif message.kind == coap.CON:
+            # a ping (section 4.3), or an answer to a question that was never asked
+            self._replies.reset(message.message_id, peer, local)
 
     def _admit(self, asked: Asked, now: float, received: int) -> None:
         """Queue the arrival, or raise what is to be answered at once."""
@@ -219,7 +250,11 @@ class _Desk:
         self._messages += 1
         self._bytes += len(payload)
         form = request.content_format
-        self._arrivals.append(Arrival(SOURCE, request.path, payload, received, form, "coap", cut))
+        self._arrivals.append(
+            Arrival(
+                SOURCE, request.path, payload, received, form, "coap", cut, peer=peer_text(peer)
+            )
+        )
         self._asked.append(asked)
 
     def _whole(self, request: Request, message: Message, peer: Peer, now: float) -> bytes | None:

@@ -68,7 +68,9 @@ class Replies:
             return b""
         if asked.promised:
             return self._separate(asked, verdict)
-        kind, message_id = (coap.ACK, message.message_id) if confirmable else (coap.NON, self._id())
+        kind, message_id = (
+            (coap.ACK, message.message_id) if confirmable else (coap.NON, self.new_id())
+        )
         data = _fitting(kind, message_id, asked, verdict)
         self._send(data, asked.peer, asked.local)
         return data if confirmable else b""
@@ -97,7 +99,7 @@ class Replies:
         self._unconfirmed.clear()
 
     def _separate(self, asked: Asked, verdict: Verdict) -> bytes:
-        message_id = self._id()
+        message_id = self.new_id()
         crowded = len(self._unconfirmed) >= SEPARATE_AT_ONCE
         data = _fitting(coap.NON if crowded else coap.CON, message_id, asked, verdict)
         if crowded:
@@ -118,7 +120,8 @@ class Replies:
             wait, self._repeat, data, asked, message_id, 2 * wait, left - 1
         )
 
-    def _id(self) -> int:
+    def new_id(self) -> int:
+        """Return a message id that was not used for long."""
         self._next_id = (self._next_id + 1) & 0xFFFF
         return self._next_id
 

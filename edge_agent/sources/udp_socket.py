@@ -88,6 +88,24 @@ class UdpSocket:
         self._sock.close()
 
 
+def peer_text(peer: Peer) -> str:
+    """Return a peer as text that `peer_of` reads: ``[fe80::1%2]:5683``."""
+    host, port = peer[0], peer[1]
+    scope = f"%{peer[3]}" if len(peer) == 4 and peer[3] else ""
+    return str(Address(host.partition("%")[0] + scope, port))
+
+
+def peer_of(text: str) -> Peer | None:
+    """Return the peer of a text; None for what is none."""
+    host, _, port = text.rpartition(":")
+    host, _, scope = host.strip("[]").partition("%")
+    if not host or not port.isdecimal():
+        return None
+    if ":" not in host:
+        return host, int(port)
+    return host, int(port), 0, int(scope) if scope.isdecimal() else 0
+
+
 def _bound(address: Address) -> socket.socket:
     host = address.host
     if host == "::" and not socket.has_dualstack_ipv6():
