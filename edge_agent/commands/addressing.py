@@ -107,7 +107,7 @@ class Addressing:
         )
 
     def _broker(self, device: Device) -> str:
-        brokers = [name for name in self._sources() if name.startswith("mqtt:")]
+        brokers = [name for name in self._sources() if name != COAP]
         if device.source in brokers:
             return device.source
         if len(brokers) == 1:

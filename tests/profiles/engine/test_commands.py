@@ -80,7 +80,9 @@ def test_text_and_coap_commands():
         'send: {topic: "acme/{site}/down/{device}", json: {id: "{device}", level: "${level}", note: "go ${mode}"}}',
         'send: {path: "cmd/{device}", text: "${level} ${mode}"}',
     )
-    assert profile.encode_command("set", "s1-n1", GOOD) == Command("cmd/s1-n1", b"40 slow", "coap")
+    assert profile.encode_command("set", "s1-n1", GOOD) == Command(
+        "cmd/s1-n1", b"40 slow", "coap", content_format=0
+    )
 
 
 def test_a_default_stands_in_for_what_is_left_out():
