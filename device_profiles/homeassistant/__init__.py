@@ -1,0 +1,1 @@
+"""Devices that announce themselves as Home Assistant's MQTT discovery has it."""
