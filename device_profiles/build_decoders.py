@@ -12,6 +12,7 @@ from device_profiles.build_devices import tells_of_many
 from device_profiles.build_sessions import SPARKPLUG
 from device_profiles.codecs import Decode, SpecError, compile_carrier, compile_decode
 from device_profiles.faults import Faults, Place
+from device_profiles.homeassistant.learning import KIND, learn
 from device_profiles.js.step import compile_js
 
 _ASKS_NOTHING = frozenset(
@@ -35,6 +36,10 @@ def build_decode(
     folder: Path | None,
 ) -> Decode | None:
     """Compile a ``decode`` list; None after entering its mistake."""
+    if KIND in steps[-1] and len(steps) == 1:
+        if steps[-1][KIND]:
+            faults.add((*place, 0, KIND), "nothing can be said here: write {}")
+        return learn
     try:
         if "js" in steps[-1] and len(steps) <= 2:  # alone, or what another message carries
             carrier = compile_carrier(steps[0]) if len(steps) == 2 else None
@@ -51,7 +56,8 @@ def build_decode(
 def needs_others(steps: list[dict[str, Any]]) -> bool:
     """Return whether a message of this profile may be only a part of one."""
     return any(
-        step.get("frame") == "jt808" or "fragments" in step or SPARKPLUG in step for step in steps
+        step.get("frame") == "jt808" or "fragments" in step or SPARKPLUG in step or KIND in step
+        for step in steps
     )
 
 

@@ -21,6 +21,7 @@ from device_profiles.commands import CommandSpec
 from device_profiles.dedup import Dedup
 from device_profiles.fastjson import FastJson, compile_fast
 from device_profiles.faults import Faults, Place
+from device_profiles.homeassistant.learning import KIND
 from device_profiles.online import Presence
 from device_profiles.predicates import compile_predicate
 from device_profiles.reader import Reader
@@ -170,7 +171,7 @@ def _check_identity(
         last = steps_of(data, spec)[-1]
         if "line-protocol" in last:
             return  # names are tags, which only a message can show
-        if spec["via"] == SPARKPLUG:
+        if spec["via"] in (SPARKPLUG, KIND):
             known |= SESSION_NAMES
         if not last.keys().isdisjoint(NAMING_STEPS):
             known.add("device")

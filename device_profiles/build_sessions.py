@@ -1,4 +1,4 @@
-"""Compile ``via: sparkplug-b``: one element of ``match`` stands for six kinds of topics."""
+"""Compile ``via: sparkplug-b`` and ``homeassistant``: one element of ``match`` is many topics."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from typing import Any
 
 from device_profiles.codecs.sparkplug import KINDS, device_captures
 from device_profiles.faults import Faults, Place
+from device_profiles.homeassistant.learning import KIND, TOPICS
 from device_profiles.route import Open, Opened
 
 SPARKPLUG = "sparkplug-b"
 SESSION_NAMES = frozenset({"device", "group", "node", "name"})
 """Captures that every Sparkplug B message has."""
 
+_ALL_TOPICS = {
+    SPARKPLUG: tuple(
+        f"spBv1.0/{{group}}/{kind}/{{node}}" + ("/{name}" if kind[0] == "D" else "")
+        for kind in KINDS
+    ),
+    KIND: TOPICS,
+}
 _NEVER = ("topic", "path", "payload", "content_format", "role", "online")
 
 
@@ -20,22 +28,21 @@ def expanded(
     spec: Mapping[str, Any], data: Mapping[str, Any], place: Place, faults: Faults
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the elements that one element of ``match`` stands for; most stand for themselves."""
-    decodes = SPARKPLUG in data["decode"][-1]
-    if spec["via"] != SPARKPLUG:
-        if decodes and spec.get("role", "data") == "data":
-            faults.add((*place, "via"), f"the codec {SPARKPLUG} needs 'via: {SPARKPLUG}'")
+    via, step = spec["via"], next(iter(spec.get("decode", data["decode"])[-1]))
+    if via not in _ALL_TOPICS:
+        if step in _ALL_TOPICS and spec.get("role", "data") == "data":
+            faults.add((*place, "via"), f"the codec {step} needs 'via: {step}'")
         yield spec
         return
-    if not decodes:
-        faults.add((*place, "via"), f"needs 'decode: [{{{SPARKPLUG}: {{}}}}]'")
+    if step != via:
+        faults.add((*place, "via"), f"needs 'decode: [{{{via}: {{}}}}]'")
         return
     for key in _NEVER:
         if key in spec:
-            faults.add((*place, key), f"{SPARKPLUG} says this itself; narrow it down with 'where'")
+            faults.add((*place, key), f"{via} says this itself; narrow it down with 'where'")
             return
-    for kind in KINDS:
-        tail = "/{name}" if kind[0] == "D" else ""
-        yield {**spec, "topic": f"spBv1.0/{{group}}/{kind}/{{node}}{tail}"}
+    for topic in _ALL_TOPICS[via]:
+        yield {**spec, "topic": topic}
 
 
 def session_open(topic: str) -> Open:

@@ -51,6 +51,15 @@ class Catalogue:
                 tree = self._coap if entry.via == "coap" else self._mqtt
                 tree.add(entry.template, (profile, entry))
 
+    def without_shipped(self, via: str) -> Catalogue:
+        """Return the same without the profiles that ship and take messages this way."""
+        kept = [
+            profile
+            for profile in self.profiles.values()
+            if not self.ships(profile) or all(entry.via != via for entry in profile.entries)
+        ]
+        return Catalogue(kept, self.faults, self.set_aside)
+
     def ships(self, profile: Profile) -> bool:
         """Return whether a profile came with Tidegate and not from a site's own folder."""
         return SHIPPED in Path(profile.file).parents

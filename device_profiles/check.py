@@ -11,6 +11,7 @@ from device_profiles.check_lwm2m import check_lwm2m
 from device_profiles.durations import duration_ns
 from device_profiles.egress import NUMERIC_ONLY
 from device_profiles.faults import Faults, Place
+from device_profiles.homeassistant.learning import ENTITY_NAMES, KIND
 from device_profiles.route import Entry
 
 _NUMERIC = ("float", "int")
@@ -64,6 +65,8 @@ def _check_tags(data: Mapping[str, Any], entries: Sequence[Entry], faults: Fault
         known |= {"profile_name", "source_name"}
     for entry in entries:
         known.update(entry.template.names)
+        if entry.via == KIND:
+            known |= ENTITY_NAMES
     for index, tag in enumerate(data["store"].get("tags", ())):
         if tag not in known:
             where: Place = ("store", "tags", index)

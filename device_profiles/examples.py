@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from device_profiles.alarms import AlarmMemory, AlarmRules
+from device_profiles.announced import Announced
 from device_profiles.catalogue import Catalogue
 from device_profiles.codec_vectors import run_codec
 from device_profiles.decoded import Decoded, Point
+from device_profiles.homeassistant.learning import KIND
 from device_profiles.likeness import differing, plain, same
 from device_profiles.line_preview import render_line
 from device_profiles.memory import Attempt, MemoryOfOne
@@ -91,6 +93,8 @@ class Bench:
         self._rules = AlarmRules(profile)
         self._alarms: dict[str, AlarmMemory] = {}
         self._memory = MemoryOfOne()
+        learns = any(entry.via == KIND for entry in profile.entries)
+        self._announces = profile if learns else None
 
     def receive(
         self,
@@ -112,6 +116,10 @@ class Bench:
         """
         catalogue = self._catalogue
         routes = catalogue.coap(address, content_format) if coap else catalogue.mqtt(address)
+        if not routes and self._announces is not None:
+            keys = self._memory.keys(KIND)
+            route = Announced(self._announces, self._memory, keys).route(address)
+            routes = [] if route is None else [route]
         result = Received(reject="no_match", detail=f"the profile does not match {address!r}")
         for route in routes:
             attempt = Attempt(self._memory)

@@ -32,6 +32,17 @@ def check_id(device: str) -> None:
         )
 
 
+def safe_name(name: str) -> str:
+    """Return a name as part of an id: ``~`` and two digits for each byte that no id has."""
+    if name.isascii() and name.replace("_", "").replace("-", "").replace(".", "").isalnum():
+        return name
+    safe = "".join(
+        chr(byte) if byte < 128 and (chr(byte).isalnum() or chr(byte) in "_-.") else f"~{byte:02x}"
+        for byte in name.encode("utf-8", "replace")
+    )
+    return f"_{safe}" if safe.startswith("~") else safe
+
+
 def _text(name: str, part: object) -> str:
     if type(part) is int and part.bit_length() <= 128:
         return str(part)

@@ -178,6 +178,10 @@ class MemoryOfOne:
         entry.parts = {**self.parts(key), number: part}
         self._bound()
 
+    def keys(self, kind: str) -> list[str]:
+        """Return the keys that begin with ``kind`` and a slash."""
+        return [key for key in self._entries if key.startswith(f"{kind}/")]
+
     def take(self, attempt: Attempt) -> None:
         """Make the changes of a message that was accepted."""
         for key, change in attempt.changes.items():

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 Role = Literal["data", "availability", "ack", "ignore"]
 Via = Literal[
-    "mqtt", "coap", "chirpstack-v4", "ttn-v3", "milesight-gateway", "zigbee2mqtt", "sparkplug-b"
+    "mqtt",
+    "coap",
+    "chirpstack-v4",
+    "ttn-v3",
+    "milesight-gateway",
+    "zigbee2mqtt",
+    "sparkplug-b",
+    "homeassistant",
 ]
 
 _FAST_FORMATS = (None, 50)  # application/json

@@ -8,6 +8,7 @@ import msgspec
 
 from device_profiles.codecs import Message, Packet
 from device_profiles.decoded import Decoded, Unread
+from device_profiles.devices import gathered
 from device_profiles.identity import Identity
 from gateway_core.errors import PayloadError
 
@@ -44,28 +45,31 @@ def read_message(
         parts.append(msgspec.structs.replace(numbered, part=NUMBERED))
     if found.unread is not None:
         parts.append(Unread(NUMBERED, *found.unread))
-    if not found.named and (found.online is not None or not found.numbered):
+    if found.sender and not found.named and (found.online is not None or not found.numbered):
         parts.insert(0, Decoded(identity.make(captures, {}), []))
+    parts += _further(found, identity)
     first = parts[0]
-    assert isinstance(first, Decoded)
-    some = first.readings or found.online is not None
-    flags = (*first.flags, *found.flags) if some else first.flags
+    if isinstance(first, Unread):
+        return gathered(parts)
+    flags = first.flags
+    if first.readings or found.online is not None:
+        flags = (*flags, *found.flags)
     return msgspec.structs.replace(
         first,
-        online=found.online,
+        online=found.online if found.sender else first.online,
         flags=flags,
-        more=(*parts[1:], *_further(found, identity)),
+        more=(*first.more, *parts[1:]),
         asks=found.asks,
     )
 
 
 def _further(found: Message, identity: Identity) -> list[Decoded | Unread]:
     further: list[Decoded | Unread] = []
-    for part, captures in enumerate(found.also, start=FURTHER):
+    for part, (captures, online) in enumerate(found.also, start=FURTHER):
         try:
             device = identity.make(captures, {})
         except PayloadError as exc:
             further.append(Unread(part, exc.code, exc.detail))
         else:
-            further.append(Decoded(device, [], found.online, part=part))
+            further.append(Decoded(device, [], online, part=part))
     return further

@@ -20,6 +20,7 @@ from edge_agent.commands.book import CommandBook
 from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.commands.waiting import Waiting
 from edge_agent.config import EdgeConfig
+from edge_agent.discovery import Discovery
 from edge_agent.intake import Intake
 from edge_agent.knowledge import Knowledge, read_knowledge
 from edge_agent.memory import HELD_KEY, MEMORY_KEY, SpoolMemory
@@ -110,6 +111,8 @@ class Agent:
         self._pipeline = Pipeline(spool, reader, registry, self._rules, waiting, files.raw)
         ingest = self._pipeline.ingest
         self._intake = Intake(config, spool, ingest, self._links, clock, meter, waiting)
+        self._discovery = Discovery(self._memory, self._ways, self._intake.follow, meter)
+        self._discovery.use(self._profiles)
         self._asking = Asking(self._intake.publisher, meter)
         self._pipeline.send_back = self._asking.send_back
         self._addressing = Addressing(registry, self._intake.ways_out, knowledge.catalogue)
@@ -129,6 +132,7 @@ class Agent:
         self._rules.recall(await self._spool.state("silence/"))
         self._memory.recall(await self._spool.state(MEMORY_KEY))
         self._memory.recall(await self._spool.state(HELD_KEY))
+        self._discovery.look()
 
     def start(self, parts: Parts, catalogue: Catalogue, opened: Callable[[], None]) -> None:
         """Start every part.
@@ -189,6 +193,7 @@ class Agent:
             cameras = self._config.cameras
             feeds = await asyncio.to_thread(load_feeds, cameras.file) if cameras else {}
             self._ways.use(knowledge.catalogue)
+            self._discovery.use(knowledge.catalogue.profiles)
             self._addressing.use(knowledge.catalogue)
             self._rules.use(knowledge.catalogue.profiles)
             self._know(knowledge)
@@ -254,6 +259,7 @@ class Agent:
             now = self._clock()
             self._links.look(now)
             await self._pipeline.tick(now)
+            self._discovery.look()
             if abs(now - self._saved_at) >= SAVE_EVERY_NS:
                 self._saved_at = now
                 self._growth.look(self._spool.head, now)

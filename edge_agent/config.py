@@ -203,6 +203,7 @@ class EdgeConfig(_Section):
     mqtt_listen: tuple[ListenSection, ...] = ()
     coap: CoapSettings | None = None
     profiles: tuple[Path, ...] = ()
+    discovery: tuple[Literal["homeassistant"], ...] = ()
     devices: DevicesSection = DevicesSection()
     cameras: CamerasSection | None = None
     systems: SystemsSection | None = None

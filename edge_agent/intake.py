@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from edge_agent.arrival import Arrival, Ingest
@@ -41,6 +42,7 @@ class Broker:
         self.name = settings.source
         self.topics: Sequence[str] = ()
         self.answers: Sequence[str] = ()
+        self.announced: Sequence[str] = ()
         self._settings = settings
         self._edge = edge
         self._spool = spool
@@ -71,6 +73,17 @@ class Broker:
         await self._source.publish(downlink)
         return ""
 
+    def follow(self, topics: Sequence[str]) -> None:
+        """Listen to topics that devices announced as well, on the connection that there is."""
+        self.announced = topics
+        if self._source is not None:
+            self._source.follow(self._all_topics())
+
+    def _all_topics(self) -> list[str]:
+        """Return the filters; a topic that one of them covers would come twice by itself."""
+        covers = re.compile("|".join(map(_pattern, self.topics)) or "(?!)")
+        return [*self.topics, *(each for each in self.announced if not covers.fullmatch(each))]
+
     async def run(self) -> None:
         """Serve one connection until it ends.
 
@@ -80,7 +93,7 @@ class Broker:
         self._source = MqttSource(
             self._settings,
             edge=self._edge,
-            topics=self.topics,
+            topics=self._all_topics(),
             answers=self.answers,
             ingest=self._ingest,
             clock=self._clock,
@@ -150,6 +163,12 @@ class Listener:
             await self._source.run()
         finally:
             self._source = None
+
+
+def _pattern(filter_: str) -> str:
+    levels = {"+": "[^/]*", "#": ".*"}
+    text = "/".join(levels.get(level, re.escape(level)) for level in filter_.split("/"))
+    return f"(?:{text})"
 
 
 class CoapDoor:
@@ -266,6 +285,12 @@ class Intake:
     def publisher(self, source: str) -> Publisher | None:
         """Return the way out through a source, for example ``mqtt:site``; None for no such."""
         return next((each for each in self._doors if each.name == source), None)
+
+    def follow(self, topics: Sequence[str]) -> None:
+        """Listen to announced topics at the brokers whose topics are those of the profiles."""
+        for broker in self._brokers:
+            if broker.follows_profiles:
+                broker.follow(topics)
 
     async def renew(self, parts: Parts, topics: Sequence[str], answers: Sequence[str]) -> None:
         """Ask for other topics where the profiles name them; what is under way is seen through."""

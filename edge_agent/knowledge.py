@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from device_profiles.catalogue import Catalogue, load_catalogue
+from device_profiles.homeassistant.learning import KIND
 from edge_agent.config import DevicesSection, EdgeConfig
 from edge_agent.declared import declare
 from edge_agent.egress import SiteEgress
@@ -45,6 +46,8 @@ def read_knowledge(config: EdgeConfig, *, strict: bool) -> Knowledge:
         ConfigError: Every mistake of the first file that has one.
     """
     catalogue = load_catalogue(config.profiles, strict=strict)
+    if KIND not in config.discovery:
+        catalogue = catalogue.without_shipped(KIND)
     for fault in catalogue.faults:
         log.error("profile_left_out", fault=str(fault))
     for name in catalogue.set_aside:

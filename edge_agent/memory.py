@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 MEMORY_KEY = "memory/"
 HELD_KEY = "held/"
-MOST = {"dedup": 100_000, "fragments": 1_000}
+MOST = {"dedup": 100_000, "fragments": 1_000, "homeassistant": 5_000}
 MOST_OF_OTHERS = 20_000
 MOST_BYTES = 64 * 2**20
 REPLAYED = ("fragments/",)
@@ -79,6 +79,7 @@ class SpoolMemory:
         self._meter = meter
         self._kinds: dict[str, OrderedDict[str, _Entry]] = {}  # by last change, oldest first
         self._bytes: Counter[str] = Counter()  # by kind
+        self._changes: Counter[str] = Counter()
         self._trial = MemoryOfOne(behind=self)
 
     def recall(self, state: Mapping[str, bytes]) -> None:
@@ -124,6 +125,10 @@ class SpoolMemory:
         """Return all keys of a kind, by their last change, oldest first."""
         return list(self._kinds.get(kind, ()))
 
+    def version(self, kind: str) -> int:
+        """Return a number that is another after each change to keys of a kind."""
+        return self._changes[kind]
+
     def attempt(self, *, live: bool, blind: str = "") -> Attempt:
         """Return a memory to try a message in; a replay has one beside that of what is live.
 
@@ -167,6 +172,7 @@ class SpoolMemory:
 
     def _change(self, key: str, change: Change, arrival: Arrival, draft: Draft) -> None:
         now = self._clock()
+        self._changes[_kind(key)] += 1
         if change.forget:
             self._drop(key, draft, "")
         if change.value is not None:
@@ -221,6 +227,7 @@ class SpoolMemory:
         if entry is None:
             return
         self._bytes[_kind(key)] -= entry.size
+        self._changes[_kind(key)] += 1
         draft.bound = True
         if entry.value is not None or entry.raw:
             draft.kept[MEMORY_KEY + key] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -58,10 +58,15 @@ class Ways:
 
     Args:
         catalogue: The loaded profiles.
+
+    Attributes:
+        announced: How a topic is read that a device announced; None for others. It goes behind a
+            site's own profiles and before those that ship.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self.announced: Callable[[str], Route | None] = lambda _topic: None
         self._pins: Mapping[str, Pin] = {}
         self._mqtt: dict[str, Way] = {}
         self._coap: dict[tuple[str, int | None], Way] = {}
@@ -69,12 +74,12 @@ class Ways:
     def use(self, catalogue: Catalogue) -> None:
         """Take other profiles from now on."""
         self._catalogue = catalogue
-        self._forget()
+        self.forget()
 
     def pin(self, pins: Mapping[str, Pin]) -> None:
         """Take other listed addresses from now on; one that several devices share has no pin."""
         self._pins = pins
-        self._forget()
+        self.forget()
 
     def find(self, via: str, address: str, content_format: int | None = None) -> Way:
         """Return what may read a payload.
@@ -88,20 +93,23 @@ class Ways:
             return self._mqtt.get(address) or self._find_mqtt(address)
         return self._coap.get((address, content_format)) or self._find_coap(address, content_format)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Find every way anew."""
         self._mqtt.clear()
         self._coap.clear()
 
     def _find_mqtt(self, topic: str) -> Way:
         routes = [] if _hostile(topic) else self._catalogue.mqtt(topic)
-        return _remember(self._mqtt, topic, self._way(topic, routes))
+        announced = None if _hostile(topic) else self.announced(topic)
+        return _remember(self._mqtt, topic, self._way(topic, routes, announced))
 
     def _find_coap(self, path: str, content_format: int | None) -> Way:
         routes = [] if _hostile(path) else self._catalogue.coap(path, content_format)
         return _remember(self._coap, (path, content_format), self._way(path, routes))
 
-    def _way(self, address: str, routes: list[Route]) -> Way:
-        if not routes:
+    def _way(self, address: str, routes: list[Route], announced: Route | None = None) -> Way:
+        said = [] if announced is None else [announced]
+        if not routes and not said:
             return Way((), "bad_topic" if _hostile(address) else "no_match")
         pin = self._pins.get(address)
         pinned = [route for route in routes if pin and route.profile.id == pin.profile]
@@ -110,7 +118,8 @@ class Ways:
             gone = [route for route in routes if route.profile.status == "withdrawn"]
             own = [route for route in good if not self._catalogue.ships(route.profile)]
             rest = [route for route in good if self._catalogue.ships(route.profile)]
-            return _way((*own, *rest, *gone), open_to=len(own) or len(rest))
+            open_to = len(own) or len(said) or len(rest)
+            return _way((*own, *said, *rest, *gone), open_to=open_to)
         device = pin.device if all(map(_names_device, pinned)) else ""
         return _way(tuple(pinned), device=device, open_to=len(pinned))
 

@@ -87,8 +87,9 @@ class Message:
         unread: Code and detail where the name of a value is not known; None where all are.
         online: Whether the sender says that it comes or goes; None where neither.
         flags: Quality flags of the message as a whole.
-        also: Captures of each further device that goes with the sender.
+        also: Captures of each further device, and whether it is there.
         asks: What to send back.
+        sender: False where the message has no sender of its own, only values and devices.
     """
 
     named: list[Packet]
@@ -96,8 +97,9 @@ class Message:
     unread: tuple[str, str] | None = None
     online: bool | None = None
     flags: tuple[str, ...] = ()
-    also: tuple[Mapping[str, str], ...] = ()
+    also: tuple[tuple[Mapping[str, str], bool], ...] = ()
     asks: tuple[Ask, ...] = ()
+    sender: bool = True
 
 
 @dataclass(frozen=True, slots=True)

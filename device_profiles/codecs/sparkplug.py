@@ -16,6 +16,7 @@ from device_profiles.codecs.contract import Ask, Context, Message, Packet, SpecE
 from device_profiles.codecs.grammar import Path, kind, mapping
 from device_profiles.codecs.sparkplug_values import Untyped, plain_value, properties
 from device_profiles.codecs.sparkplug_wire import parse_payload, rebirth_request
+from device_profiles.identity import safe_name
 from device_profiles.memory import Memory, MemoryOfOne
 from gateway_core.errors import PayloadError
 
@@ -188,7 +189,7 @@ def _node_death(payload: Any, node: str, captures: Mapping[str, str], memory: Me
         memory.put(_names_key(node, name), None)
     memory.put(_devices_key(node), None)
     memory.put(SESSION + node, None)
-    also = tuple(device_captures({**captures, "name": name}, "DDEATH") for name in devices)
+    also = tuple((device_captures({**captures, "name": name}, "DDEATH"), False) for name in devices)
     return Message([], [], online=False, also=also)
 
 
@@ -255,25 +256,15 @@ def _bd_seq(payload: Any) -> int | None:
 def device_captures(captures: Mapping[str, str], message: str) -> dict[str, str]:
     """Return captures with ``device``, the id that a node or device has by default, and a name.
 
-    ``<group>:<node>`` and ``<group>:<node>:<name>``; what cannot be in an id becomes ``~`` and two
-    hexadecimal digits for each byte.
+    ``<group>:<node>`` and ``<group>:<node>:<name>``; see `safe_name`.
     """
     group, node = captures["group"], captures["node"]
     parts = [group, node, captures["name"]] if message[0] == "D" else [group, node]
     known = dict(captures)
     known.setdefault("name", node)
     known["message"] = message
-    known["device"] = ":".join(map(_safe, parts))
+    known["device"] = ":".join(map(safe_name, parts))
     return known
-
-
-def _safe(name: str) -> str:
-    if name.isascii() and name.replace("_", "").replace("-", "").replace(".", "").isalnum():
-        return name
-    return "".join(
-        chr(byte) if (chr(byte).isalnum() and byte < 128) or chr(byte) in "_-." else f"~{byte:02x}"
-        for byte in name.encode("utf-8", "replace")
-    )
 
 
 def _names_key(node: str, device: str) -> str:

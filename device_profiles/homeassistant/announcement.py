@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from device_profiles.codecs import parse_json
-from device_profiles.codecs.sparkplug import safe_name
 from device_profiles.homeassistant.classes import Stored, binary_stored, sensor_stored
 from device_profiles.homeassistant.template import Template, TemplateFault, compile_template
+from device_profiles.identity import safe_name
 from device_profiles.units import UnitFault
 from gateway_core.errors import PayloadError
 
@@ -138,14 +138,15 @@ def _entity(component: str, name: str, spec: Mapping[str, Any], fallback: str) -
     mode = spec.get("availability_mode", "latest")
     if mode not in ("latest", "all", "any"):
         raise _wrong(f"availability_mode {mode!r}")
+    binary = component == "binary_sensor"
     return Entity(
         _device(spec, fallback),
         safe_name(str(spec.get("object_id") or name))[:128],
         _topic(spec, "state_topic"),
         read,
         stored,
-        said(spec.get("payload_on", "ON")),
-        said(spec.get("payload_off", "OFF")),
+        said(spec.get("payload_on", "ON")) if binary else "",
+        said(spec.get("payload_off", "OFF")) if binary else "",
         tuple(_presences(spec)),
         mode,
     )

@@ -165,7 +165,9 @@ class _Parser:
 
     def _take(self, wanted: str = "") -> tuple[str, str]:
         if self._at >= len(self._tokens) or (wanted and self._peek() != wanted):
-            raise TemplateFault(f"expected {wanted or 'a value'}, found {self._peek() or 'the end'}")
+            raise TemplateFault(
+                f"expected {wanted or 'a value'}, found {self._peek() or 'the end'}"
+            )
         self._at += 1
         return self._tokens[self._at - 1]
 
@@ -190,18 +192,14 @@ class _Parser:
         value = self._both()
         while self._peek() == "or":
             self._take()
-            value = (lambda left, right: lambda scope: left(scope) or right(scope))(
-                value, self._both()
-            )
+            value = _or(value, self._both())
         return value
 
     def _both(self) -> Compute:
         value = self._negated()
         while self._peek() == "and":
             self._take()
-            value = (lambda left, right: lambda scope: left(scope) and right(scope))(
-                value, self._negated()
-            )
+            value = _and(value, self._negated())
         return value
 
     def _negated(self) -> Compute:
@@ -258,7 +256,7 @@ class _Parser:
                     raise TemplateFault(f"{key!r} is not the name of a member")
             else:
                 group, text = self._take()
-                if group not in ("text", "number") or "." in text and group == "number":
+                if group not in ("text", "number") or ("." in text and group == "number"):
                     raise TemplateFault(f"[{text}] is not understood")
                 key = text[1:-1] if group == "text" else int(text)
                 self._take("]")
@@ -291,6 +289,14 @@ class _Parser:
         return lambda _scope: constant
 
 
+def _or(left: Compute, right: Compute) -> Compute:
+    return lambda scope: left(scope) or right(scope)
+
+
+def _and(left: Compute, right: Compute) -> Compute:
+    return lambda scope: left(scope) and right(scope)
+
+
 def _member(value: Compute, key: str | int) -> Compute:
     def reach(scope: Scope) -> Any:
         found = value(scope)
@@ -303,9 +309,7 @@ def _member(value: Compute, key: str | int) -> Compute:
     return reach
 
 
-def _applied(
-    apply: Callable[..., Any], value: Compute, arguments: list[Compute]
-) -> Compute:
+def _applied(apply: Callable[..., Any], value: Compute, arguments: list[Compute]) -> Compute:
     if len(arguments) > 1:
         raise TemplateFault("filters take at most one argument")
     if arguments:

@@ -90,7 +90,9 @@ class MqttSource:
         self.ready = asyncio.Event()
         self._settings = settings
         self._client_id = settings.client_id(edge)
-        self._filters = list(dict.fromkeys([*settings.filters(list(topics)), *answers]))
+        self._answers = list(answers)
+        self._filters = self._wanted = self._chosen(topics)
+        self._changed = asyncio.Event()
         self._ingest = ingest
         self._clock = clock
         self._meter = meter
@@ -148,6 +150,14 @@ class MqttSource:
         self._complain(trouble)
         raise trouble
 
+    def _chosen(self, topics: Sequence[str]) -> list[str]:
+        return list(dict.fromkeys([*self._settings.filters(list(topics)), *self._answers]))
+
+    def follow(self, topics: Sequence[str]) -> None:
+        """Subscribe to other topics from now on, without a new connection."""
+        self._wanted = self._chosen(topics)
+        self._changed.set()
+
     async def publish(self, downlink: Downlink) -> None:
         """Send a message of QoS 1 and return after the broker's PUBACK.
 
@@ -181,7 +191,27 @@ class MqttSource:
             filters=len(self._filters),
             remembered=len(self._redelivery),
         )
-        return await link.lost()
+        return await self._attend(terms, link, line)
+
+    async def _attend(self, terms: Terms, link: Link, line: CommitLine[int, int]) -> Unavailable:
+        """Return why the connection ended; until then subscribe to what is wanted beside."""
+        while True:
+            async with asyncio.TaskGroup() as tasks:
+                lost = tasks.create_task(link.lost())
+                changed = tasks.create_task(self._changed.wait())
+                await asyncio.wait({lost, changed}, return_when=asyncio.FIRST_COMPLETED)
+                lost.cancel()
+                changed.cancel()
+            if not lost.cancelled():
+                return lost.result()
+            self._changed.clear()
+            self._filters = self._wanted
+            surplus = [each for each in self._subscribed.filters if each not in self._filters]
+            if surplus:
+                await link.unsubscribe(surplus)
+                log.info("topics_unsubscribed", source=self.name, filters=len(surplus))
+            self._complete = False
+            await self._subscribe(terms, link, line, kept=self._subscribed.filters)
 
     async def _renew(self, terms: Terms, link: Link, line: CommitLine[int, int]) -> None:
         """Bring what is remembered in line with what the broker has, before anything depends on it.
@@ -203,16 +233,20 @@ class MqttSource:
         if state:
             await line.store(state)
 
-    async def _subscribe(self, terms: Terms, link: Link, line: CommitLine[int, int]) -> None:
+    async def _subscribe(
+        self, terms: Terms, link: Link, line: CommitLine[int, int], kept: Sequence[str] = ()
+    ) -> None:
+        """Subscribe to all filters but those that this connection has."""
         if self._settings.version == "3.1.1" and self._complete:
             return  # subscribing again would bring every retained message again
         if not terms.shared and any(each.startswith("$share/") for each in self._filters):
             raise Refused("the broker has no shared subscriptions: leave shared_group out")
         if not terms.wildcards and any("+" in each or "#" in each for each in self._filters):
             raise Refused("the broker allows no wildcards: list whole topics under subscribe")
-        codes = await link.subscribe(self._filters)
-        granted: list[str] = []
-        for each, code in zip(self._filters, codes, strict=True):
+        asked = [each for each in self._filters if each not in kept]
+        granted = [each for each in self._filters if each in kept]
+        codes = await link.subscribe(asked) if asked else []
+        for each, code in zip(asked, codes, strict=True):
             if code >= 0x80:
                 log.error(
                     "subscription_refused",
@@ -224,7 +258,7 @@ class MqttSource:
             granted.append(each)
             if code < self._settings.qos:
                 log.warning("subscription_weakened", source=self.name, filter=each, qos=code)
-        refused = len(codes) - len(granted)
+        refused = len(self._filters) - len(granted)
         self._meter.set("tidegate_mqtt_filters_refused", refused, source=self.name)
         self._complete = not refused
         if not granted:

@@ -7,6 +7,8 @@ from __future__ import annotations
 MEANINGS = {
     "tidegate_accepted": "records committed, by where they came from; on the edge also those it makes itself",
     "tidegate_asks": "what decoders asked devices for, because something was missing, by what became of it",
+    "tidegate_announced_left_out": "announced entities for whose topics there was no room",
+    "tidegate_announced_topics": "topics that are listened to because devices announced them",
     "tidegate_archive_bytes": "bytes of the on-site history",
     "tidegate_archive_removed_rows": "rows of on-site history removed, by why: retention, budget, damage",
     "tidegate_buffered": "records that a consumer has still to take",

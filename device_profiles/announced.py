@@ -8,45 +8,24 @@ from typing import Any
 
 import msgspec
 
-from device_profiles.codecs import Context, Held, Message, Packet
+from device_profiles.codecs import Context, Message, Packet
 from device_profiles.homeassistant.announcement import Entity, Presence, parse_announcement, said
+from device_profiles.homeassistant.learning import KIND, Announcement
 from device_profiles.memory import Memory, MemoryOfOne, Recall
 from device_profiles.profile import Profile
 from device_profiles.route import Entry, Route, plain_open
 from device_profiles.topics import Level, Template
 from gateway_core.errors import PayloadError
 
-VIA = "homeassistant"
-KIND = "homeassistant"
 _ONLINE = "homeassistant-online"
 _NOTHING = frozenset({"", "unknown", "unavailable", "None", "none", "null"})
 MOST_TOPICS = 5_000
-
-
-class Announcement(msgspec.Struct, frozen=True, array_like=True):
-    """One discovery message as it came."""
-
-    payload: bytes
 
 
 class Heard(msgspec.Struct, frozen=True, array_like=True):
     """What the availability topics of one device last said."""
 
     topics: dict[str, bool] = {}
-
-
-def learn(payload: object, context: Context) -> Message:
-    """Keep an announcement: the decoder of discovery topics.
-
-    Raises:
-        PayloadError: `Held`, because it is kept; or it is not one, see `parse_announcement`.
-    """
-    topic = context.captures["announcement"]
-    raw = payload if isinstance(payload, bytes) else b""
-    entities = parse_announcement(topic, raw)
-    memory = context.memory or MemoryOfOne()
-    memory.put(f"{KIND}/{topic}", Announcement(raw) if entities else None)
-    raise Held("announced", f"{len(entities)} entities")
 
 
 class Announced:
@@ -56,11 +35,25 @@ class Announced:
         profile: The profile whose ``match`` has ``via: homeassistant``.
         memory: Holds the announcements.
         keys: Of theirs, oldest first; beyond 5,000 topics the later ones are left out.
+        before: What was announced until now; what has not changed is not read again.
+
+    Attributes:
+        parsed: Entities by announcement: its topic and payload.
+        left_out: Entities for whose topics there was no room.
     """
 
-    def __init__(self, profile: Profile, memory: Recall, keys: Iterable[str]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        memory: Recall,
+        keys: Iterable[str],
+        before: Announced | None = None,
+    ) -> None:
         self._profile = profile
-        self._pattern = next(each for each in profile.entries if each.via == VIA)
+        self._pattern = next(each for each in profile.entries if each.via == KIND)
+        self.parsed: dict[tuple[str, bytes], list[Entity]] = {}
+        self._before = {} if before is None else before.parsed
+        self._topics: set[str] = set()
         self._entities: dict[str, list[Entity]] = {}
         self._presences: dict[str, list[tuple[Presence, Entity]]] = {}
         self._routes: dict[str, Route] = {}
@@ -69,29 +62,35 @@ class Announced:
             kept = memory.get(key, Announcement)
             if kept is not None:
                 self._enter(key.removeprefix(f"{KIND}/"), kept.payload)
+        self._before = {}
 
     def _enter(self, topic: str, payload: bytes) -> None:
-        try:
-            found = parse_announcement(topic, payload)
-        except PayloadError:
-            return  # an older version took it
+        found = self._before.get((topic, payload))
+        if found is None:
+            try:
+                found = parse_announcement(topic, payload)
+            except PayloadError:
+                return  # an older version took it
+        self.parsed[topic, payload] = found
         for entity in found:
             places = {entity.topic, *(each.topic for each in entity.presence)}
-            if len(places - self.topics()) + len(self.topics()) > MOST_TOPICS:
+            new = places - self._topics
+            if len(self._topics) + len(new) > MOST_TOPICS:
                 self.left_out += 1
                 continue
+            self._topics |= new
             self._entities.setdefault(entity.topic, []).append(entity)
             for each in entity.presence:
                 self._presences.setdefault(each.topic, []).append((each, entity))
 
     def topics(self) -> set[str]:
         """Return the topics to listen to."""
-        return {*self._entities, *self._presences}
+        return self._topics
 
     def route(self, topic: str) -> Route | None:
         """Return the route of a topic; None where nobody announced it."""
         route = self._routes.get(topic)
-        if route is None and (topic in self._entities or topic in self._presences):
+        if route is None and topic in self._topics:
             route = self._routes[topic] = Route(self._profile, {}, self._entry(topic))
         return route
 
@@ -131,20 +130,24 @@ class _Says:
         if not self.presences:
             return packets
         memory = context.memory or MemoryOfOne()
+        states = [said(presence.read(payload)) for presence, _ in self.presences]
         told = [
             (_captures(entity), online)
-            for presence, entity in self.presences
-            if (online := self._online(presence, entity, payload, memory)) is not None
+            for (presence, entity), state in zip(self.presences, states, strict=True)
+            if (online := self._online(presence, entity, state, memory)) is not None
         ]
         if not told and not packets:
+            if any(
+                s in (p.there, p.gone) for (p, _), s in zip(self.presences, states, strict=True)
+            ):
+                return []  # the device's other topics have yet to speak
             raise PayloadError("bad_availability", "neither what means there nor what means gone")
         return Message(packets, [], online=None, also=tuple(told), sender=False)
 
     def _online(
-        self, presence: Presence, entity: Entity, payload: bytes, memory: Memory
+        self, presence: Presence, entity: Entity, state: str, memory: Memory
     ) -> bool | None:
         """Return whether a device is there, by this topic and what its others said before."""
-        state = said(presence.read(payload))
         if state not in (presence.there, presence.gone):
             return None
         online = state == presence.there
