@@ -40,6 +40,13 @@ _TIMES = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
 
 
+LISTS = {
+    "profiles": "Folders of profiles beside the catalogue that ships",
+    "discovery": "`homeassistant`: follow devices that [announce themselves](codecs.md#devices-that-announce-themselves)",
+}
+"""What sections that are lists of plain values mean."""
+
+
 def page() -> str:
     """Return the page."""
     text = [HEAD, "## The edge agent: edge.yaml\n", *_sections(EdgeConfig, skip=set())]
@@ -65,9 +72,7 @@ def _sections(model: type[BaseModel], skip: set[str]) -> list[str]:
             needed = "" if not field.is_required() else " Needed."
             found.append(f"### {name}{many}\n\n{about}{needed}\n\n{_keys(part)}")
         else:
-            found.append(
-                f"### {name}\n\nFolders of profiles beside the catalogue that ships; a list, default none.\n"
-            )
+            found.append(f"### {name}\n\n{LISTS[name]}; a list, default none.\n")
     return found
 
 
