@@ -200,14 +200,17 @@ def test_a_death_takes_the_devices_along_and_leaves_nothing_behind() -> None:
         node.hears("DBIRTH", made(seq=1), device)
     node.hears("DDEATH", made(seq=2), "b")
     found = node.hears("NDEATH", made({"name": "bdSeq", "datatype": 4, "long_value": 1}))
-    assert (found.online, [one["device"] for one in found.also]) == (False, ["g:n:a", "g:n:c"])
+    assert (found.online, [(one["device"], there) for one, there in found.also]) == (
+        False,
+        [("g:n:a", False), ("g:n:c", False)],
+    )
     assert node.memory.get("sparkplug/g/n", Session) is None
     assert node.memory.get("sparkplug-names/g/n/a", Names) is None
 
 
 def test_names_that_no_id_may_have_are_written_so_that_they_can_be_read_back() -> None:
     known = device_captures({"group": "Werk 4", "node": "a:b", "name": "泵"}, "DDATA")
-    assert known["device"] == "Werk~204:a~3ab:~e6~b3~b5"
+    assert known["device"] == "Werk~204:a~3ab:_~e6~b3~b5"
 
 
 @given(st.binary(max_size=400))
