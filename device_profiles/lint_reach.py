@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from device_profiles.faults import Place
 from device_profiles.finding import Findings
 from device_profiles.lint_evidence import Evidence, Heard
 from device_profiles.profile import Profile
 from device_profiles.quality import map_key
 
 _MOST_NAMED = 5
+_MOST_CASES = 12
+_STEP = 2  # keys and indices that lead to a step: (1, "struct")
+_LAYOUTS = ("struct", "tlv")
 _NEVER = "so nothing proves what it means; add one"
 
 
@@ -32,16 +36,26 @@ def _check_match(profile: Profile, evidence: Evidence, findings: Findings) -> No
 
 def _check_layouts(evidence: Evidence, findings: Findings) -> None:
     trace = evidence.watched.trace
+    cases: dict[Place, list[Place]] = {}
     for place in trace.reachable:
         if place in trace.reached:
             continue
         if place[-2:-1] == ("cases",):
-            what = f"case {place[-1]} is never exercised by a vector"
-        elif len(place) == 2:
-            what = "no vector has this layout"
-        else:
-            what = f"the condition of {place[-1]} holds in no vector"
-        findings.warn("layout-untested", ("decode", *place), f"{what}, {_NEVER}")
+            cases.setdefault(place[:-1], []).append(place)
+            continue
+        held = "no vector has this layout"
+        if len(place) > _STEP:
+            held = f"the condition of {place[-1]} holds in no vector"
+        findings.warn("layout-untested", ("decode", *place), f"{held}, {_NEVER}")
+    for places in cases.values():  # one stream, one doubt
+        what = f"case {places[0][-1]} is" if len(places) == 1 else f"cases {_named(places)} are"
+        place = ("decode", *places[0])
+        findings.warn("layout-untested", place, f"{what} never exercised by a vector, {_NEVER}")
+
+
+def _named(places: Sequence[Place]) -> str:
+    words = [str(place[-1]) for place in places]
+    return ", ".join(words[:_MOST_CASES]) + (", …" if len(words) > _MOST_CASES else "")
 
 
 def _check_fields(profile: Profile, evidence: Evidence, findings: Findings) -> None:
@@ -115,7 +129,7 @@ def _check_bytes(evidence: Evidence, findings: Findings) -> None:
         if passage.received.decoded is None or not passage.blocks:
             continue
         step = passage.steps[-1] if passage.steps else None
-        if step is None or step in said:
+        if step is None or step[-1] not in _LAYOUTS or step in said:
             continue
         tail = _tail(heard)
         if tail:

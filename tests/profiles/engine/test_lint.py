@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from device_profiles.catalogue import load_catalogue
 from device_profiles.lint import find_in, lint_files
 from device_profiles.profile import load_profile
 from tests.fakes.clean_profile import BYTES, JSON
@@ -128,6 +129,19 @@ def test_what_is_expected_of_each_device_of_a_message_is_held_against_the_limits
     assert ("vector-against-limits", "tests.3.expect.devices.a.points.0.temperature") in [
         (r, p) for r, _, p, _ in found(text)
     ]
+
+
+def test_the_cases_of_one_stream_that_none_has_are_one_doubt():
+    text = changed(
+        '"02": {list', '"03": [humidity: u8]\n        "04": [x: u8]\n        "02": {list', BYTES
+    )
+    assert [m.partition(" never")[0] for _, _, _, m in found(text)] == ["cases 03, 04 are"]
+
+
+def test_parts_of_a_message_that_wait_for_the_others_are_not_unread():
+    (profile,) = [p for p in load_catalogue([]).profiles.values() if p.id == "jtt/808-2013-vehicle"]
+    unread = [f.fault.path for f in find_in(profile) if f.rule == "bytes-unread"]
+    assert unread == ["decode.1.struct"]
 
 
 def test_doubts_do_not_count_as_mistakes(tmp_path):
