@@ -19,7 +19,7 @@ from device_profiles.codecs.envelope import OPENERS
 from device_profiles.codecs.radio import RADIO, SERVER
 from device_profiles.commands import CommandSpec
 from device_profiles.dedup import Dedup
-from device_profiles.fastjson import FastJson, compile_fast
+from device_profiles.fastjson import FastJson, compile_fast, whole_only
 from device_profiles.faults import Faults, Place
 from device_profiles.homeassistant.learning import KIND
 from device_profiles.online import Presence
@@ -217,7 +217,10 @@ def _fast(
         extra.append(reader.clock.source)
     if len(set(extra)) != len(extra):
         return None, (), None
-    return compile_fast(reader.measures, data["measurements"], extra), tuple(extra), time_at
+    fast = compile_fast(reader.measures, data["measurements"], extra)
+    if fast is not None and (reader.required or reader.position is not None):
+        fast = whole_only(fast, reader.required, reader.position)
+    return fast, tuple(extra), time_at
 
 
 def _needs_no_envelope(spec: Mapping[str, Any], template: Template, reader: Reader) -> bool:

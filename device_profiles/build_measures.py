@@ -13,9 +13,11 @@ from device_profiles.codecs.frame import compile_frame
 from device_profiles.codecs.radio import RADIO, SERVER
 from device_profiles.faults import Faults, Place
 from device_profiles.identity import Identity
+from device_profiles.lookup import LookupFault
 from device_profiles.measure import Measure
 from device_profiles.moments import Believed, TimeFault, compile_read, parse_zone
 from device_profiles.paths import Getter, PathFault, compile_path, parse_path
+from device_profiles.position import Position
 from device_profiles.predicates import compile_predicate
 from device_profiles.quality import compile_finish, type_flag
 from device_profiles.reader import Clock, Each
@@ -23,7 +25,7 @@ from device_profiles.topics import names_in
 from device_profiles.units import UnitFault, conversion, parse_unit
 
 _NUMERIC = ("float", "int")
-_NUMBER_KEYS = ("scale", "offset", "range", "wire_unit")
+_NUMBER_KEYS = ("scale", "offset", "range", "wire_unit", "lookup")
 _RESULTS: dict[str, tuple[CelType, ...]] = {
     "float": ("float", "int", "any"),
     "int": ("float", "int", "any"),
@@ -87,6 +89,9 @@ def build_measures(data: Mapping[str, Any], faults: Faults) -> list[Measure]:
             finish = compile_finish(spec)
         except OverflowError:
             faults.add((*place, "scale"), "scale and units make a factor that no number holds")
+            continue
+        except LookupFault as exc:
+            faults.add((*place, *exc.path), str(exc))
             continue
         holds = None if when is None else compile_predicate(when)
         measures.append(Measure(name, source, get, expr, holds, finish, unit, flag))
@@ -258,3 +263,22 @@ def build_each(data: Mapping[str, Any], faults: Faults) -> Each | None:
         except TimeFault:
             zone = None  # entered by build_clock
     return Each(get, time, compile_read(spec.get("format"), zone))
+
+
+def build_position(data: Mapping[str, Any], faults: Faults) -> Position | None:
+    """Compile ``position``; None where there is none."""
+    spec = data.get("position")
+    if spec is None:
+        return None
+    fields = data["measurements"]
+    for key in ("lat", "lon"):
+        name = spec[key]
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, n=1, cutoff=0.6)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            faults.add(("position", key), f"there is no measurement {name!r}{hint}")
+        elif fields[name]["type"] != "float":
+            faults.add(("position", key), f"a coordinate is a float, {name!r} is not")
+    if spec["lat"] == spec["lon"]:
+        faults.add(("position", "lon"), "latitude and longitude are two measurements")
+    return Position(spec["lat"], spec["lon"], spec["crs"])

@@ -186,15 +186,22 @@ class Pattern:
         ExpressionFault: Not RE2 syntax (look-around and back-references are not in it).
     """
 
-    __slots__ = ("_run", "text")
+    __slots__ = ("_run", "names", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         try:
-            self._run = re2.compile(text, _QUIET).fullmatch
+            compiled = re2.compile(text, _QUIET)
+            self._run = compiled.fullmatch
+            self.names: tuple[str, ...] = tuple(compiled.groupindex)
         except re2.error as exc:
             why = exc.args[0].decode() if exc.args and isinstance(exc.args[0], bytes) else str(exc)
             raise ExpressionFault(f"not a regular expression in RE2 syntax: {why}") from exc
+
+    def groups(self, text: str) -> dict[str, str | None] | None:
+        """Return what the named groups took when the whole of ``text`` matches, else None."""
+        found = self._run(text)
+        return None if found is None else {name: found[name] for name in self.names}
 
     def matches(self, text: str) -> bool:
         """Return whether the whole of ``text`` matches."""

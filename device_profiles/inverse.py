@@ -55,12 +55,15 @@ class Wire:
 
 
 def compile_wire(name: str, spec: Mapping[str, Any]) -> Wire | None:
-    """Turn a measurement around; None where it is computed from several values."""
-    if "expr" in spec:
+    """Turn a measurement around; None where it is computed, or looked up in a table of points."""
+    if "expr" in spec or "lookup" in spec:
         return None
     source = spec.get("from", name)
     line = wire_line(spec) if spec["type"] in ("float", "int") else Linear()
-    table = {value: _wire_key(key) for key, value in spec["map"].items()} if "map" in spec else None
+    table = None
+    if "map" in spec:
+        plain = {key: value for key, value in spec["map"].items() if ".." not in key}
+        table = {value: _wire_key(key) for key, value in plain.items()}
     return Wire(source, parse_path(source), spec.get("bit"), table, None if line.identity else line)
 
 

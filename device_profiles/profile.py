@@ -17,6 +17,7 @@ from device_profiles.build_measures import (
     build_each,
     build_identity,
     build_measures,
+    build_position,
 )
 from device_profiles.check import check_profile
 from device_profiles.commands import Command, CommandSpec, compile_command
@@ -209,6 +210,8 @@ def compile_profile(document: YamlDocument) -> Profile:
         build_measures(data, faults),
         tuple(tag for tag in data["store"].get("tags", ()) if tag not in BUILT_IN_TAGS),
         build_devices(data, faults),
+        build_position(data, faults),
+        tuple(name for name, spec in data["measurements"].items() if spec.get("required")),
     )
     folder = document.file.parent if isinstance(document.file, Path) else None
     entries = build_entries(data, reader, faults, folder)

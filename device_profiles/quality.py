@@ -1,6 +1,6 @@
 """From a decoded value to the value that is stored, or to a flag that says why there is none.
 
-Fixed order: bit, invalid, map, scale and offset, wire unit, type, values, range. A bool is never a
+Fixed order: bit, invalid, map, lookup, scale and offset, wire unit, type, values, range. A bool is never a
 number, text is never a number, and nothing is guessed.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from device_profiles.lookup import compile_lookup, in_ranges, ranges_of
 from device_profiles.units import Linear, conversion, linear
 from gateway_core.model import Value
 
@@ -55,6 +56,10 @@ def compile_finish(spec: Mapping[str, Any]) -> Finish:
 
     Returns:
         A function that raises `Flagged` for a value that must not be stored.
+
+    Raises:
+        LookupFault: A table contradicts itself.
+        OverflowError: No number holds what scale, unit and table make.
     """
     stages: list[Callable[[Any], Any]] = []
     if "bit" in spec:
@@ -65,6 +70,8 @@ def compile_finish(spec: Mapping[str, Any]) -> Finish:
         stages.append(_mapped(spec["map"]))
         if "invalid" in spec:
             stages.append(_invalid(spec["invalid"]))
+    if "lookup" in spec:
+        stages.append(_looked_up(spec))
     stages.append(_TYPES[spec["type"]](spec))
     if len(stages) == 1:
         return stages[0]
@@ -103,8 +110,12 @@ def _invalid(marks: Sequence[Any]) -> Callable[[Any], Any]:
 
 
 def _mapped(table: Mapping[str, Any]) -> Callable[[Any], Any]:
+    ranges = ranges_of(table)
+
     def look_up(value: Any) -> Any:
         found = table.get(map_key(value))
+        if found is None and ranges and type(value) in (int, float):
+            found = in_ranges(ranges, value)
         if found is None:
             raise Flagged("unmapped")
         return found
@@ -136,11 +147,15 @@ def wire_line(spec: Mapping[str, Any]) -> Linear:
     Raises:
         UnitFault: ``wire_unit`` cannot become ``unit``.
     """
+    return linear(*_factor(spec))
+
+
+def _factor(spec: Mapping[str, Any]) -> tuple[Fraction, Fraction]:
     factor, offset = exact(spec.get("scale", 1)), exact(spec.get("offset", 0))
     if "wire_unit" in spec:
         by, plus = conversion(spec["wire_unit"], spec["unit"])
         factor, offset = factor * by, offset * by + plus
-    return linear(factor, offset)
+    return factor, offset
 
 
 def _number(value: Any) -> int | float:
@@ -172,8 +187,29 @@ def compile_scale(line: Linear) -> Callable[[float], float]:
     return lambda value: (value * num + add) / den
 
 
+def _looked_up(spec: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Return the interpolation, which takes scale, offset and unit along in one rounding."""
+    table = compile_lookup(spec["lookup"], *_factor(spec))
+    whole = spec["type"] == "int"
+    scales = {id(line): compile_scale(line) for line in table.lines}
+
+    def interpolate(value: Any) -> float:
+        found = table.find(_number(value))
+        if found is None:
+            raise Flagged("range")
+        number, line = found
+        return _nearest(number, line) if whole else scales[id(line)](number)
+
+    return interpolate
+
+
+def _stored_line(spec: Mapping[str, Any]) -> Linear:
+    """Return what is still to be done to a number: nothing where a lookup did it."""
+    return Linear() if "lookup" in spec else wire_line(spec)
+
+
 def _float(spec: Mapping[str, Any]) -> Finish:
-    line = wire_line(spec)
+    line = _stored_line(spec)
     scale = None if line.identity else compile_scale(line)
     low, high = spec.get("range", (-math.inf, math.inf))
 
@@ -189,7 +225,7 @@ def _float(spec: Mapping[str, Any]) -> Finish:
 
 
 def _int(spec: Mapping[str, Any]) -> Finish:
-    line = wire_line(spec)
+    line = _stored_line(spec)
     converts = not line.identity or "expr" in spec
     low, high = spec.get("range", (INT_MIN, INT_MAX))
 

@@ -13,6 +13,7 @@ from device_profiles.identity import Identity
 from device_profiles.measure import Measure, read_fields
 from device_profiles.moments import Believed, ReadTime
 from device_profiles.paths import Getter
+from device_profiles.position import Position
 from device_profiles.sessions import read_message
 from gateway_core.errors import PayloadError
 
@@ -89,6 +90,8 @@ class Reader:
         measures: The measurements.
         tags: Captures that become tags.
         devices: Where several devices stand in a message, or None.
+        position: The fields that are a place, or None.
+        required: Fields without which a message is refused.
     """
 
     identity: Identity
@@ -97,6 +100,8 @@ class Reader:
     measures: Sequence[Measure]
     tags: tuple[str, ...]
     devices: Devices | None = None
+    position: Position | None = None
+    required: tuple[str, ...] = ()
 
     def read(
         self,
@@ -112,8 +117,41 @@ class Reader:
             received: Receive time in nanoseconds; 0 means that it is not known.
 
         Raises:
-            PayloadError: ``bad_device_id`` or ``too_many_points``.
+            PayloadError: ``bad_device_id``, ``too_many_points`` or ``missing_value``.
         """
+        decoded = self._read(found, captures, received)
+        if self.required:
+            self._check_required(decoded)
+        return decoded
+
+    def _check_required(self, decoded: Decoded) -> None:
+        """Refuse a message of which no device, instant or flag tells of a required field."""
+        parts = [part for part in (decoded, *decoded.more) if isinstance(part, Decoded)]
+        points = [point for part in parts for point in part.readings]
+        seen = {name for point in points for name in point.fields}
+        flags = [*(f for part in parts for f in part.flags), *(f for p in points for f in p.flags)]
+        seen.update(flag.partition(":")[0] for flag in flags)
+        for name in self.required:
+            if name not in seen:
+                raise PayloadError("missing_value", f"the profile requires {name!r}")
+
+    def _fields(
+        self, values: Any, units: Mapping[str, str] | None = None
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Return fields and flags of one instant."""
+        fields, flags = read_fields(self.measures, values, units)
+        if self.position is not None:
+            flag = self.position.settle(fields)
+            if flag:
+                flags.append(flag)
+        return fields, flags
+
+    def _read(
+        self,
+        found: dict[str, Any] | list[Packet] | Message,
+        captures: Mapping[str, str],
+        received: int,
+    ) -> Decoded:
         if isinstance(found, list):
             return self._packets(found, captures, received)
         if isinstance(found, Message):
@@ -135,7 +173,7 @@ class Reader:
     ) -> None:
         """Add the points of one device's values; ``around`` is the message that holds them."""
         time = self._time(found, captures, received, around)
-        out.add(time, read_fields(self.measures, found))
+        out.add(time, self._fields(found))
         if self.each is not None:
             self._records(self.each, found, time, received, out)
 
@@ -192,7 +230,7 @@ class Reader:
             if moment is None:  # stored at a wrong time it would overwrite something true
                 out.flags.append("time:range")
                 continue
-            out.add(moment, read_fields(self.measures, record))
+            out.add(moment, self._fields(record))
 
     def _packets(
         self, packets: list[Packet], captures: Mapping[str, str], received: int
@@ -226,7 +264,7 @@ class Reader:
             if time is None:
                 out.flags.append("time:range")
                 continue
-            out.add(time, read_fields(self.measures, packet.values, packet.units))
+            out.add(time, self._fields(packet.values, packet.units))
         return gathered(
             [
                 part if isinstance(part, Unread) else part[1].decoded(part[0], at)

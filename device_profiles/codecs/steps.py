@@ -29,8 +29,10 @@ from device_profiles.codecs.jsontext import parse_json
 from device_profiles.codecs.layout import check_rest, whole_decoder
 from device_profiles.codecs.naming import NAMING
 from device_profiles.codecs.nested import nest
+from device_profiles.codecs.prose import compile_text
 from device_profiles.codecs.senml import compile_senml
 from device_profiles.codecs.sparkplug import compile_sparkplug
+from device_profiles.codecs.table import compile_csv
 from device_profiles.codecs.tlv import compile_tlv
 from device_profiles.codecs.trace import tracing
 from gateway_core.errors import PayloadError
@@ -42,7 +44,7 @@ MESSAGE_NAMES = ("fport", "size", "content_format")
 """
 
 _WHOLE = ("json", "cbor", "senml", "sparkplug-b", *NAMING)
-STEPS = (*_WHOLE, "frame", "fragments", "struct", "tlv", "cayenne-lpp")
+STEPS = (*_WHOLE, "frame", "fragments", "struct", "tlv", "cayenne-lpp", "csv", "text")
 """The codecs of this package; a JavaScript codec (``js``) stands alone and is run elsewhere."""
 
 _BYTE = re.compile(r"\bbyte(0|[1-9]\d{0,3})\b")
@@ -162,7 +164,9 @@ def _lead(name: str, spec: Any, path: Path, names: Sequence[str] = ()) -> Frame:
         return Frame(_as_it_is, (), part=compile_fragments(spec, names, path))
     found = mapping(spec, path, ("payload", "encoding"), "payload")
     key = text(found["payload"], (*path, "payload")).split(".")
-    encoding = choice(found.get("encoding", "base64"), (*path, "encoding"), ("base64", "hex"))
+    encoding = choice(
+        found.get("encoding", "base64"), (*path, "encoding"), ("base64", "hex", "text")
+    )
     parse = parse_json if name == "json" else parse_cbor
 
     def open_carrier(payload: bytes) -> tuple[bytes, Values]:
@@ -183,6 +187,8 @@ def _as_it_is(data: bytes) -> tuple[bytes, Values]:
 
 def _bytes_of(inner: str, encoding: str) -> bytes:
     try:
+        if encoding == "text":
+            return inner.encode()
         if encoding == "hex":
             return bytes.fromhex(inner)
         return base64.b64decode(inner, validate=True)
@@ -277,9 +283,9 @@ def _raw(payload: object) -> bytes:
 
 
 def _branch(step: Step, names: set[str], last: bool) -> _Branch:  # noqa: FBT001
-    """Compile a ``struct``, ``tlv`` or ``cayenne-lpp`` step."""
+    """Compile a step that decodes bytes, one of `_BODIES`."""
     name, spec, path = step
-    if name not in ("struct", "tlv", "cayenne-lpp"):
+    if name not in _BODIES:
         raise SpecError(path, f"{name} cannot stand here")
     when, peeks = None, set[str]()
     if isinstance(spec, dict) and "when" in spec:
@@ -288,7 +294,7 @@ def _branch(step: Step, names: set[str], last: bool) -> _Branch:  # noqa: FBT001
         when = compile_condition(spec["when"], known, (*path, "when"))
     elif not last:
         raise SpecError(path, "needs 'when', because another layout follows")
-    body = {"cayenne-lpp": compile_cayenne, "struct": _struct, "tlv": _tlv}[name](spec, path)
+    body = _BODIES[name](spec, path)
     peeked = tuple(int(at) for at in sorted(peeks))
     trace = tracing()
     if trace is not None:
@@ -322,3 +328,12 @@ def _tlv(spec: Any, path: Path) -> Body:
         return out
 
     return decode
+
+
+_BODIES: dict[str, Callable[[Any, Path], Body]] = {
+    "cayenne-lpp": compile_cayenne,
+    "csv": compile_csv,
+    "struct": _struct,
+    "text": compile_text,
+    "tlv": _tlv,
+}
