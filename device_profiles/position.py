@@ -47,7 +47,7 @@ def wgs84_to_gcj02(lat: float, lon: float) -> Place:
 
 
 def _shift(x: float, y: float) -> Place:
-    """Return the offset north and east, in metres of the projection, ``x`` and ``y`` degrees off."""
+    """Return the offset north and east in metres, ``x`` and ``y`` degrees from the origin."""
     wave = 20.0 * math.sin(6.0 * x * math.pi) + 20.0 * math.sin(2.0 * x * math.pi)
     root = math.sqrt(abs(x))
     north = -100.0 + 2.0 * x + 3.0 * y + 0.2 * y * y + 0.1 * x * y + 0.2 * root

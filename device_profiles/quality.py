@@ -1,7 +1,7 @@
 """From a decoded value to the value that is stored, or to a flag that says why there is none.
 
-Fixed order: bit, invalid, map, lookup, scale and offset, wire unit, type, values, range. A bool is never a
-number, text is never a number, and nothing is guessed.
+Fixed order: bit, invalid, map, lookup, scale and offset, wire unit, type, values, range. A bool is
+never a number, text is never a number, and nothing is guessed.
 """
 
 from __future__ import annotations
