@@ -135,6 +135,11 @@ class _Node(Generic[T]):
     found: list[T] = field(default_factory=list)
 
 
+def _plainness(entry: tuple[tuple[str, tuple[str, ...]], object]) -> int:
+    (pattern, names), _ = entry
+    return len(_CAPTURE) * len(names) - len(pattern)
+
+
 class Tree(Generic[T]):
     """Templates by level, so that a topic is compared with few of them."""
 
@@ -155,7 +160,13 @@ class Tree(Generic[T]):
                 node = node.literals.setdefault(level.literal, _Node())
             else:
                 key = (level.pattern.pattern, level.names)
-                node = node.patterns.setdefault(key, (level, _Node()))[1]
+                if key not in node.patterns:
+                    node.patterns[key] = (level, _Node())
+                    # most literal text first: tele/climate_{room} goes before tele/{topic}
+                    ordered = sorted(node.patterns.items(), key=_plainness)
+                    node.patterns.clear()
+                    node.patterns.update(ordered)
+                node = node.patterns[key][1]
         node.found.append(item)
 
     def find(self, topic: str) -> Iterator[tuple[T, dict[str, str]]]:
