@@ -12,8 +12,9 @@ from device_profiles.codecs import Context, Message, Packet
 from device_profiles.homeassistant.announcement import Entity, Presence, parse_announcement, said
 from device_profiles.homeassistant.learning import KIND, Announcement
 from device_profiles.memory import Memory, MemoryOfOne, Recall
+from device_profiles.opened import plain_open
 from device_profiles.profile import Profile
-from device_profiles.route import Entry, Route, plain_open
+from device_profiles.route import Entry, Route
 from device_profiles.topics import Level, Template
 from gateway_core.errors import PayloadError
 

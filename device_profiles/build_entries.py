@@ -23,9 +23,10 @@ from device_profiles.fastjson import FastJson, compile_fast, whole_only
 from device_profiles.faults import Faults, Place
 from device_profiles.homeassistant.learning import KIND
 from device_profiles.online import Presence
+from device_profiles.opened import plain_open
 from device_profiles.predicates import compile_predicate
 from device_profiles.reader import Reader
-from device_profiles.route import Entry, plain_open
+from device_profiles.route import Entry
 from device_profiles.topics import Template, TemplateFault, parse_template
 
 DEFAULT_TOPICS = {

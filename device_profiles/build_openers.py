@@ -16,9 +16,9 @@ from device_profiles.bodies import (
 )
 from device_profiles.build_sessions import SPARKPLUG, session_open
 from device_profiles.codecs.envelope import OPENERS
+from device_profiles.opened import Open, envelope_open, plain_open
 from device_profiles.paths import PathFault, parse_path
 from device_profiles.reader import Reader
-from device_profiles.route import Open, envelope_open, plain_open
 
 _SCALAR = "value"
 """The name under which a message that is one number, text or bool can be reached."""

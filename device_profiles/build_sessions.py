@@ -8,7 +8,7 @@ from typing import Any
 from device_profiles.codecs.sparkplug import KINDS, device_captures
 from device_profiles.faults import Faults, Place
 from device_profiles.homeassistant.learning import KIND, TOPICS
-from device_profiles.route import Open, Opened
+from device_profiles.opened import Open, Opened
 
 SPARKPLUG = "sparkplug-b"
 SESSION_NAMES = frozenset({"device", "group", "node", "name"})

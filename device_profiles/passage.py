@@ -15,8 +15,9 @@ from device_profiles.codecs import Context, Message, Packet, Values
 from device_profiles.codecs.trace import Block, Place, Trace, compiled_under
 from device_profiles.examples import Bench, Received, payload_of
 from device_profiles.measure import Measure
+from device_profiles.opened import Opened
 from device_profiles.profile import Profile, compile_profile
-from device_profiles.route import Entry, Opened
+from device_profiles.route import Entry
 
 Body = Callable[[bytes], "Values | list[Packet] | Message"]
 

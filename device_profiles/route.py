@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +13,11 @@ from device_profiles.decoded import Decoded, Point
 from device_profiles.dedup import Dedup
 from device_profiles.fastjson import FastJson
 from device_profiles.identity import Identity
+from device_profiles.js.ahead import Key
+from device_profiles.js.step import JsCodec
 from device_profiles.memory import Memory
 from device_profiles.online import Presence
+from device_profiles.opened import Open, Opened
 from device_profiles.predicates import Predicate
 from device_profiles.reader import Reader
 from device_profiles.topics import Template
@@ -36,81 +39,6 @@ Via = Literal[
 ]
 
 _FAST_FORMATS = (None, 50)  # application/json
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A message without its envelope.
-
-    Attributes:
-        body: Bytes, or an object already parsed.
-        captures: From the topic and the envelope.
-        fport: LoRaWAN port, or None.
-        message: The envelope itself, or None.
-        seen: What ``where`` sees where the body is bytes: an object, or anything else for none.
-    """
-
-    body: object
-    captures: Mapping[str, str]
-    fport: int | None = None
-    message: dict[str, Any] | None = None
-    seen: object = None
-
-    @property
-    def asked(self) -> dict[str, object]:
-        """What ``where`` may ask: ``d``, ``c``, ``fport`` and ``size``."""
-        body, found = self.body, self.seen
-        if type(found) is not dict:
-            found = body if type(body) is dict else {"items": body} if type(body) is list else {}
-        size = len(body) if isinstance(body, bytes) else None
-        return {"d": found, "c": dict(self.captures), "fport": self.fport, "size": size}
-
-
-Open = Callable[[bytes, Mapping[str, str], "int | None"], Opened]
-
-
-def plain_open(
-    read: Callable[[bytes, int | None], object], see: Callable[[bytes], object] | None = None
-) -> Open:
-    """Return the opener of messages without an envelope.
-
-    Args:
-        read: Gives the body.
-        see: Gives the object that ``where`` sees, where the body is only bytes to it.
-    """
-    if see is not None:
-        return lambda payload, captures, content_format: Opened(
-            read(payload, content_format), captures, seen=see(payload)
-        )
-
-    def opens(payload: bytes, captures: Mapping[str, str], content_format: int | None) -> Opened:
-        return Opened(read(payload, content_format), captures)
-
-    return opens
-
-
-def envelope_open(via: str, *, decoded: bool, digits: bool = False) -> Open:
-    """Return the opener of a network server's messages.
-
-    Args:
-        via: Which server's.
-        decoded: Whether the profile reads the server's own decoding rather than the bytes.
-        digits: Whether the bytes stand in it as hexadecimal digits.
-    """
-    topic_names_device = via == "zigbee2mqtt"
-
-    def opens(payload: bytes, captures: Mapping[str, str], _format: int | None) -> Opened:
-        envelope = unwrap(via, payload, digits=digits)
-        known = {**captures, **envelope.captures}
-        if envelope.device is not None and not (topic_names_device and "device" in known):
-            known["device"] = envelope.device
-        if envelope.time is not None:
-            known["time"] = envelope.time
-        own = decoded and isinstance(envelope.decoded, dict)
-        body = envelope.decoded if own else envelope.payload
-        return Opened(body, known, envelope.fport, envelope.message, envelope.decoded)
-
-    return opens
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +146,41 @@ class Route:
             if found is not None:
                 return self._short(entry, found, received)
         return self._long(entry, payload, received, content_format, memory)
+
+    @property
+    def codec(self) -> JsCodec | None:
+        """The JavaScript that decodes its messages, or None."""
+        decode = self.entry.decode
+        return decode if isinstance(decode, JsCodec) and self.entry.role == "data" else None
+
+    def question(
+        self, codec: JsCodec, payload: bytes, received: int, content_format: int | None
+    ) -> tuple[Key, str]:
+        """Return what `codec`, this route's own, will be asked about a message.
+
+        Raises:
+            PayloadError: It will not be asked: the message is refused before.
+        """
+        opened = self.entry.open(payload, self.captures, content_format)
+        if not self.suits(opened):
+            raise PayloadError("not_applicable")
+        if not isinstance(opened.body, bytes):
+            raise PayloadError("not_bytes")
+        context = Context(opened.captures, received, content_format, opened.fport)
+        return codec.question(opened.body, context)
+
+    def named(self, payload: bytes) -> str | None:
+        """Return the device that a network server's message is about; None where it is not clear.
+
+        What the device itself says is not decoded for that.
+        """
+        entry = self.entry
+        if entry.via not in OPENERS or entry.role != "data":
+            return None
+        try:
+            return entry.reader.identity.make(entry.open(payload, self.captures, None).captures, {})
+        except PayloadError:
+            return None
 
     def kind(self, payload: bytes) -> str | None:
         """Return what a network server calls this kind of device; None where nobody says."""

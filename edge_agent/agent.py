@@ -12,6 +12,7 @@ import structlog
 from msgspec import structs
 
 from device_profiles.catalogue import Catalogue
+from device_profiles.js.runtime import shared
 from edge_agent.admin import Admin, serve_admin
 from edge_agent.asking import Asking
 from edge_agent.cameras.inventory import load_feeds
@@ -21,6 +22,7 @@ from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.commands.waiting import Waiting
 from edge_agent.config import EdgeConfig
 from edge_agent.discovery import Discovery
+from edge_agent.foresight import Foresight
 from edge_agent.intake import Intake
 from edge_agent.knowledge import Knowledge, read_knowledge
 from edge_agent.memory import HELD_KEY, MEMORY_KEY, SpoolMemory
@@ -109,8 +111,10 @@ class Agent:
         )
         waiting = Waiting()
         self._pipeline = Pipeline(spool, reader, registry, self._rules, waiting, files.raw)
-        ingest = self._pipeline.ingest
-        self._intake = Intake(config, spool, ingest, self._links, clock, meter, waiting)
+        self._foresight = Foresight(self._pipeline.ingest, reader, self._ways)
+        self._pipeline.foresee = self._foresight.answers
+        ingest, apart = self._foresight.ingest, self._foresight.apart
+        self._intake = Intake(config, spool, ingest, self._links, clock, meter, waiting, apart)
         self._discovery = Discovery(self._memory, self._ways, self._intake.follow, meter)
         self._discovery.use(self._profiles)
         self._asking = Asking(self._intake.publisher, meter)
@@ -171,6 +175,8 @@ class Agent:
 
             await serve_admin(application, self._config.admin.listen, ready)
 
+        if self._ways.scripted:
+            shared().prepare()
         self._outlets.start(parts)
         parts.start("rules", self._keep_time)
         parts.start("asking", self._asking.run)

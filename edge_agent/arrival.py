@@ -53,3 +53,14 @@ Returns:
 Raises:
     SpoolFull: Nothing was stored; the sender must not be acknowledged.
 """
+
+Parts = tuple[Sequence[Arrival], Sequence[Sequence[Arrival]]]
+"""Arrivals to ingest at once, and parts of the same batch that are not ready to be read yet."""
+
+Apart = Callable[[Sequence[Arrival]], Awaitable[Parts]]
+"""Parts a batch, so that what is slow to decode holds up nothing else of it."""
+
+
+async def undivided(arrivals: Sequence[Arrival]) -> Parts:
+    """Return a batch as one part."""
+    return arrivals, ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from edge_agent.arrival import Arrival, Ingest
+from edge_agent.arrival import Apart, Arrival, Ingest, undivided
 from edge_agent.commands.waiting import Waiting
 from edge_agent.config import EdgeConfig, ListenSection, MqttSection
 from edge_agent.downlink import Downlink, NotSent, Publisher
@@ -38,6 +38,7 @@ class Broker:
         ingest: Ingest,
         clock: Clock,
         meter: Meter,
+        apart: Apart = undivided,
     ) -> None:
         self.name = settings.source
         self.topics: Sequence[str] = ()
@@ -47,6 +48,7 @@ class Broker:
         self._edge = edge
         self._spool = spool
         self._ingest = ingest
+        self._apart = apart
         self._clock = clock
         self._meter = meter
         self._source: MqttSource | None = None
@@ -100,6 +102,7 @@ class Broker:
             meter=self._meter,
             saved_state=await self._spool.state(state_prefix(self._settings)),
         )
+        self._source.apart = self._apart
         try:
             await self._source.run()
         finally:
@@ -114,12 +117,19 @@ class Listener:
     """
 
     def __init__(
-        self, settings: ListenSection, spool: Spool, ingest: Ingest, clock: Clock, meter: Meter
+        self,
+        settings: ListenSection,
+        spool: Spool,
+        ingest: Ingest,
+        clock: Clock,
+        meter: Meter,
+        apart: Apart = undivided,
     ) -> None:
         self.name = settings.source
         self._settings = settings
         self._spool = spool
         self._ingest = ingest
+        self._apart = apart
         self._clock = clock
         self._meter = meter
         self._source: ListenSource | None = None
@@ -158,6 +168,7 @@ class Listener:
             clock=self._clock,
             meter=self._meter,
             saved_state=await self._spool.state(listen_prefix(self._settings)),
+            apart=self._apart,
         )
         try:
             await self._source.run()
@@ -217,6 +228,7 @@ class Intake:
         clock: For the times of receipt.
         meter: Counts.
         waiting: Is shown the messages that commands may wait for.
+        apart: Parts what a broker sent, see `Apart`.
     """
 
     def __init__(
@@ -228,17 +240,19 @@ class Intake:
         clock: Clock,
         meter: Meter,
         waiting: Waiting,
+        apart: Apart = undivided,
     ) -> None:
         self._waiting = waiting
         self._ingest = ingest
         self._links = links
         self._clock = clock
         self._brokers = [
-            Broker(each, config.edge.id, spool, self.take, clock, meter) for each in config.mqtt
+            Broker(each, config.edge.id, spool, self.take, clock, meter, apart)
+            for each in config.mqtt
         ]
         self.coap = CoapDoor(config.coap, self.take, clock, meter) if config.coap else None
         self.listeners = [
-            Listener(each, spool, self.take, clock, meter) for each in config.mqtt_listen
+            Listener(each, spool, self.take, clock, meter, apart) for each in config.mqtt_listen
         ]
         self._doors: list[Broker | Listener | CoapDoor] = [*self._brokers, *self.listeners]
         if self.coap is not None:

@@ -18,13 +18,14 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
 from device_profiles.codecs import Ask
+from device_profiles.js.ahead import NOTHING, Answers, known
 from edge_agent.arrival import Arrival
 from edge_agent.commands.waiting import Waiting
 from edge_agent.draft import Draft
@@ -92,6 +93,8 @@ class _Read:
         self.received.append(received)
 
 
+Foresee = Callable[[Sequence[Arrival]], Awaitable[Answers]]
+
 SendBack = Callable[[Sequence[tuple[str, Ask]]], None]
 """Takes what decoders would have sent, each with the source to send it through; returns at once."""
 
@@ -108,6 +111,7 @@ class Pipeline:
         raw: Is offered what was committed; None where nothing is kept raw.
 
     Attributes:
+        foresee: Asks codecs about what is to be replayed; None where nobody does.
         send_back: Is given what is to be sent once what it is about is stored.
     """
 
@@ -129,6 +133,7 @@ class Pipeline:
         self._owed = Draft()
         self._complained: dict[str, int] = {}
         self.send_back: SendBack = lambda _asks: None
+        self.foresee: Foresee | None = None
         self._owing = "agent"
         self._told: dict[int, tuple[Arrival, str | None]] = {}
 
@@ -183,8 +188,10 @@ class Pipeline:
         Raises:
             SpoolFull: Nothing was changed.
         """
+        answers = NOTHING if self.foresee is None else await self.foresee(arrivals)
         draft = self._draft()
-        verdicts = self._read(arrivals, draft, live=False).verdicts
+        with known(answers):
+            verdicts = self._read(arrivals, draft, live=False).verdicts
         mended = [i for i, verdict in zip(ids, verdicts, strict=True) if verdict is None]
         if mended or draft.owes:
             await self._append(arrivals[0].source, draft, NO_STATE, mended)

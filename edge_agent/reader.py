@@ -260,7 +260,9 @@ class Reader:
         readable: list[Candidate] = []
         attempts: list[Attempt] = []
         error: PayloadError | None = None
-        for place in (way.last, *(n for n in range(len(routes)) if n != way.last)):
+        own = self.own_place(way, arrival) if way.scripted else None
+        others = (n for n in range(len(routes)) if n != way.last)
+        for place in (way.last, *others) if own is None else (own,):
             route = routes[place]
             attempt = self._attempt(arrival, live=live)
             try:
@@ -286,6 +288,18 @@ class Reader:
         if any(route.profile.id == device.profile for route in routes):
             raise error or PayloadError("wrong_profile", f"{device.id} is a {device.profile}")
         return (*readable[0], device, attempts[0])
+
+    def own_place(self, way: Way, arrival: Arrival) -> int | None:
+        """Return which route is the device's own, where the message names a device that is known.
+
+        No other profile's JavaScript is then run on it: a bad codec harms its own devices only.
+        """
+        name = way.device or way.routes[0].named(arrival.payload)
+        device = self._registry.devices.get(name) if name else None
+        if device is None:
+            return None
+        places = enumerate(way.routes)
+        return next((n for n, route in places if route.profile.id == device.profile), None)
 
     def _say_nothing(self, arrival: Arrival, decoded: Decoded) -> None:
         """Refuse a message all of whose values were bad; count one that has nothing of ours."""

@@ -32,6 +32,7 @@ class Way:
         last: Which of the routes read the last message of a known device. A network server's
             topic names the device, so it will read the next one too: it is tried first.
         alone: Whether there is one route, and it reads each message by itself.
+        scripted: Whether JavaScript decodes for any of the routes.
     """
 
     routes: tuple[Route, ...]
@@ -40,6 +41,7 @@ class Way:
     open_to: int = 0
     last: int = 0
     alone: bool = False
+    scripted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,11 @@ class Ways:
     Attributes:
         announced: How a topic is read that a device announced; None for others. It goes behind a
             site's own profiles and before those that ship.
+        scripted: Whether any of the profiles decodes with JavaScript.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
+        self.scripted = _scripted(catalogue)
         self._catalogue = catalogue
         self.announced: Callable[[str], Route | None] = lambda _topic: None
         self._pins: Mapping[str, Pin] = {}
@@ -73,6 +77,7 @@ class Ways:
 
     def use(self, catalogue: Catalogue) -> None:
         """Take other profiles from now on."""
+        self.scripted = _scripted(catalogue)
         self._catalogue = catalogue
         self.forget()
 
@@ -138,7 +143,12 @@ def pins_of(listings: Iterable[Listing]) -> dict[str, Pin]:
 
 def _way(routes: tuple[Route, ...], *, open_to: int, device: str = "") -> Way:
     alone = len(routes) == 1 and not routes[0].remembers
-    return Way(routes, device=device, open_to=open_to, alone=alone)
+    scripted = any(part.codec is not None for route in routes for part in route.parts)
+    return Way(routes, device=device, open_to=open_to, alone=alone, scripted=scripted)
+
+
+def _scripted(catalogue: Catalogue) -> bool:
+    return any(profile.codec is not None for profile in catalogue.profiles.values())
 
 
 def _names_device(route: Route) -> bool:

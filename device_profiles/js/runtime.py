@@ -77,6 +77,18 @@ class Runtime:
         """The process ids of the workers."""
         return self._slots.workers
 
+    @property
+    def busy(self) -> int:
+        """How many codecs have a worker now."""
+        return self._slots.busy
+
+    def prepare(self) -> None:
+        """Start two workers now: one to decode, one to go on with while another hangs."""
+        try:
+            self._slots.prepare(2)
+        except Stopped as exc:
+            log.warning("worker_failed", why=exc.reason)  # the first message tries again
+
     def load(self, source: Source) -> Result:
         """Return the names of the codec's functions, or why the codec cannot be used."""
         known = self._known(source)

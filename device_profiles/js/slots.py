@@ -87,6 +87,11 @@ class Slots:
         """The process ids of the workers."""
         return [slot.child.pid for slot in self._all if slot.child is not None]
 
+    @property
+    def busy(self) -> int:
+        """How many are lent."""
+        return len(self._lent)
+
     @contextmanager
     def lend(self, key: Hashable, standing: Standing) -> Iterator[Slot]:
         """Lend a worker for the length of a ``with`` block, in the order of asking.
@@ -112,6 +117,16 @@ class Slots:
                 self._free.append(one.slot)
                 del self._lent[key]
                 self._deal()
+
+    def prepare(self, count: int) -> None:
+        """Start workers now, so that the first calls need not wait; they come up meanwhile.
+
+        Raises:
+            Stopped: ``codec_unavailable``.
+        """
+        with self._changed:
+            for slot in self._free[:count]:
+                slot.child = slot.child or self._start(self._clock)
 
     def ready(self, slot: Slot, age: int) -> Child:
         """Return the slot's worker, started where there is none of this age.

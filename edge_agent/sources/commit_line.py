@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from edge_agent.arrival import Arrival, Ingest
+from edge_agent.arrival import Apart, Arrival, Ingest, undivided
 from gateway_core.errors import Unavailable
 from gateway_core.meter import Meter
 
@@ -55,6 +55,7 @@ class Load(Generic[Word, Mark]):
         again: How many came again and were recognised.
         size: Bytes as received.
         done: Whether it was committed.
+        slow: Whether only parts of it are left that take long to decode.
         state: To store with the arrivals.
     """
 
@@ -64,6 +65,7 @@ class Load(Generic[Word, Mark]):
     again: int = 0
     size: int = 0
     done: bool = False
+    slow: bool = False
     state: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
@@ -83,6 +85,8 @@ class CommitLine(Generic[Word, Mark]):
         meter: Counts what came and what came again.
         most_messages: Uncommitted messages at which reading stops.
         most_bytes: Uncommitted bytes at which reading stops.
+        apart: Parts a load: what is slow to decode is stored later than the rest, and
+            acknowledged, with what came after it, when all of the load is stored.
     """
 
     def __init__(
@@ -94,12 +98,15 @@ class CommitLine(Generic[Word, Mark]):
         *,
         most_messages: int,
         most_bytes: int,
+        apart: Apart = undivided,
     ) -> None:
         self.open: Load[Word, Mark] = Load()
         self.on_acknowledged: Callable[[list[Word]], None] = lambda _words: None
         self.on_pressure: Callable[[bool], None] = lambda _pressed: None
         self._source = source
         self._ingest = ingest
+        self._apart = apart
+        self._entered: asyncio.Future[None] | None = None  # of the load before
         self._redelivery = redelivery
         self._meter = meter
         self._most_messages = most_messages
@@ -133,7 +140,7 @@ class CommitLine(Generic[Word, Mark]):
         self._judge_pressure()
 
     def _may_begin(self) -> bool:
-        flying = len(self._flying)
+        flying = sum(not load.slow for load in self._flying)
         return self._tasks is not None and not self._held and flying < COMMITS_AT_ONCE
 
     def _waiting(self) -> bool:
@@ -167,7 +174,7 @@ class CommitLine(Generic[Word, Mark]):
     async def _commit(self, load: Load[Word, Mark]) -> None:
         try:
             if load.arrivals:
-                await self._stored(load.arrivals, load.state)
+                await self._store(load)
             load.done = True
             self._redelivery.stored(load.state)
         finally:
@@ -187,9 +194,33 @@ class CommitLine(Generic[Word, Mark]):
         if not self._flying and not self._closed and not self._waiting():
             self._idle.set()
 
-    async def _stored(
-        self, arrivals: list[Arrival] | tuple[()], state: Mapping[str, bytes | None]
-    ) -> None:
+    async def _store(self, load: Load[Word, Mark]) -> None:
+        """Store a load, in parts where some of it is slow to decode.
+
+        What can be read at once is read in the order of receipt, load after load. The marks are
+        stored last: a message that they name is known to be stored.
+        """
+        before, mine = self._entered, asyncio.get_running_loop().create_future()
+        self._entered = mine
+        try:
+            now, slow = await self._apart(load.arrivals)
+            if before is not None:
+                await before
+        finally:
+            mine.set_result(None)  # the next one goes on in a later step of the loop
+        if not slow:
+            await self._stored(now, load.state)
+            return
+        if now:
+            await self._stored(now, {})
+        load.slow = True
+        self.go()
+        async with asyncio.TaskGroup() as parts:
+            for part in slow:
+                parts.create_task(self._stored(part, {}))
+        await self._stored((), load.state)
+
+    async def _stored(self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None]) -> None:
         try:
             await self._ingest(arrivals, state)
         except Unavailable as why:
@@ -204,7 +235,7 @@ class CommitLine(Generic[Word, Mark]):
                 log.info("ingest_resumed", source=self._source)
 
     async def _stored_in_turn(
-        self, arrivals: list[Arrival] | tuple[()], state: Mapping[str, bytes | None]
+        self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None]
     ) -> None:
         wait = FIRST_WAIT_S
         async with self._turn:

@@ -9,7 +9,7 @@ from typing import NoReturn, Protocol
 import msgspec
 import structlog
 
-from edge_agent.arrival import Ingest
+from edge_agent.arrival import Apart, Ingest, undivided
 from edge_agent.downlink import Downlink, NotSent
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.mqtt5_link import Link5
@@ -71,6 +71,7 @@ class MqttSource:
     Attributes:
         terms: What the broker granted at the latest connection; None before the first.
         ready: Set while connected and subscribed.
+        apart: Parts a batch, see `Apart`; set it before `run`.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class MqttSource:
         self._filters = self._wanted = self._chosen(topics)
         self._changed = asyncio.Event()
         self._ingest = ingest
+        self.apart: Apart = undivided
         self._clock = clock
         self._meter = meter
         self._prefix = state_prefix(settings)
@@ -129,6 +131,7 @@ class MqttSource:
             self._meter,
             most_messages=max(2 * self._settings.receive_maximum, 8192),
             most_bytes=max(UNCOMMITTED_BYTES, 4 * self._settings.max_packet),
+            apart=self.apart,
         )
         link = self._link(line)
         trouble = Unavailable("the connection ended")

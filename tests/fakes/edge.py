@@ -114,6 +114,7 @@ class Edge:
     meter: Meter
     clock: Hands
     since: dict[str, int]
+    reader: Reader
 
     async def records(self) -> list[Record]:
         """Everything in the spool."""
@@ -173,6 +174,8 @@ async def open_edge(
             memory.recall({**await spool.state(MEMORY_KEY), **await spool.state(HELD_KEY)})
             reader = Reader("e1", registry, ways, rules, meter, 256 * 1024, memory)
             pipeline = Pipeline(spool, reader, registry, rules, raw=raw)
-            yield Edge(spool, registry, register, ways, rules, pipeline, meter, hands, since)
+            yield Edge(
+                spool, registry, register, ways, rules, pipeline, meter, hands, since, reader
+            )
     finally:
         register.close()

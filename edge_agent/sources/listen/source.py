@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import structlog
 
-from edge_agent.arrival import Arrival, Ingest
+from edge_agent.arrival import Apart, Arrival, Ingest, undivided
 from edge_agent.downlink import Downlink
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.listen import packets as p
@@ -46,6 +46,7 @@ class ListenSource:
         clock: For the time of receipt.
         meter: Counts.
         saved_state: The spool's state under `state_prefix`, as the last run left it.
+        apart: Parts a batch, see `Apart`.
 
     Attributes:
         opened: Set once the sockets are bound.
@@ -62,6 +63,7 @@ class ListenSource:
         clock: Clock,
         meter: Meter,
         saved_state: Mapping[str, bytes],
+        apart: Apart = undivided,
     ) -> None:
         self.name = settings.source
         self.opened = asyncio.Event()
@@ -83,6 +85,7 @@ class ListenSource:
             meter,
             most_messages=UNCOMMITTED,
             most_bytes=UNCOMMITTED_BYTES,
+            apart=apart,
         )
         self._line.on_acknowledged = self._acknowledge
         self._line.on_pressure = self._press

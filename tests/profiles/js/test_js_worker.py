@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from device_profiles.js.breaker import Breaker
 from device_profiles.js.child import Child
 from device_profiles.js.installed import why_not
 from device_profiles.js.runtime import Runtime
+from device_profiles.js.slots import Slots, Standing
 from gateway_core.clock import monotonic
 from gateway_core.errors import PayloadError
 from tests.fakes.codecs_in_js import CONTEXT, GOOD, PAYLOAD, Shifted, codec, decoded
@@ -255,3 +257,44 @@ def test_the_engine_must_be_there_and_alone() -> None:
     assert "'quickjs' 1.19.4 is installed and overwrites quickjs-ng" in (
         why_not("0.17", "1.19.4") or ""
     )
+
+
+def test_a_codec_that_hangs_holds_one_worker_and_the_others_decode(mended: Runtime) -> None:
+    mended.prepare()
+    good = codec(mended, GOOD)
+    assert good(PAYLOAD, CONTEXT) == {"battery": 92, "port": 85}
+    seen: list[object] = []
+    hanging = threading.Thread(
+        target=lambda: seen.append(codec(mended, HANGS).decode_many([(b"\xff", CONTEXT)]))
+    )
+    hanging.start()
+    while not mended.busy:
+        time.sleep(0.001)
+    for _ in range(20):
+        assert good(PAYLOAD, CONTEXT) == {"battery": 92, "port": 85}
+    assert seen == []
+    hanging.join(30)
+    assert len(seen) == 1
+
+
+def test_bad_codecs_wait_for_one_another_and_leave_a_worker_to_the_proven() -> None:
+    slots = Slots(monotonic, Child)
+    with slots.lend("bad", Standing.STRUCK), slots.lend("new", Standing.NEW):
+        waiting: list[str] = []
+        for name, standing in (("worse", Standing.STRUCK), ("newer", Standing.NEW)):
+            thread = threading.Thread(
+                target=_borrow, args=(slots, name, standing, waiting), daemon=True
+            )
+            thread.start()
+        with slots.lend("good", Standing.PROVEN):
+            assert waiting == []
+        with slots.lend("good", Standing.PROVEN):
+            assert waiting == []
+    while len(waiting) < 2:
+        time.sleep(0.001)
+    assert sorted(waiting) == ["newer", "worse"]
+
+
+def _borrow(slots: Slots, name: str, standing: Standing, done: list[str]) -> None:
+    with slots.lend(name, standing):
+        done.append(name)

@@ -1,0 +1,223 @@
+"""A bad codec holds up its own device and nobody else; what it decodes stays in order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from device_profiles.catalogue import Catalogue, load_catalogue
+from device_profiles.js.source import Source
+from device_profiles.js.wire import Result
+from edge_agent.foresight import Foresight
+from edge_agent.sources.commit_line import CommitLine
+from edge_agent.sources.redelivery import Redelivery, fingerprint
+from gateway_core.meter import Meter
+from tests.fakes.edge import ENV, Edge, arrival, open_edge, write_profile
+
+CODEC = "function Decoder(bytes) { return {n: bytes[0]}; }"
+
+PROFILE = """\
+format: 1
+id: test/NAME
+version: 1.0.0
+vendor: Test
+model: NAME
+match: [MATCH]
+device: {id: "{device}"}
+decode: [{js: {file: NAME.js, sha256: DIGEST}}]
+measurements: {n: {type: int, unit: "1"}}
+store: {measurement: NAME}
+egress: {class: operational, default: none}
+tests:
+  - {name: a, recv: {topic: x, hex: "01"}, expect: {reject: no_match}}
+  - {name: b, recv: {topic: x, hex: "01"}, expect: {reject: no_match}}
+  - {name: c, recv: {topic: x, hex: "01"}, expect: {reject: no_match}}
+"""
+
+
+class Held:
+    """Stands for the workers: answers when the test lets it.
+
+    Attributes:
+        open: Cleared, answers wait for it.
+        asked: How many messages were decoded.
+    """
+
+    def __init__(self, *, hangs: bool = False) -> None:
+        self.open = threading.Event()
+        if not hangs:
+            self.open.set()
+        self.asked = 0
+        self.hangs = hangs
+
+    def call(self, _source: Source, inputs: Sequence[str], _function: str) -> list[Result]:
+        assert self.open.wait(60)
+        self.asked += len(inputs)
+        if self.hangs:
+            return [("codec_timeout", "killed")] * len(inputs)
+        return [("", f'{{"data": {{"n": {text[10:].split("]")[0]}}}}}') for text in inputs]
+
+
+def catalogue(folder: Path, held: dict[str, Held], match: str = "") -> Catalogue:
+    """Return a plain profile, and one with a codec for each of `held`."""
+    write_profile(folder, ENV)
+    for name in held:
+        (folder / f"{name}.js").write_text(CODEC)
+        own = match or f'{{via: mqtt, topic: "{name}/{{device}}", payload: bytes}}'
+        text = PROFILE.replace("MATCH", own).replace("NAME", name)
+        text = text.replace("DIGEST", hashlib.sha256(CODEC.encode()).hexdigest())
+        write_profile(folder, text, f"{name}.yaml")
+    found = load_catalogue([folder], shipped=False)
+    for name, one in held.items():
+        codec = found.profiles[f"test/{name}"].codec
+        assert codec is not None
+        codec._runtime = lambda one=one: one
+    return found
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, held: dict[str, Held], match: str = ""
+) -> AsyncIterator[tuple[Edge, Foresight]]:
+    async with open_edge(folder, catalogue=catalogue(folder / "profiles", held, match)) as edge:
+        foresight = Foresight(edge.pipeline.ingest, edge.reader, edge.ways)
+        edge.pipeline.foresee = foresight.answers
+        try:
+            yield edge, foresight
+        finally:
+            for one in held.values():
+                one.open.set()
+            await foresight.close()
+
+
+class Line:
+    """A commit line over an edge, and what it acknowledged."""
+
+    def __init__(self, foresight: Foresight) -> None:
+        self.acked: list[int] = []
+        self.line = CommitLine(
+            "mqtt:site",
+            foresight.ingest,
+            Redelivery("mqtt/site/", 100, {}),
+            Meter(),
+            most_messages=1000,
+            most_bytes=10**6,
+            apart=foresight.apart,
+        )
+        self.line.on_acknowledged = self.acked.extend
+        self._sent = 0
+
+    def receive(self, *messages: tuple[str, bytes | str]) -> None:
+        """Let a load of messages come in."""
+        for topic, payload in messages:
+            self._sent += 1
+            one = arrival(topic, payload)
+            self.line.open.arrivals.append(one)
+            self.line.open.words.append(self._sent)
+            self.line.open.marks.append(fingerprint(self._sent, topic, one.payload))
+        self.line.go()
+
+
+async def _until(edge: Edge, count: int) -> list[str]:
+    """Return the devices of the readings, once there are so many."""
+    while len(found := await edge.readings()) < count:
+        await asyncio.sleep(0.005)
+    return [reading.device for reading in found]
+
+
+async def test_who_shares_a_batch_with_a_codec_that_hangs_is_stored_before_it_ends(
+    tmp_path: Path,
+) -> None:
+    held = {"good": Held(), "bad": Held(hangs=True)}
+    async with opened(tmp_path, held) as (edge, foresight), asyncio.TaskGroup() as tasks:
+        line = Line(foresight)
+        line.line.start(tasks)
+        line.receive(
+            ("tg/a/up", '{"temperature": 20}'), ("bad/b", b"\x01"), ("good/c", b"\x02"),
+            ("tg/d/up", '{"temperature": 21}'),
+        )  # fmt: skip
+        line.receive(("tg/a/up", '{"temperature": 22}'), ("good/c", b"\x03"))
+        assert await _until(edge, 5) == ["a", "c", "d", "a", "c"]
+        assert held["bad"].asked == 0
+        assert line.acked == []  # MQTT 5.0 section 4.6: in the order of receipt
+        held["bad"].open.set()
+        await line.line.drained()
+        assert line.acked == [1, 2, 3, 4, 5, 6]
+        assert [(one.reason, one.address) for one in await edge.refused()] == [
+            ("codec_timeout", "bad/b")
+        ]
+
+
+async def test_many_loads_with_a_bad_message_each_do_not_stop_the_line(tmp_path: Path) -> None:
+    held = {"bad": Held(hangs=True)}
+    async with opened(tmp_path, held) as (edge, foresight), asyncio.TaskGroup() as tasks:
+        line = Line(foresight)
+        line.line.start(tasks)
+        for n in range(30):
+            line.receive((f"tg/d{n}/up", '{"temperature": 20}'), ("bad/b", bytes([n])))
+            await asyncio.sleep(0)
+        assert len(await _until(edge, 30)) == 30
+        assert held["bad"].asked == 0
+        held["bad"].open.set()
+        await line.line.drained()
+        assert line.acked == list(range(1, 61))
+        assert len(await edge.refused()) == 30
+
+
+async def test_what_one_codec_decodes_is_read_in_the_order_of_receipt(tmp_path: Path) -> None:
+    held = {"good": Held()}
+    held["good"].open.clear()
+    async with opened(tmp_path, held) as (edge, foresight), asyncio.TaskGroup() as tasks:
+        line = Line(foresight)
+        line.line.start(tasks)
+        for n in range(40):
+            line.receive(("good/c", bytes([n])), ("tg/a/up", '{"temperature": 20}'))
+            await asyncio.sleep(0)
+        await _until(edge, 40)  # all of the other device
+        held["good"].open.set()
+        await line.line.drained()
+        assert line.acked == list(range(1, 81))
+        values = [one.fields["n"] for one in await edge.readings() if one.device == "c"]
+        assert values == list(range(40))
+
+
+UPLINK = '{{"deviceInfo": {{"devEui": "{}"}}, "fPort": 1, "data": "BQ=="}}'
+
+
+async def test_no_other_profiles_codec_sees_the_message_of_a_known_device(tmp_path: Path) -> None:
+    held = {"mine": Held(), "other": Held()}
+    async with opened(tmp_path, held, "{via: chirpstack-v4}") as (edge, foresight):
+        edge.registry.admit("aa", "test/mine", "mqtt:site", "x", 1)
+        topic = "application/a1/device/aa/event/up"
+        assert await foresight.ingest([arrival(topic, UPLINK.format("aa"))]) == [None]
+        assert (held["mine"].asked, held["other"].asked) == (1, 0)
+        assert [(one.device, one.profile) for one in await edge.readings()] == [("aa", "test/mine")]
+
+
+async def test_a_replay_asks_before_it_reads_too(tmp_path: Path) -> None:
+    held = {"bad": Held(hangs=True)}
+    async with opened(tmp_path, held) as (edge, foresight):
+        held["bad"].open.set()
+        assert await foresight.ingest([arrival("bad/b", b"\x07")]) == ["codec_timeout"]
+        ((number, _),) = await edge.spool.refusals(10)
+        held["bad"].open.clear()
+        replaying = asyncio.create_task(edge.pipeline.replay([arrival("bad/b", b"\x07")], [number]))
+        assert await foresight.ingest([arrival("tg/a/up", '{"temperature": 20}')]) == [None]
+        assert not replaying.done()
+        held["bad"].hangs = False
+        held["bad"].open.set()
+        assert await replaying == [None]
+        assert [one.device for one in await edge.readings()] == ["a", "b"]
+
+
+async def test_an_edge_without_javascript_has_no_thread_for_it(tmp_path: Path) -> None:
+    async with opened(tmp_path, {}) as (edge, foresight):
+        batch = [arrival("tg/a/up", '{"temperature": 20}')]
+        assert await foresight.apart(batch) == (batch, [])
+        assert await foresight.ingest(batch) == [None]
+        assert [one.name for one in threading.enumerate() if one.name.startswith("codec")] == []
+        assert [one.device for one in await edge.readings()] == ["a"]
