@@ -74,8 +74,7 @@ def test_only_network_servers_share_a_topic_among_profiles() -> None:
             )
     shared = {topic.split(" ")[1] for topic, ids in owners.items() if len(ids) > 1}
     apart = {"+/online", "+/events/rpc"}  # by what stands in their first level
-    tasmota = {"tele/+/SENSOR", "tele/+/STATE", "tele/+/LWT"}  # those named climate_ go first
-    assert shared == SHARED_TOPICS | apart | tasmota
+    assert shared == SHARED_TOPICS | apart
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_only_network_servers_share_a_topic_among_profiles() -> None:
         ("shellyplusplugs-a8032abe54dc/events/rpc", "shelly/plus-plug-s"),
         ("shellypro3em-a8032abe54dc/online", "shelly/pro-3em"),
         ("tele/plug/SENSOR", "tasmota/energy-plug"),
-        ("tele/climate_hall/SENSOR", "tasmota/climate-sensor"),
+        ("tele/climate/hall/SENSOR", "tasmota/climate-sensor"),
         ("shellyhtg3-84fce6123456/events/rpc", "shelly/ht-gen3"),
         ("shellies/shellyplug-s-7A12BC/relay/0/power", "shelly/plug-s-gen1"),
         ("zigbee2mqtt/bridge/logging", "aqara/mccgq11lm-z2m"),
