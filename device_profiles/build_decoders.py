@@ -11,6 +11,7 @@ from typing import Any
 from device_profiles.build_devices import tells_of_many
 from device_profiles.build_sessions import SPARKPLUG
 from device_profiles.codecs import Decode, SpecError, compile_carrier, compile_decode
+from device_profiles.codecs.trace import tracing
 from device_profiles.faults import Faults, Place
 from device_profiles.homeassistant.learning import KIND, learn
 from device_profiles.js.step import compile_js
@@ -36,6 +37,9 @@ def build_decode(
     folder: Path | None,
 ) -> Decode | None:
     """Compile a ``decode`` list; None after entering its mistake."""
+    trace = tracing()
+    if trace is not None:
+        trace.base = place
     if KIND in steps[-1] and len(steps) == 1:
         if steps[-1][KIND]:
             faults.add((*place, 0, KIND), "nothing can be said here: write {}")

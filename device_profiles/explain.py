@@ -119,7 +119,7 @@ def explain(
         _match(profile, passage),
         dict(opened.captures) if opened else {},
         opened.fport if opened else None,
-        tuple(".".join(map(str, step[1:])) for step in passage.steps),
+        tuple(str(step[-1]) for step in passage.steps),
         tuple(byte_blocks(profile, passage, uses, context)),
         tuple(_members(passage, uses)),
         tuple(_devices(passage)),

@@ -13,7 +13,6 @@ from device_profiles.quality import map_key
 
 _MOST_NAMED = 5
 _MOST_CASES = 12
-_STEP = 2  # keys and indices that lead to a step: (1, "struct")
 _LAYOUTS = ("struct", "tlv")
 _NEVER = "so nothing proves what it means; add one"
 
@@ -37,20 +36,19 @@ def _check_match(profile: Profile, evidence: Evidence, findings: Findings) -> No
 def _check_layouts(evidence: Evidence, findings: Findings) -> None:
     trace = evidence.watched.trace
     cases: dict[Place, list[Place]] = {}
-    for place in trace.reachable:
+    for place, kind in trace.reachable.items():
         if place in trace.reached:
             continue
-        if place[-2:-1] == ("cases",):
+        if kind == "case":
             cases.setdefault(place[:-1], []).append(place)
             continue
-        held = "no vector has this layout"
-        if len(place) > _STEP:
-            held = f"the condition of {place[-1]} holds in no vector"
-        findings.warn("layout-untested", ("decode", *place), f"{held}, {_NEVER}")
+        held = f"the condition of {place[-1]} holds in no vector"
+        if kind == "layout":
+            held = "no vector has this layout"
+        findings.warn("layout-untested", place, f"{held}, {_NEVER}")
     for places in cases.values():  # one stream, one doubt
         what = f"case {places[0][-1]} is" if len(places) == 1 else f"cases {_named(places)} are"
-        place = ("decode", *places[0])
-        findings.warn("layout-untested", place, f"{what} never exercised by a vector, {_NEVER}")
+        findings.warn("layout-untested", places[0], f"{what} never exercised by a vector, {_NEVER}")
 
 
 def _named(places: Sequence[Place]) -> str:
@@ -134,7 +132,7 @@ def _check_bytes(evidence: Evidence, findings: Findings) -> None:
         tail = _tail(heard)
         if tail:
             said.add(step)
-            findings.warn("bytes-unread", ("decode", *step), tail)
+            findings.warn("bytes-unread", step, tail)
 
 
 def _tail(heard: Heard) -> str:

@@ -16,13 +16,16 @@ from device_profiles.codecs.contract import Values
 from gateway_core.errors import PayloadError
 
 Place = tuple[str | int, ...]
-"""Where in the ``decode`` list: keys and indices."""
+"""Where in the profile, or below `Trace.base`: keys and indices."""
 
 Kind = Literal["field", "key", "length", "skip", "mark", "check", "condition"]
 """What a range of bytes is: a value, a key or length of a stream, named filler, a constant of a
 frame, a checksum, or a byte that only a ``when`` looked at."""
 
 Read = Callable[[bytes, int, int, int, Values], int]
+Unproven = Literal["case", "branch", "layout"]
+"""What a message may come to, or not."""
+
 Part = tuple[str | None, int, int]
 """Name (None for bytes without a value), offset and size of a plain field."""
 
@@ -93,7 +96,8 @@ class Trace:
     """What one profile's codecs read.
 
     Attributes:
-        reachable: Every case, branch and layout there is.
+        base: Where the ``decode`` list stands that is being compiled.
+        reachable: Every case, branch and layout there is, and which of these it is.
         reached: Those that some message came to, since the trace was made.
         blocks: Of the last message, outermost first.
         steps: The steps that the last message went through.
@@ -101,7 +105,8 @@ class Trace:
     """
 
     def __init__(self) -> None:
-        self.reachable: dict[Place, None] = {}
+        self.base: Place = ()
+        self.reachable: dict[Place, Unproven] = {}
         self.reached: set[Place] = set()
         self.begin(b"")
 
@@ -124,6 +129,11 @@ class Trace:
             start, end = self._data[start][0], self._data[end - 1][1]
         path = ".".join([*self._prefix, name]) if name else ""
         self.blocks[-1].spans.append(Span(start, end, path, kind, value))
+
+    def _reachable(self, place: Place, kind: Unproven) -> Place:
+        full = (*self.base, *place)
+        self.reachable[full] = kind
+        return full
 
     def watch_run(self, read: Read, parts: Sequence[Part], *, absolute: bool) -> Read:
         """Return ``read``, noting its plain fields; those that are there also when it fails."""
@@ -162,7 +172,7 @@ class Trace:
 
     def watch_branch(self, read: Read, place: Place) -> Read:
         """Return ``read``, noting that its condition held."""
-        self.reachable[place] = None
+        place = self._reachable(place, "branch")
 
         def watched(buf: bytes, pos: int, start: int, end: int, out: Values) -> int:
             self.reached.add(place)
@@ -181,7 +191,7 @@ class Trace:
             width: Bytes of the key.
             size: Bytes of the length; 0 where there is none.
         """
-        self.reachable[place] = None
+        place = self._reachable(place, "case")
 
         def watched(buf: bytes, pos: int, end: int, out: Values) -> int:
             self.reached.add(place)
@@ -221,6 +231,7 @@ class Trace:
                 is, and gets a block of its own.
             place: Of the step.
         """
+        place = (*self.base, *place)
 
         def watched(frame: bytes) -> tuple[bytes, Values]:
             data, values = open_(frame)
@@ -251,7 +262,7 @@ class Trace:
             place: Of the step.
             peeks: Bytes that its ``when`` looked at.
         """
-        self.reachable[place] = None
+        place = self._reachable(place, "layout")
 
         def watched(data: bytes) -> Values:
             self.reached.add(place)

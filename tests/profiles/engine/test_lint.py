@@ -138,6 +138,15 @@ def test_the_cases_of_one_stream_that_none_has_are_one_doubt():
     assert [m.partition(" never")[0] for _, _, _, m in found(text)] == ["cases 03, 04 are"]
 
 
+def test_an_element_of_match_with_a_layout_of_its_own_is_looked_at_in_its_place():
+    own = 'payload: bytes}\n  - {via: mqtt, topic: "acme/{node}/old", payload: bytes, decode: [{struct: {fields: [kind: u8]}}]}'
+    text = changed("payload: bytes}", own, BYTES)
+    assert [(r, p) for r, _, p, _ in found(text)] == [
+        ("match-untested", "match.1"),
+        ("layout-untested", "match.1.decode.0.struct"),
+    ]
+
+
 def test_parts_of_a_message_that_wait_for_the_others_are_not_unread():
     (profile,) = [p for p in load_catalogue([]).profiles.values() if p.id == "jtt/808-2013-vehicle"]
     unread = [f.fault.path for f in find_in(profile) if f.rule == "bytes-unread"]
