@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -94,8 +93,8 @@ def _refused(text: str, name: str) -> list[Sample] | None:
             )
         try:
             payload = base64.b64decode(str(row["payload"])).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            continue  # bytes of something else
+        except ValueError:
+            continue  # bytes of something else, or no base64
         if payload.lstrip()[:1] == "{":
             samples.append(Sample(read_sample(payload, name).body, str(row["address"])))
     if not samples:
