@@ -121,7 +121,7 @@ def commands(
                 to_rfc3339(c["accepted"]),
                 c["device"],
                 c["name"],
-                c["args"],
+                _args(c),
                 c["state"],
                 c["reason"],
                 c["by"],
@@ -159,8 +159,12 @@ def _user() -> str:
 
 def _pairs(found: dict[str, Any]) -> dict[str, Any]:
     names = ("id", "device", "name", "args", "role", "by", "via", "address", "state", "reason")
-    pairs = {name: found[name] for name in names}
+    pairs = {name: found[name] for name in names} | {"args": _args(found)}
     return {**pairs, "detail": found["detail"], "expires": to_rfc3339(found["expires"])}
+
+
+def _args(found: dict[str, Any]) -> str:
+    return msgspec.json.encode(found["args"]).decode()
 
 
 def _print_steps(found: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from gateway_core.errors import Unavailable
 _CONNECT_S = 10.0
 _KEEP_ALIVE_S = 30
 _SESSION_S = 3600
+_SUBSCRIBE_ID = 65_535
 _HEARD = mqtt5.PubAckReasonCode.SUCCESS
 _UNHEARD = mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS
 
@@ -41,6 +42,8 @@ class Publisher:
         window: Most messages in flight.
         listened: Do not call acknowledged what the broker took for nobody.
         tls: Context for ``mqtts``; None takes the system's certificates.
+        filters: What to subscribe to.
+        heard: Is given topic and payload of what comes.
 
     Attributes:
         unheard: Messages that the broker took for nobody, where ``listened``.
@@ -54,6 +57,8 @@ class Publisher:
         window: int = 200,
         listened: bool = False,
         tls: ssl.SSLContext | None = None,
+        filters: Sequence[str] = (),
+        heard: Callable[[str, bytes], None] = lambda _topic, _payload: None,
     ) -> None:
         parts = urlsplit(url)
         self._host = parts.hostname or "localhost"
@@ -62,6 +67,8 @@ class Publisher:
         self._tls = (tls or ssl.create_default_context()) if secure else None
         self._client_id = client_id
         self._listened = listened
+        self._filters = tuple(filters)
+        self._heard = heard
         self.unheard = 0
         self._slots = asyncio.Semaphore(window)
         self._free = list(range(window, 0, -1))
@@ -122,6 +129,11 @@ class Publisher:
             raise Unavailable(f"the broker at {self._host}:{self._port} refused: {answer}")
         self._writer = writer
         self._out.clear()
+        if self._filters:
+            wanted = [
+                mqtt5.TopicFilter(each, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for each in self._filters
+            ]
+            self._send(mqtt5.SubscribePacket(_SUBSCRIBE_ID, wanted).write())
         for packet_id in self._pending:
             self._deliver(packet_id)
         pinged = False
@@ -142,6 +154,11 @@ class Publisher:
     def _take(self, packet: mqtt5.Packet) -> None:
         if isinstance(packet, mqtt5.DisconnectPacket):
             raise Unavailable(f"the broker ended the connection: {packet.reason_code.name}")
+        if isinstance(packet, mqtt5.PublishPacket):
+            if packet.packet_id is not None:
+                self._send(mqtt5.PubAckPacket(packet.packet_id).write())
+            self._heard(packet.topic, packet.payload)
+            return
         if not isinstance(packet, mqtt5.PubAckPacket):
             return
         pending = self._pending.pop(packet.packet_id, None)

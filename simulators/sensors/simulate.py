@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 from zlib import crc32
 
 from gateway_core.clock import Clock, monotonic, wall_ns
@@ -18,11 +18,13 @@ from gateway_core.model import Value
 from gateway_core.supervise import Patience, supervise
 from simulators.sensors.coap import CoapSender
 from simulators.sensors.fleet import Fleet, Message
+from simulators.sensors.obedience import Obedience
 from simulators.sensors.publisher import Publisher
 from simulators.sensors.truth import Acknowledged, TruthFile
 
 _PATIENCE = Patience(first=0.2, longest=5.0)
 _COAP_AT_ONCE = 64
+_ANSWERS = 256
 
 
 class PayloadEncoder(Protocol):
@@ -95,6 +97,7 @@ class Simulation:
         options: SensorOptions,
         clock: Clock = wall_ns,
         watch: Callable[[Acknowledged], None] | None = None,
+        obedience: Obedience | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -104,6 +107,7 @@ class Simulation:
             options: What to do.
             clock: The devices' clock.
             watch: Is told of each acknowledgement as it comes.
+            obedience: What the devices do when they are told; None: they do not listen.
 
         Raises:
             GatewayError: Neither a broker nor a CoAP server was given.
@@ -115,6 +119,8 @@ class Simulation:
         self._options = options
         self._clock = clock
         self._watch = watch
+        self._obedience = obedience
+        self._answers: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_ANSWERS)
         self._stop = asyncio.Event()
         self.sent = 0
         self.unheard = 0
@@ -132,10 +138,12 @@ class Simulation:
         with TruthFile(o.truth) if o.truth else contextlib.nullcontext() as truth:
             async with asyncio.TaskGroup() as tasks:
                 publishers = self._publishers()
+                ear = self._ear()
                 connections = [
                     tasks.create_task(supervise(f"publisher-{n}", each.run, _PATIENCE))
-                    for n, each in enumerate(publishers)
+                    for n, each in enumerate([*publishers, *ear])
                 ]
+                connections += [tasks.create_task(self._answer(each)) for each in ear]
                 await self._send(publishers, truth)
                 for publisher in publishers:
                     await publisher.drained()
@@ -152,6 +160,25 @@ class Simulation:
             return []
         names = [f"sim-sensors-{os.getpid()}-{n}" for n in range(o.connections)]
         return [Publisher(o.mqtt, name, window=o.window, listened=o.listened) for name in names]
+
+    def _ear(self) -> list[Publisher]:
+        """Return the connection through which the devices listen, if they do."""
+        url, obedience = self._options.mqtt, self._obedience
+        if url is None or obedience is None or not obedience.filters:
+            return []
+
+        def heard(topic: str, payload: bytes) -> None:
+            answer = obedience.hear(topic, payload)
+            if answer is not None and not self._answers.full():
+                self._answers.put_nowait(answer)
+
+        name = f"sim-sensors-{os.getpid()}-{id(self):x}-ear"
+        return [Publisher(url, name, filters=obedience.filters, heard=heard)]
+
+    async def _answer(self, ear: Publisher) -> NoReturn:
+        while True:
+            topic, payload = await self._answers.get()
+            await ear.publish(topic, payload, lambda: None)
 
     async def _send(self, publishers: Sequence[Publisher], truth: TruthFile | None) -> None:
         o = self._options
@@ -194,7 +221,10 @@ class Simulation:
 
     def _encode(self, via: str, message: Message) -> tuple[str, bytes, int | None]:
         time = None if self._options.clockless else self._clock()
-        return self._encoders[via].payload(message.device, message.values, time)
+        values = message.values
+        if self._obedience is not None:
+            values = self._obedience.values(message.device, values)
+        return self._encoders[via].payload(message.device, values, time)
 
     def _note(self, truth: TruthFile | None, message: Message) -> Callable[[], None]:
         sent = self._clock()

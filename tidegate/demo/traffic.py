@@ -9,6 +9,7 @@ from pathlib import Path
 
 from device_profiles.catalogue import SHIPPED
 from device_profiles.profile import load_profile
+from simulators.sensors.obedience import Obedience
 from simulators.sensors.profiled import make_encoders, make_fleet
 from simulators.sensors.simulate import SensorOptions, SensorReport, Simulation
 from simulators.sensors.truth import Acknowledged
@@ -64,7 +65,9 @@ class Traffic:
                 truth=truth,
             )
             self.devices += fleet.devices
-            self._simulations.append(Simulation(fleet, encoders, options, watch=watch))
+            self._simulations.append(
+                Simulation(fleet, encoders, options, watch=watch, obedience=Obedience(profile))
+            )
 
     @property
     def followed(self) -> list[str]:

@@ -64,6 +64,7 @@ def sensors(
         truth: Write every acknowledged message to this file.
         json: Print the counts as JSON.
     """
+    from simulators.sensors.obedience import Obedience
     from simulators.sensors.profiled import SEQ, make_encoders, make_fleet
     from simulators.sensors.simulate import SensorOptions, Simulation
     from simulators.sensors.truth import last_seqs
@@ -90,7 +91,7 @@ def sensors(
     )
     encoders = make_encoders(chosen, mqtt=mqtt is not None, coap=coap is not None)
     fleet = make_fleet(chosen, devices, seed, said=last_seqs(truth) if truth else None)
-    simulation = Simulation(fleet, encoders, options)
+    simulation = Simulation(fleet, encoders, options, obedience=Obedience(chosen))
     report = run(_speak(simulation, count, options.seconds, rate))
     if report is None:  # stopped a second time, before everything was acknowledged
         return 130
