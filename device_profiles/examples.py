@@ -21,6 +21,7 @@ from device_profiles.profile import Profile
 from gateway_core.errors import PayloadError
 from gateway_core.model import Value
 
+KEPT = "kept in memory: a part of a longer message, or an announcement"
 EDGE = "edge1"
 """The ``edge`` tag in vectors."""
 
@@ -130,7 +131,8 @@ class Bench:
                 continue
             self._memory.take(attempt)
             told = [(one, self._step(one, received)) for one in decoded.devices]
-            return Received(decoded, told=told)
+            detail = KEPT if decoded.held else ""
+            return Received(decoded, detail=detail, told=told)
         return result
 
     def _step(self, decoded: Decoded, received: int) -> list[str]:

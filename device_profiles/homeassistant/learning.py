@@ -39,5 +39,9 @@ def learn(payload: object, context: Context) -> Message:
     if context.memory is None:
         raise PayloadError("not_applicable", "an announcement by itself has no values")
     entities = parse_announcement(topic, raw)
-    context.memory.put(f"{KIND}/{topic}", Announcement(raw) if entities else None)
+    key, said = f"{KIND}/{topic}", Announcement(raw)
+    if not entities:
+        context.memory.put(key, None)
+    elif context.memory.get(key, Announcement) != said:  # retained ones come again and again
+        context.memory.put(key, said)
     raise Held("announced", f"{len(entities)} entities")
