@@ -19,6 +19,7 @@ from device_profiles.codecs.envelope import OPENERS
 from device_profiles.codecs.radio import RADIO, SERVER
 from device_profiles.commands import CommandSpec
 from device_profiles.dedup import Dedup
+from device_profiles.fastbytes import compile_fast_bytes
 from device_profiles.fastjson import FastJson, compile_fast, whole_only
 from device_profiles.faults import Faults, Place
 from device_profiles.homeassistant.learning import KIND
@@ -110,7 +111,7 @@ def _entry(
         where = None if found is None else compile_predicate(found)
     if "as" in spec:
         path_getter(spec["as"], (*place, "as"), faults)
-    fast, extra, time_at = _fast(data, spec, template, reader)
+    fast, extra, time_at = _fast(data, spec, template, decode, reader)
     return Entry(
         spec["via"],
         spec.get("role", "data"),
@@ -195,21 +196,28 @@ def _reads_beside(part: Any) -> bool:
 
 
 def _fast(
-    data: Mapping[str, Any], spec: Mapping[str, Any], template: Template, reader: Reader
+    data: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    template: Template,
+    decode: Decode,
+    reader: Reader,
 ) -> tuple[FastJson | None, tuple[str, ...], int | None]:
     """Return the short way, the names of its extra values and which of them is the time."""
-    plain = (
-        (spec["via"] in ("mqtt", "coap") or _needs_no_envelope(spec, template, reader))
-        and spec.get("payload", "json") == "json"
-        and spec.get("role", "data") == "data"
+    steps = steps_of(data, spec)
+    alone = (
+        spec.get("role", "data") == "data"
         and "where" not in spec
-        and "as" not in spec
         and "each" not in data
         and "devices" not in data
         and "dedup" not in data
-        and steps_of(data, spec) == [{"json": {}}]
     )
-    if not plain:
+    as_json = (
+        (spec["via"] in ("mqtt", "coap") or _needs_no_envelope(spec, template, reader))
+        and spec.get("payload", "json") == "json"
+        and steps == [{"json": {}}]
+    )
+    as_bytes = spec["via"] in ("mqtt", "coap") and spec.get("payload", "bytes") in ("bytes", "text")
+    if not alone or not (as_json or as_bytes):
         return None, (), None
     extra = [name for name in reader.identity.names if name not in template.names]
     time_at = None
@@ -218,7 +226,10 @@ def _fast(
         extra.append(reader.clock.source)
     if len(set(extra)) != len(extra):
         return None, (), None
-    fast = compile_fast(reader.measures, data["measurements"], extra)
+    if as_json:
+        fast = compile_fast(reader.measures, data["measurements"], extra)
+    else:
+        fast = compile_fast_bytes(steps, decode, reader.measures, extra)
     if fast is not None and (reader.required or reader.position is not None):
         fast = whole_only(fast, reader.required, reader.position)
     return fast, tuple(extra), time_at

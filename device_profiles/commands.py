@@ -10,7 +10,8 @@ from typing import Any, Literal
 from device_profiles.answers import Ack, Confirm, compile_ack, compile_confirm
 from device_profiles.js_command import NONE, Encoding, compile_js_send
 from device_profiles.payloads import Build, CommandFault, check_names, compile_payload, filled
-from device_profiles.quality import INT_MAX, INT_MIN, LONGEST_TEXT
+from device_profiles.quality import LONGEST_TEXT
+from device_profiles.swift import INT_MAX, INT_MIN
 from device_profiles.topics import names_in
 from gateway_core.errors import PayloadError
 from gateway_core.model import Value

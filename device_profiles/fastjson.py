@@ -16,7 +16,8 @@ import msgspec
 from device_profiles.measure import Measure
 from device_profiles.paths import parse_path
 from device_profiles.position import Position
-from device_profiles.quality import INT_MAX, INT_MIN, LONGEST_TEXT, Finish, Flagged
+from device_profiles.quality import LONGEST_TEXT, Finish, Flagged
+from device_profiles.swift import INT_MAX, INT_MIN
 from gateway_core.model import Value
 
 _FLOAT_LIMIT = math.nextafter(2.0**63, 0.0)

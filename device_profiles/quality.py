@@ -12,14 +12,12 @@ from fractions import Fraction
 from typing import Any
 
 from device_profiles.lookup import compile_lookup, in_ranges, ranges_of
+from device_profiles.swift import INT_MAX, INT_MIN, swift_float, swift_int
 from device_profiles.units import Linear, conversion, linear
 from gateway_core.model import Value
 
 LONGEST_TEXT = 1_024
 """Characters a text value may have; longer ones are flagged ``too_long``."""
-
-INT_MIN, INT_MAX = -(2**63), 2**63 - 1
-"""What a stored integer can hold."""
 
 _WIRE_MAX = 2**64 - 1
 _TYPE_FLAGS = {
@@ -221,7 +219,7 @@ def _float(spec: Mapping[str, Any]) -> Finish:
             raise Flagged("range")
         return number
 
-    return finish
+    return swift_float(spec, line, finish)
 
 
 def _int(spec: Mapping[str, Any]) -> Finish:
@@ -241,7 +239,7 @@ def _int(spec: Mapping[str, Any]) -> Finish:
             raise Flagged("range")
         return int(number)
 
-    return finish
+    return finish if converts else swift_int(spec, finish)
 
 
 def _nearest(number: float, line: Linear) -> int:

@@ -13,7 +13,7 @@ Values = dict[str, Any]
 """Decoded values by name: number, bool, text, nested ``Values``, or a list of those."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen would cost a microsecond for each message
 class Context:
     """What is known about a message beside its bytes.
 

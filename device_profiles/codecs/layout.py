@@ -129,6 +129,17 @@ def _run_reader(run: Run) -> Reader:
     return read
 
 
+def lone_value(layout: Layout) -> tuple[int, Callable[..., tuple[Any, ...]], str] | None:
+    """Return size, ``unpack_from`` and name of a layout that is one plain value, else None."""
+    run = layout.run
+    if run is None or len(run.placed) != 1 or _posts(run) or run.need != run.advance:
+        return None
+    groups = _grouped(run)
+    if not groups or groups[0][0] != 0:
+        return None
+    return run.need, groups[0][1], groups[0][2][0]
+
+
 def _single(group: Group, need: int, advance: int, *, absolute: bool) -> Reader:
     """Return the reader of one value, which is what most cases of a keyed stream hold."""
     offset, unpack_from, (name,) = group

@@ -21,7 +21,7 @@ from device_profiles.codecs.grammar import (
     sequence,
     text,
 )
-from device_profiles.codecs.layout import Layout, Reader, record_layout, truncated
+from device_profiles.codecs.layout import Layout, Reader, lone_value, record_layout, truncated
 from device_profiles.codecs.scalar import parse_scalar
 from device_profiles.codecs.trace import tracing
 from gateway_core.errors import PayloadError
@@ -67,10 +67,19 @@ def compile_tlv(spec: object, order: Order, path: Path, nest: Nest) -> Reader:
 
 def _keyed(width: int, cases: dict[bytes, Case]) -> Reader:
     """Return the reader of a stream in which the key decides how many bytes follow."""
+    singles = {key: case.value for key, case in cases.items() if isinstance(case, _Lone)}
 
     def read(buf: bytes, pos: int, _start: int, end: int, out: Values) -> int:
         while pos < end:
             value = pos + width
+            single = singles.get(buf[pos:value])
+            if single is not None:  # most cases: one plain value, without a call of its own
+                size, unpack_from, name = single
+                pos = value + size
+                if pos > end:
+                    raise truncated(size, max(end - value, 0))
+                (out[name],) = unpack_from(buf, value)
+                continue
             case = cases.get(buf[pos:value])
             if case is None or value > end:
                 raise _unknown(buf[pos:end], width)
@@ -159,12 +168,30 @@ def _case(spec: object, order: Order, path: Path, nest: Nest) -> Case:
     return _listed(name, record_layout(name, layout))
 
 
+class _Lone:
+    """A case that is one plain value, which a stream without lengths reads without a call."""
+
+    __slots__ = ("_read", "value")
+
+    def __init__(self, value: tuple[int, Callable[..., Any], str], read: Case) -> None:
+        self.value = value
+        self._read = read
+
+    def __call__(self, buf: bytes, pos: int, end: int, out: Values) -> int:
+        return self._read(buf, pos, end, out)
+
+
 def _plain(layout: Layout) -> Case:
     """Return a case whose values join those of the block."""
     if len(layout.readers) != 1:
         return layout.read
     (reader,) = layout.readers
-    return lambda buf, pos, end, out: reader(buf, pos, pos, end, out)
+    value = lone_value(layout)
+
+    def read(buf: bytes, pos: int, end: int, out: Values) -> int:
+        return reader(buf, pos, pos, end, out)
+
+    return read if value is None else _Lone(value, read)
 
 
 def _listed(name: str, layout: Layout) -> Case:

@@ -12,7 +12,8 @@ from typing import Any
 from device_profiles.importers.imported import field_name
 from device_profiles.importers.lorawan_words import meaning
 from device_profiles.paths import DEEPEST
-from device_profiles.quality import INT_MAX, INT_MIN, LONGEST_TEXT
+from device_profiles.quality import LONGEST_TEXT
+from device_profiles.swift import INT_MAX, INT_MIN
 from gateway_core.model import Value
 
 MOST = 300
