@@ -207,6 +207,7 @@ def _fast(
     alone = (
         spec.get("role", "data") == "data"
         and "where" not in spec
+        and "as" not in spec
         and "each" not in data
         and "devices" not in data
         and "dedup" not in data
