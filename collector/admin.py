@@ -20,6 +20,7 @@ import msgspec
 
 from collector.agent import SPOOL_FILE
 from collector.config import CollectorConfig
+from collector.profiles.desk import KEY_FILE
 from collector.timeseries.store import EMBEDDED_FILE
 from gateway_core.errors import ConfigError, Fault, PayloadError, Unavailable
 from gateway_core.spool.opening import locked
@@ -27,6 +28,7 @@ from gateway_core.spool.opening import locked
 MANIFEST = "manifest.json"
 FORMAT = 1
 _CHUNK = 1 << 20
+_MODE = 0o600
 _SQLITE = "sqlite:///"
 
 Progress = Callable[[int, int], None]
@@ -105,20 +107,25 @@ def _places(config: CollectorConfig) -> dict[str, Path]:
     places = {"spool.db": data / SPOOL_FILE, "timeseries.duckdb": data / EMBEDDED_FILE}
     if config.registry_url.startswith(_SQLITE):
         places["registry.db"] = Path(config.registry_url.removeprefix(_SQLITE))
+    for name in (KEY_FILE, f"{KEY_FILE}.pub"):  # edges know the registry by it
+        places[name] = data / name
     logs = {"spool.db": "-wal", "registry.db": "-wal", "timeseries.duckdb": ".wal"}
-    for name, path in list(places.items()):
-        places[name + logs[name]] = path.with_name(path.name + logs[name])
+    for name, log in logs.items():
+        if name in places:
+            places[name + log] = places[name].with_name(places[name].name + log)
     return places
 
 
 def _pack(there: dict[str, Path], part: Path, progress: Progress | None) -> None:
     whole = sum(path.stat().st_size for path in there.values())
     files, done = [], 0
+    part.touch()
+    part.chmod(_MODE)  # it holds a key
     with part.open("wb") as raw, tarfile.open(fileobj=raw, mode="w") as tar:
         for name, path in there.items():
             member = tarfile.TarInfo(name)
             member.size = path.stat().st_size
-            member.mode = 0o640
+            member.mode = _MODE
             with path.open("rb") as file:
                 reader = _Hashing(file)
                 tar.addfile(member, reader)
@@ -171,6 +178,8 @@ def _copy(content: object, to: Path) -> str:
     """Copy to `to` and onto the disk; return the hash of what was copied."""
     digest = hashlib.sha256()
     to.parent.mkdir(parents=True, exist_ok=True)
+    to.touch()
+    to.chmod(_MODE)
     with to.open("wb") as out:
         while chunk := content.read(_CHUNK):  # type: ignore[attr-defined]
             digest.update(chunk)

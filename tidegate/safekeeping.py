@@ -22,8 +22,9 @@ def backup(target: Path, /, *, config: Config = _CONFIG) -> None:
 
         tidegate collector backup /backup/centre.tar --config /etc/tidegate/collector.yaml
 
-    Holds the spool, the registry where it is SQLite, and the embedded time series; each file with
-    its SHA-256. A PostgreSQL or an InfluxDB is backed up with its own tools.
+    Holds the spool, the registry where it is SQLite and the key that it signs plans with, and the
+    embedded time series; each file with its SHA-256. Keep it as you keep the key. A PostgreSQL or
+    an InfluxDB is backed up with its own tools.
 
     Args:
         target: The file to write.

@@ -51,6 +51,18 @@ async def test_a_restored_collector_knows_what_the_old_one_knew(tmp_path: Path) 
         assert (await collector.spool.books()).residual == 0
 
 
+async def test_edges_know_a_restored_registry_by_its_key_that_stays_its_own(tmp_path: Path) -> None:
+    old, new = await filled(tmp_path / "old"), centre(tmp_path / "new")
+    backup(old, tmp_path / "b.tar")
+    restore(new, tmp_path / "b.tar")
+    keys = [each.collector.data_dir / "registry.key" for each in (old, new)]
+    assert keys[0].read_bytes() == keys[1].read_bytes()
+    modes = [oct(path.stat().st_mode & 0o777) for path in (keys[1], tmp_path / "b.tar")]
+    assert modes == ["0o600", "0o600"]
+    async with open_collector(new) as collector:
+        assert collector.desk.registry.pem == Path(f"{keys[0]}.pub").read_text()
+
+
 async def test_a_collector_without_data_is_no_backup(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no collector's data"):
         backup(centre(tmp_path / "new"), tmp_path / "b.tar")
