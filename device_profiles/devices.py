@@ -73,4 +73,6 @@ def gathered(parts: Sequence[Decoded | Unread]) -> Decoded:
         unread = parts[0]
         assert isinstance(unread, Unread)
         raise PayloadError(unread.code, unread.detail)
+    if len(parts) == 1:
+        return first
     return msgspec.structs.replace(first, more=tuple(part for part in parts if part is not first))
