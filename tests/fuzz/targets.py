@@ -167,7 +167,7 @@ def _route(data: bytes) -> None:
                 for value in point.fields.values():
                     assert isinstance(value, bool | int | float | str)
                     assert not isinstance(value, float) or math.isfinite(value)
-                    assert isinstance(value, bool | str) or -(2**63) <= value < 2**64
+                    assert not isinstance(value, int) or -(2**63) <= value < 2**63
         msgspec.msgpack.encode(decoded)
     assert profile
 
