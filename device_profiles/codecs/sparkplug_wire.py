@@ -49,7 +49,14 @@ def payload_class() -> Any:
     """Return the class of a whole payload; made when it is first needed (the library is 3 MB)."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-    file = descriptor_pb2.FileDescriptorProto(name="sparkplug.proto", package=_PACKAGE)
+    # as proto2, whose presence of fields it keeps, but text that is not UTF-8 is no payload: as
+    # proto2 it would come as bytes where everybody expects text
+    file = descriptor_pb2.FileDescriptorProto(
+        name="sparkplug.proto",
+        package=_PACKAGE,
+        syntax="editions",
+        edition=descriptor_pb2.EDITION_2023,
+    )
     for name, fields in _NUMBERS.items():
         message = file.message_type.add(name=name)
         for each in fields.split():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from device_profiles.codecs import Context, Message, SpecError, compile_decode
 from device_profiles.codecs.sparkplug import Names, Session, device_captures
+from device_profiles.codecs.sparkplug_wire import parse_payload
 from device_profiles.memory import MemoryOfOne
 from gateway_core.errors import PayloadError
 from tests.fakes.sparkplug import PAYLOAD, made
@@ -254,3 +255,9 @@ def test_a_wrong_specification_has_its_place() -> None:
     assert caught.value.path == (0, "sparkplug-b", "rebirth")
     with pytest.raises(SpecError, match="did you mean 'rebirth'"):
         compile_decode([{"sparkplug-b": {"rebirht": True}}])
+
+
+def test_a_name_that_is_not_utf8_refuses_the_payload():
+    with pytest.raises(PayloadError) as found:
+        parse_payload(b"\x12\x03\x0a\x01\xff")
+    assert found.value.code == "not_sparkplug"
