@@ -15,6 +15,7 @@ from collector.api.parts import Parts
 from collector.api.problem import answer_with_problems, problem
 from collector.api.profile_keys import key_routes
 from collector.api.profile_life import life_routes
+from collector.api.profile_overview import overview_routes
 from collector.api.profiles import profile_routes
 from collector.api.questions import question_routes
 from collector.console.serve import mount_console
@@ -63,6 +64,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(question_routes(parts))
     app.include_router(event_routes(parts))
     app.include_router(key_routes(parts))
+    app.include_router(overview_routes(parts))
     app.include_router(profile_routes(parts))
     app.include_router(life_routes(parts))
 

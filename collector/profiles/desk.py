@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from sqlalchemy import func, select
 
 from collector.profiles.assignment import NOTHING, assign
 from collector.profiles.audit import Row, history
@@ -15,6 +16,7 @@ from collector.profiles.plans import Plans
 from collector.profiles.reports import Reports
 from collector.profiles.rollouts import Rollouts
 from collector.profiles.state import read_state
+from collector.profiles.tables import rollouts, versions
 from collector.profiles.trust import Trust
 from collector.profiles.versions import Versions
 from collector.registry.database import Database
@@ -27,6 +29,22 @@ log = structlog.get_logger()
 KEY_FILE = "registry.key"
 _LOOK_EVERY_S = 1.0
 _REPORTS = 1000
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What goes on.
+
+    Attributes:
+        pending: Versions that wait for a person, the oldest first.
+        rollouts: The newest of each profile, the last changed first.
+        edges: Profile to what each edge is told and said.
+    """
+
+    pending: list[Row]
+    rollouts: list[Row]
+    edges: dict[str, list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +113,20 @@ class ProfileDesk:
             row |= {"said": said and said["kind"], "version": said and said["version"]}
             found.append(row | {"detail": said["said"].get("detail", "") if said else ""})
         return found
+
+    async def overview(self) -> Overview:
+        """Return what goes on: versions that wait, and each profile's newest roll-out."""
+        waiting = select(versions.c.profile, versions.c.version, versions.c.questions)
+        waiting = waiting.where(versions.c.state == "pending")
+        waiting = waiting.order_by(versions.c.submitted).limit(_SHOWN)
+        newest = select(func.max(rollouts.c.number)).group_by(rollouts.c.profile)
+        latest = select(rollouts).where(rollouts.c.number.in_(newest))
+        latest = latest.order_by(rollouts.c.since.desc()).limit(_SHOWN)
+        pending, going = await self.database.ask(
+            lambda db: tuple([dict(r) for r in db.execute(q).mappings()] for q in (waiting, latest))
+        )
+        edges = {row["profile"]: await self.whereabouts(row["profile"]) for row in going}
+        return Overview(pending, going, edges)
 
     async def history(self, profile: str, limit: int) -> list[Row]:
         """Return what was done to a profile, newest first."""

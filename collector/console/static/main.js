@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { html, Rate } from "./parts.js";
 import { Alarms, ByState, Edges, Latest, Tiles } from "./panels.js";
+import { follow, Profiles } from "./profiles.js";
 import { now, reachable, start, t, toggleLanguage } from "./state.js";
 
 function Console() {
@@ -16,8 +17,10 @@ function Console() {
       <${Edges} /><${Alarms} />
       <${ByState} kind="devices" /><${ByState} kind="feeds" /><${ByState} kind="systems" /><${Rate} />
       <${Latest} />
+      <${Profiles} />
     </main>`;
 }
 
 render(html`<${Console} />`, document.getElementById("app"));
 start();
+follow();

@@ -14,6 +14,7 @@ import pytest
 
 from tests.collector.api.test_api import records, upload
 from tests.e2e.city import City, http, wait_for
+from tests.fakes.desk import PLAIN
 
 STATIC = Path(__file__).parents[3] / "collector" / "console" / "static"
 
@@ -91,6 +92,27 @@ def test_the_same_page_speaks_english(city: City, tmp_path: Path) -> None:
     assert text(dom, "tile-devices").startswith("Devices 30 / 30")
     assert "sim-edge-01 simulated ● connected" in text(dom, "edges")
     assert "critical Too hot sim-env-00002 · sim-edge-01 simulated" in text(dom, "alarms")
+
+
+@pytest.mark.slow
+def test_the_life_of_profiles_shows_what_waits_and_how_far_a_roll_out_is(
+    city: City, tmp_path: Path
+) -> None:
+    profile = f"{city.api}/api/v1/profiles/acme/room"
+    for version in ("1.0.0", "1.1.0"):
+        body = PLAIN.replace("version: 1.0.0", f"version: {version}").encode()
+        kind = {"Content-Type": "application/yaml"}
+        urllib.request.urlopen(urllib.request.Request(profile, body, kind, method="PUT")).close()
+    http("POST", f"{profile}/versions/1.0.0/approve", {"actor": "li.wei"})
+    plan = f"http://{city.at(city.intake_port)}/v1/profiles/plan"
+    ask = urllib.request.Request(plan, headers={"Tidegate-Edge": "sim-edge-01"})
+    urllib.request.urlopen(ask).close()
+    http("POST", f"{profile}/rollout", {"actor": "li.wei", "version": "1.0.0", "hold": "1h"})
+    dom, asked = browse(city.api + "/", tmp_path)
+    shown = text(dom, "profiles")
+    assert "▲ 待人工审批: acme/room@1.1.0 未签名" in shown
+    assert "acme/room 1.0.0 ◇ 先行节点 0 / 1 sim-edge-01 — → 1.0.0" in shown
+    assert asked == {city.api}
 
 
 @pytest.mark.slow
