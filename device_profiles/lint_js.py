@@ -24,7 +24,7 @@ def lint_js(profile: Profile) -> list[Fault]:
     trouble = codec.trouble()
     if trouble is not None:
         return [profile.document.fault((*place, "file"), trouble)]
-    if not codec.source.fresh and codec.keeps_state(_messages(profile, codec)):
+    if not codec.source.fresh and codec.keeps_state(messages_of(profile, codec)):
         message = "keeps state between messages, so that their order matters: add 'fresh: true'"
         return [profile.document.fault(place, message)]
     return []
@@ -42,7 +42,7 @@ def _place(profile: Profile) -> Place:
     return next((*path, len(steps) - 1, "js") for path, steps in lists if "js" in steps[-1])
 
 
-def _messages(profile: Profile, codec: JsCodec) -> list[tuple[bytes, Context]]:
+def messages_of(profile: Profile, codec: JsCodec) -> list[tuple[bytes, Context]]:
     """Return what the codec is given by the profile's vectors."""
     catalogue = Catalogue([profile])
     found = []

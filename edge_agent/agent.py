@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -177,6 +178,7 @@ class Agent:
 
         if self._ways.scripted:
             shared().prepare()
+            parts.start("codecs", partial(self._foresight.run, list(catalogue.profiles.values())))
         self._outlets.start(parts)
         parts.start("rules", self._keep_time)
         parts.start("asking", self._asking.run)

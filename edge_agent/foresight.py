@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -21,6 +21,8 @@ import structlog
 from device_profiles.js.ahead import NOTHING, Answers, Key, known
 from device_profiles.js.step import JsCodec
 from device_profiles.js.wire import Result
+from device_profiles.lint_js import messages_of
+from device_profiles.profile import Profile
 from edge_agent.arrival import Arrival, Ingest, Parts
 from edge_agent.reader import Reader
 from edge_agent.ways import Ways
@@ -36,6 +38,9 @@ MOST_AT_ONCE = 500
 
 THREADS = 32
 """Codecs that are waited for at once; each has one thread while it is asked."""
+
+MOST_PROOFS = 8
+"""Vectors by which a codec shows that it works."""
 
 NO_STATE: Mapping[str, bytes | None] = {}
 
@@ -143,6 +148,35 @@ class Foresight:
                 found |= await self._put(codec, questions)
         return found
 
+    async def run(self, profiles: Iterable[Profile]) -> None:
+        """Let codecs prove themselves, then stay until cancelled."""
+        await self.prove(profiles)
+        await asyncio.Event().wait()
+
+    async def prove(self, profiles: Iterable[Profile]) -> None:
+        """Let codecs decode their profiles' own vectors, before their devices speak.
+
+        A codec that is known to work does not stand in line with those of which nothing is known.
+        """
+        loop, asked = asyncio.get_running_loop(), []
+        for profile in profiles:
+            codec = profile.codec
+            if codec is None:
+                continue
+            inputs = [codec.input_of(*one) for one in messages_of(profile, codec)[:MOST_PROOFS]]
+            if inputs:
+                asked.append(loop.run_in_executor(self._pool(), codec.ask, inputs))
+        for one in asked:
+            try:
+                await one
+            except Exception:
+                log.exception("codec_not_proven")
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="codec")
+        return self._threads
+
     async def close(self) -> None:
         """Give up what is being asked."""
         for task in self._tasks:
@@ -222,9 +256,7 @@ class Foresight:
 
     async def _serve(self, codec: JsCodec, line: _Line) -> None:
         """Answer what waits in a line, as much as possible at once, until nothing does."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="codec")
-        loop = asyncio.get_running_loop()
+        loop, threads = asyncio.get_running_loop(), self._pool()
         while line.waiting:
             wanted: dict[Key, str] = {}
             served = 0
@@ -236,13 +268,24 @@ class Foresight:
             found: dict[Key, Result] = {}
             try:
                 texts = list(wanted.values())
-                results = await loop.run_in_executor(self._threads, codec.ask, texts)
+                results = await loop.run_in_executor(threads, codec.ask, texts)
                 found = dict(zip(wanted, results, strict=True))
             except Exception:
                 log.exception("codec_not_asked", codec=codec.source.digest)
             for _ in range(served):
                 questions, answer = line.waiting.popleft()
                 if not answer.done():
-                    answer.set_result({key: found[key] for key in questions if key in found})
+                    answer.set_result(_with_any_time(questions, found))
         if line.last is None or line.last.done():
             self._lines.pop(codec, None)
+
+
+def _with_any_time(questions: dict[Key, str], found: dict[Key, Result]) -> dict[Key, Result]:
+    """Return the answers to these questions, to be found also where the receive time moved on."""
+    answers: dict[Key, Result] = {}
+    for key in questions:
+        if key in found:
+            answers[key] = found[key]
+            if isinstance(key[3], int):
+                answers.setdefault((*key[:3], None), found[key])
+    return answers

@@ -12,9 +12,10 @@ from contextvars import ContextVar
 
 from device_profiles.js.wire import Result
 
-Key = tuple[int, bytes, int | None, str | int]
+Key = tuple[int, bytes, int | None, str | int | None]
 """Which codec (its identity), the device's bytes, the port, and the time that the codec is told:
-the network server's text, else the second in which the message came in."""
+the network server's text, else the second in which the message came in, else None for any: a
+message that is read late has a receive time that is a little later than when it was asked about."""
 
 Answers = Mapping[Key, Result]
 

@@ -16,7 +16,7 @@ from edge_agent.foresight import Foresight
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.redelivery import Redelivery, fingerprint
 from gateway_core.meter import Meter
-from tests.fakes.edge import ENV, Edge, arrival, open_edge, write_profile
+from tests.fakes.edge import ENV, NOW, Edge, arrival, open_edge, write_profile
 
 CODEC = "function Decoder(bytes) { return {n: bytes[0]}; }"
 
@@ -33,9 +33,9 @@ measurements: {n: {type: int, unit: "1"}}
 store: {measurement: NAME}
 egress: {class: operational, default: none}
 tests:
-  - {name: a, recv: {topic: x, hex: "01"}, expect: {reject: no_match}}
-  - {name: b, recv: {topic: x, hex: "01"}, expect: {reject: no_match}}
-  - {name: c, recv: {topic: x, hex: "01"}, expect: {reject: no_match}}
+  - {name: a, recv: {topic: NAME/d1, hex: "01"}, expect: {points: [{n: 1}]}}
+  - {name: b, recv: {topic: NAME/d1, hex: "02"}, expect: {points: [{n: 2}]}}
+  - {name: c, recv: {topic: NAME/d1, hex: "03"}, expect: {points: [{n: 3}]}}
 """
 
 
@@ -221,3 +221,25 @@ async def test_an_edge_without_javascript_has_no_thread_for_it(tmp_path: Path) -
         assert await foresight.ingest(batch) == [None]
         assert [one.name for one in threading.enumerate() if one.name.startswith("codec")] == []
         assert [one.device for one in await edge.readings()] == ["a"]
+
+
+async def test_a_message_that_is_read_late_is_not_asked_about_again(tmp_path: Path) -> None:
+    held = {"bad": Held(hangs=True)}
+    async with opened(tmp_path, held) as (_edge, foresight), asyncio.TaskGroup() as tasks:
+        line = Line(foresight)
+        line.line.start(tasks)
+        line.receive(("bad/b", b"\x01"))
+        later = arrival("tg/a/up", '{"temperature": 20}', NOW + 999_999_999)
+        await foresight.ingest([later])
+        held["bad"].open.set()
+        await line.line.drained()
+        assert held["bad"].asked == 1
+
+
+async def test_codecs_prove_themselves_by_their_vectors_before_devices_speak(
+    tmp_path: Path,
+) -> None:
+    held = {"good": Held()}
+    async with opened(tmp_path, held) as (_edge, foresight):
+        await foresight.prove(catalogue(tmp_path / "again", held).profiles.values())
+        assert held["good"].asked == 3
