@@ -57,10 +57,14 @@ def build_decode(
         return None
 
 
+def _is_jt808(frame: object) -> bool:
+    return frame == "jt808" or (isinstance(frame, dict) and frame.get("name") == "jt808")
+
+
 def needs_others(steps: list[dict[str, Any]]) -> bool:
     """Return whether a message of this profile may be only a part of one."""
     return any(
-        step.get("frame") == "jt808" or "fragments" in step or SPARKPLUG in step or KIND in step
+        _is_jt808(step.get("frame")) or "fragments" in step or SPARKPLUG in step or KIND in step
         for step in steps
     )
 

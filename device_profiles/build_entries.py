@@ -228,7 +228,8 @@ def _fast(
     if len(set(extra)) != len(extra):
         return None, (), None
     if as_json:
-        fast = compile_fast(reader.measures, data["measurements"], extra)
+        named = [one for one in reader.measures if one.name in data["measurements"]]
+        fast = compile_fast(named, data["measurements"], extra)
     else:
         fast = compile_fast_bytes(steps, decode, reader.measures, extra)
     if fast is not None and (reader.required or reader.position is not None):

@@ -9,7 +9,7 @@ from typing import Any
 
 from device_profiles.cel import CelType, Expression, ExpressionFault, Pattern, compile_cel
 from device_profiles.codecs import SpecError
-from device_profiles.codecs.frame import compile_frame
+from device_profiles.codecs.frame import DAMAGE, compile_frame
 from device_profiles.codecs.radio import RADIO, SERVER
 from device_profiles.faults import Faults, Place
 from device_profiles.identity import Identity
@@ -19,7 +19,7 @@ from device_profiles.moments import Believed, TimeFault, compile_read, parse_zon
 from device_profiles.paths import Getter, PathFault, compile_path, parse_path
 from device_profiles.position import Position
 from device_profiles.predicates import compile_predicate
-from device_profiles.quality import compile_finish, type_flag
+from device_profiles.quality import Flagged, compile_finish, type_flag
 from device_profiles.reader import Clock, Each
 from device_profiles.topics import names_in
 from device_profiles.units import UnitFault, conversion, parse_unit
@@ -95,7 +95,23 @@ def build_measures(data: Mapping[str, Any], faults: Faults) -> list[Measure]:
             continue
         holds = None if when is None else compile_predicate(when)
         measures.append(Measure(name, source, get, expr, holds, finish, unit, flag))
+    if _is_lenient(data):
+        measures.append(
+            Measure(DAMAGE, DAMAGE, compile_path((DAMAGE,)), None, None, _damaged, "", "")
+        )
     return measures
+
+
+def _is_lenient(data: Mapping[str, Any]) -> bool:
+    """Return whether a frame with wrong check bytes may be read."""
+    decodes = [data["decode"], *(m["decode"] for m in data["match"] if "decode" in m)]
+    frames = [step["frame"] for steps in decodes for step in steps if "frame" in step]
+    return any(isinstance(one, dict) and one.get("strict") is False for one in frames)
+
+
+def _damaged(code: str) -> None:
+    """Flag a point of a frame whose check bytes are wrong: ``_frame:checksum``."""
+    raise Flagged(code)
 
 
 def _check_result(

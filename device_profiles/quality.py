@@ -20,6 +20,7 @@ LONGEST_TEXT = 1_024
 """Characters a text value may have; longer ones are flagged ``too_long``."""
 
 _WIRE_MAX = 2**64 - 1
+_EXACT = 2**53
 _TYPE_FLAGS = {
     "float": "not_number",
     "int": "not_number",
@@ -234,6 +235,8 @@ def _int(spec: Mapping[str, Any]) -> Finish:
         elif type(number) is float:
             if not number.is_integer():
                 raise Flagged("not_number")
+            if not -_EXACT < number < _EXACT:  # it may have been rounded on its way here
+                raise Flagged("range")
             number = int(number)
         if not low <= number <= high or not INT_MIN <= number <= INT_MAX:
             raise Flagged("range")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 from device_profiles.codecs.checksum import CHECKSUMS, Checksum
 from device_profiles.codecs.contract import SpecError, Values
@@ -29,6 +31,9 @@ from device_profiles.codecs.nested import nest
 from device_profiles.codecs.trace import Kind, Places, Span
 from gateway_core.errors import PayloadError
 
+Open = Callable[[bytes], tuple[bytes, Values]]
+"""From a frame to ``(data, values of its header)``; raises `PayloadError`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -41,7 +46,7 @@ class Frame:
         part: Which part of a longer message it is; None where all messages are whole.
     """
 
-    open: Callable[[bytes], tuple[bytes, Values]]
+    open: Open
     names: tuple[str, ...]
     find: Callable[[bytes], Places] | None = None
     part: Find | None = None
@@ -51,22 +56,35 @@ _NAMED = {
     "modbus-rtu": Frame(open_modbus, MODBUS_NAMES, modbus_places),
     "jt808": Frame(open_jt808, JT808_NAMES, jt808_places, jt808_part),
 }
-_KEYS = ("preamble", "start", "header", "length", "checksum", "end", "subtract", "order")
+_UNCHECKED: dict[str, Open] = {
+    "modbus-rtu": partial(open_modbus, check=False),
+    "jt808": partial(open_jt808, check=False),
+}
+_KEYS = ("preamble", "start", "header", "length", "checksum", "end", "subtract", "order", "strict")
+DAMAGE = "_frame"
+"""What stands in the values of a frame that was read although its check bytes are wrong."""
 _DEFAULT_ORDER: Order = "big"
 
 
 def compile_frame(spec: object, path: Path) -> Frame:
-    """Compile ``frame: modbus-rtu``, ``frame: jt808`` or a described frame.
+    """Compile ``frame: modbus-rtu``, ``{name: jt808, strict: false}`` or a described frame.
 
     A described frame is ``preamble* start header data checksum end``. Keys, all but one of start,
     header, end or checksum optional: ``preamble`` (bytes that may come first, any number of times),
     ``start``, ``end`` (hexadecimal), ``header`` (fields of fixed size), ``length`` (``{from: field,
     plus: n}``: the data's length; or the field's name), ``checksum`` (a name, or ``{type, order,
-    skip: leading bytes left out}``), ``subtract`` (taken from every byte of data), ``order``.
+    skip: leading bytes left out}``), ``subtract`` (taken from every byte of data), ``order``, and
+    ``strict: false`` (a frame whose check bytes are wrong is read and says so).
 
     Raises:
         SpecError: The specification is wrong.
     """
+    if isinstance(spec, dict) and "name" in spec:
+        found = mapping(spec, path, ("name", "strict"))
+        name = choice(found["name"], (*path, "name"), _NAMED)
+        if _strict(found, path):
+            return _NAMED[name]
+        return replace(_NAMED[name], open=_tolerant(_NAMED[name].open, _UNCHECKED[name]))
     if isinstance(spec, str):
         if spec not in _NAMED:
             known = ", ".join(_NAMED)
@@ -95,7 +113,32 @@ def compile_frame(spec: object, path: Path) -> Frame:
         check,
         _shift_table(whole(found.get("subtract", 0), (*path, "subtract"), 0, 255)),
     )
-    return Frame(shape.open, names, shape.find)
+    opens: Open = shape.open
+    if not _strict(found, path):
+        opens = _tolerant(shape.open, replace(shape, tested=False).open)
+    return Frame(opens, names, shape.find)
+
+
+def _strict(found: dict[str, Any], path: Path) -> bool:
+    strict = found.get("strict", True)
+    if not isinstance(strict, bool):
+        raise SpecError((*path, "strict"), "expected true or false")
+    return strict
+
+
+def _tolerant(opens: Open, unchecked: Open) -> Open:
+    """Return what reads a frame also with wrong check bytes, and then says so in its values."""
+
+    def read(frame: bytes) -> tuple[bytes, Values]:
+        try:
+            return opens(frame)
+        except PayloadError as exc:
+            if exc.code not in ("bad_crc", "bad_checksum"):
+                raise
+        data, values = unchecked(frame)
+        return data, {**values, DAMAGE: "checksum"}
+
+    return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +175,7 @@ class _Shape:
     length: tuple[str, int] | None
     check: _Check | None
     shift: bytes | None
+    tested: bool = True
 
     def open(self, frame: bytes) -> tuple[bytes, Values]:
         """Return data and header values of one whole frame."""
@@ -141,7 +185,7 @@ class _Shape:
         last = len(frame) - len(self.end) - sum_size
         if last < first:
             raise truncated(first + sum_size + len(self.end), len(frame))
-        if self.check:
+        if self.check and self.tested:
             self.check.test(frame[:last], frame[last : last + sum_size])
         values: Values = {}
         if self.header:

@@ -18,12 +18,13 @@ _STRAY = re.compile(rb"\x7d(?![\x01\x02])|\x7e")
 _LENGTH, _ENCRYPTED, _SPLIT, _VERSIONED = 0x03FF, 0x1C00, 0x2000, 0x4000
 
 
-def open_jt808(frame: bytes) -> tuple[bytes, Values]:
+def open_jt808(frame: bytes, *, check: bool = True) -> tuple[bytes, Values]:
     """Return the body of one message and ``msg_id``, ``phone``, ``seq``, ``version``.
 
     ``version`` is 0 for the 2013 edition, else the 2019 header's protocol version.
 
     One part of a longer message has ``parts`` (how many) and ``part`` (which, from 1) as well.
+    Without ``check`` the check byte is not looked at.
 
     Raises:
         PayloadError: ``bad_frame`` (flags, escapes), ``truncated``, ``bad_checksum``,
@@ -37,7 +38,7 @@ def open_jt808(frame: bytes) -> tuple[bytes, Values]:
     inner = _unescaped(inner)
     if len(inner) < 13:
         raise truncated(13, len(inner))
-    if xor8(inner[:-1]) != inner[-1]:
+    if check and xor8(inner[:-1]) != inner[-1]:
         raise PayloadError("bad_checksum", "the check byte does not fit")
     return _parted(inner[:-1])
 

@@ -14,18 +14,18 @@ NAMES = ("addr", "fc", "count")
 _READS = (1, 2, 3, 4)
 
 
-def open_modbus(frame: bytes) -> tuple[bytes, Values]:
+def open_modbus(frame: bytes, *, check: bool = True) -> tuple[bytes, Values]:
     """Return the data of an answer and ``addr``, ``fc``, ``count``.
 
     Answers to reads (functions 1 to 4) give the bytes after the byte count; others give what
-    stands between function code and CRC.
+    stands between function code and CRC. Without ``check`` the CRC is not looked at.
 
     Raises:
         PayloadError: ``truncated``, ``bad_crc``, ``modbus_exception`` or ``bad_length``.
     """
     if len(frame) < 5:
         raise truncated(5, len(frame))
-    if crc16_modbus(frame[:-2]) != int.from_bytes(frame[-2:], "little"):
+    if check and crc16_modbus(frame[:-2]) != int.from_bytes(frame[-2:], "little"):
         raise PayloadError("bad_crc", "the CRC-16 at the end does not fit")
     addr, function = frame[0], frame[1]
     if function & 0x80:
