@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from device_profiles.cel import CelType, Expression, ExpressionFault, Pattern, compile_cel
-from device_profiles.codecs import SpecError
-from device_profiles.codecs.frame import DAMAGE, compile_frame
+from device_profiles.codecs.frame import DAMAGE
 from device_profiles.codecs.radio import RADIO, SERVER
+from device_profiles.decoded_types import Types, check_types, decoded_types
 from device_profiles.faults import Faults, Place
 from device_profiles.identity import Identity
 from device_profiles.lookup import LookupFault
@@ -33,6 +33,7 @@ _RESULTS: dict[str, tuple[CelType, ...]] = {
     "string": ("string", "any"),
     "enum": ("string", "any"),
 }
+_LITERAL = re.compile(r"""(?<!\[)(?:"[^"\\]*"|'[^'\\]*')""")
 _MEMBER = re.compile(r"""\bd\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(?:"([^"]*)"|'([^']*)')\s*\])""")
 
 
@@ -65,7 +66,8 @@ def path_getter(text: str, path: Place, faults: Faults) -> Getter | None:
 
 def build_measures(data: Mapping[str, Any], faults: Faults) -> list[Measure]:
     """Compile all measurements of a profile that the schema let through."""
-    known = _all_names([data["decode"], *(m["decode"] for m in data["match"] if "decode" in m)])
+    types = decoded_types([data["decode"], *(m["decode"] for m in data["match"] if "decode" in m)])
+    known = None if types is None else frozenset(types)
     measures = []
     for name, spec in data["measurements"].items():
         place: Place = ("measurements", name)
@@ -82,6 +84,8 @@ def build_measures(data: Mapping[str, Any], faults: Faults) -> list[Measure]:
         source = spec.get("from", name)
         get = path_getter(source, (*place, "from"), faults)
         _check_known(spec, source, known, place, faults)
+        if types is not None and len(faults.found) == before:
+            _check_typed(spec, types, place, faults)
         if get is None or len(faults.found) > before:
             continue
         unit, flag = spec.get("wire_unit", spec.get("unit", "")), type_flag(spec["type"])
@@ -112,6 +116,17 @@ def _is_lenient(data: Mapping[str, Any]) -> bool:
 def _damaged(code: str) -> None:
     """Flag a point of a frame whose check bytes are wrong: ``_frame:checksum``."""
     raise Flagged(code)
+
+
+def _check_typed(spec: Mapping[str, Any], types: Types, place: Place, faults: Faults) -> None:
+    """Enter what is wrong with expressions when the values have the types of the layouts."""
+    if "when" in spec:
+        found = check_types(spec["when"], types, (*place, "when"), faults)
+        _check_result(found, ("bool", "any"), (*place, "when"), faults)
+    if "expr" in spec:
+        found = check_types(spec["expr"], types, (*place, "expr"), faults)
+        if "map" not in spec and "bit" not in spec:
+            _check_result(found, _RESULTS[spec["type"]], (*place, "expr"), faults)
 
 
 def _check_result(
@@ -161,45 +176,6 @@ def _fits(kind: str, value: Any, spec: Mapping[str, Any]) -> bool:
     return isinstance(value, str) and value in spec.get("values", (value,))
 
 
-def _all_names(decodes: Iterable[list[dict[str, Any]]]) -> frozenset[str] | None:
-    """Return the names that any of the profile's decoders gives; None where one cannot tell."""
-    names: set[str] = set()
-    for steps in decodes:
-        found = _decoded_names(steps)
-        if found is None:
-            return None
-        names |= found
-    return frozenset(names)
-
-
-def _decoded_names(steps: list[dict[str, Any]]) -> frozenset[str] | None:
-    """Return the names that binary layouts give; None where only a message can tell."""
-    names: set[str] = set()
-    for index, step in enumerate(steps):
-        kind, spec = next(iter(step.items()))
-        if kind not in ("struct", "tlv", "frame", "fragments"):
-            return None
-        if kind == "frame":
-            try:
-                names.update(compile_frame(spec, (index, "frame")).names)
-            except SpecError:
-                return None  # entered where the codec is compiled
-        names.update(_keys(spec))
-    return frozenset(names)
-
-
-def _keys(spec: Any) -> Iterator[str]:
-    if isinstance(spec, dict):
-        for key, value in spec.items():
-            yield key
-            yield from _keys(value)
-            if key == "list" and isinstance(value, str):
-                yield value
-    elif isinstance(spec, list):
-        for item in spec:
-            yield from _keys(item)
-
-
 def _check_known(
     spec: Mapping[str, Any],
     source: str,
@@ -214,7 +190,7 @@ def _check_known(
     if "expr" not in spec:
         wanted.append(("from", _first(source)))
     for key in ("expr", "when"):
-        members = _MEMBER.findall(spec.get(key, ""))
+        members = _MEMBER.findall(_LITERAL.sub("''", spec.get(key, "")))
         wanted.extend((key, next(filter(None, member), "")) for member in members)
     for key, name in wanted:
         if name and name not in known and name not in (SERVER, RADIO):
