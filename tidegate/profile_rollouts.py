@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import time
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
+
+from cyclopts import Parameter
 
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.profile_api import (
@@ -84,17 +86,25 @@ def rollout(
 
 
 def rollback(
-    profile: Profile, /, *, by: By = "", reason: str = "", url: Url = HERE, json: Json = False
+    profile: Annotated[str, Parameter(help="vendor/model, or vendor/model@version.")],
+    /,
+    *,
+    by: By = "",
+    reason: str = "",
+    url: Url = HERE,
+    json: Json = False,
 ) -> None:
     """Take the newest roll-out back; edges return to what was before with their next poll.
 
-        tidegate collector profiles rollback acme/thermo-1 --reason "wrong unit"
+        tidegate collector profiles rollback acme/thermo-1@1.1.0 --reason "wrong unit"
+
+    With a version only if the newest roll-out is of that one.
 
     Args:
         reason: Why, for the record.
     """
-    profile, _, _ = profile.partition("@")
-    body = {"actor": by or getpass.getuser(), "reason": reason}
+    profile, _, version = profile.partition("@")
+    body = {"actor": by or getpass.getuser(), "reason": reason, "version": version or None}
     found = call("POST", f"{at(url, profile)}/rollback", body)
     say(found, f"{profile} {found['version']}: {found['stage']}", json=json)
 

@@ -70,6 +70,9 @@ class RolloutForm(_Form):
 class RollbackForm(_Form):
     """Why the newest roll-out is taken back."""
 
+    version: Annotated[
+        str | None, Field(max_length=64, description="Only if it is of this one")
+    ] = None
     reason: Comment = ""
 
 
@@ -165,7 +168,9 @@ def _rollouts(routes: APIRouter, parts: Parts) -> None:
     )
     async def rollback(vendor: Vendor, model: Model, form: RollbackForm) -> JSONResponse:
         try:
-            row = await desk.rollouts.roll_back(f"{vendor}/{model}", form.actor, form.reason)
+            row = await desk.rollouts.roll_back(
+                f"{vendor}/{model}", form.actor, form.reason, form.version
+            )
         except Clash as exc:
             return problem(409, "no_rollout", str(exc))
         return JSONResponse(shown_rollout(row))

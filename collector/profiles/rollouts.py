@@ -67,17 +67,28 @@ class Rollouts:
         """
         return await self._database.change(lambda db: self._start(db, wish))
 
-    async def roll_back(self, profile: str, actor: str, reason: str) -> Row:
+    async def roll_back(
+        self, profile: str, actor: str, reason: str, version: str | None = None
+    ) -> Row:
         """Take back the newest roll-out that counts: what was before it comes back.
 
+        Args:
+            profile: ``vendor/model``.
+            actor: Who wants it.
+            reason: Why.
+            version: Only if it is of this one: it may have gone back by itself meanwhile.
+
         Raises:
-            Clash: There is none.
+            Clash: There is none, or it is of another version.
         """
 
         def work(db: Connection) -> Row:
             row = _newest(db, profile, (*GOING, "done"))
             if row is None:
                 raise Clash(f"no roll-out of {profile} counts; there is nothing to take back")
+            if version not in {None, row["version"]}:
+                counts = f"the newest roll-out that counts is of {row['version']}"
+                raise Clash(f"{counts}, not {version}; nothing was taken back")
             stage: Stage = "stopped" if row["stage"] == "shadow" else "rolled_back"
             self._move(db, row, stage, actor, reason or "asked for")
             return row | {"stage": stage}

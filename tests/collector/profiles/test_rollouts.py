@@ -97,7 +97,9 @@ async def test_refusals_out_of_the_band_bring_the_version_before_back(here: Desk
 async def test_a_roll_back_is_in_the_next_plan_and_can_be_repeated(here: Desk) -> None:
     await _everywhere(here, "1.0.0")
     await _everywhere(here, "1.1.0")
-    await here.desk.rollouts.roll_back("acme/room", "op", "wrong unit")
+    with pytest.raises(Clash, match=r"is of 1\.1\.0, not 1\.0\.0; nothing was taken back"):
+        await here.desk.rollouts.roll_back("acme/room", "op", "late", "1.0.0")
+    await here.desk.rollouts.roll_back("acme/room", "op", "wrong unit", "1.1.0")
     assert await here.runs("e3") == {"active": "1.0.0"}
     await here.desk.rollouts.roll_back("acme/room", "op", "")
     assert await here.runs("e3") == {}
