@@ -44,7 +44,10 @@ class Request(msgspec.Struct, frozen=True):
 
 
 async def examine_apart(
-    bundle: bytes, previous: bytes | Path | None, known: Sequence[Field]
+    bundle: bytes,
+    previous: bytes | Path | None,
+    known: Sequence[Field],
+    patience_s: float = PATIENCE_S,
 ) -> Examined:
     """Return the outcome of the examination of a bundle.
 
@@ -52,6 +55,7 @@ async def examine_apart(
         bundle: Its bytes.
         previous: The bundle, or the file that ships, that it follows; None: it is the first.
         known: Every field that is stored already.
+        patience_s: Seconds until the process is killed.
 
     Raises:
         PayloadError: ``bad_bundle``, or ``too_slow``: it was not done in time.
@@ -65,10 +69,10 @@ async def examine_apart(
             if isinstance(before, bytes):
                 before = await asyncio.to_thread(unpack, before, folder / "old") / PROFILE
             request = Request(str(path / PROFILE), str(before or ""), list(known))
-            return await _run(msgspec.json.encode(request))
+            return await _run(msgspec.json.encode(request), patience_s)
 
 
-async def _run(request: bytes) -> Examined:
+async def _run(request: bytes, patience_s: float) -> Examined:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -78,10 +82,10 @@ async def _run(request: bytes) -> Examined:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             out, err = await child.communicate(request)
     except TimeoutError as exc:
-        detail = f"its vectors did not run within {PATIENCE_S:g} s: make fewer or cheaper ones"
+        detail = f"its vectors did not run within {patience_s:g} s: make fewer or cheaper ones"
         raise PayloadError("too_slow", detail) from exc
     finally:
         with contextlib.suppress(ProcessLookupError):
