@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from gateway_core.config import read_yaml
+from gateway_core.config import YamlDocument, read_yaml
 from gateway_core.errors import ConfigError, Fault, PayloadError
 
 MAGIC = b"TGPB\x01"
@@ -78,7 +78,11 @@ def pack(path: Path) -> Bundle:
     Raises:
         ConfigError: A file cannot be read, leaves the profile's folder or is too large.
     """
-    document = read_yaml(path)
+    return pack_document(read_yaml(path), path)
+
+
+def pack_document(document: YamlDocument, path: Path) -> Bundle:
+    """Return the bundle of a profile that was read from a file; as `pack`."""
     files = {PROFILE: document.text.encode()}
     for place, name in named_files(document.data):
         try:

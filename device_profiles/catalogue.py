@@ -30,7 +30,7 @@ class Catalogue:
     Args:
         profiles: At most one for each id.
         faults: Mistakes in files that were left out.
-        set_aside: Ids of shipped profiles that store a field otherwise than a site's own.
+        set_aside: Ids of profiles that store a field otherwise than one that goes before them.
     """
 
     def __init__(
@@ -132,13 +132,19 @@ def _heeded(found: list[Route]) -> list[Route]:
 
 
 def load_catalogue(
-    folders: Sequence[Path], *, shipped: bool = True, strict: bool = True
+    folders: Sequence[Path],
+    *,
+    fetched: Sequence[Path] = (),
+    shipped: bool = True,
+    strict: bool = True,
 ) -> Catalogue:
     """Load every ``*.yaml`` and ``*.yml`` below the folders.
 
     Args:
         folders: Later ones win where an id is in several; all win over the shipped catalogue,
             whose profiles also give way where they store a field in another type or unit.
+        fetched: Profile files that stand between: they give way to the folders, and what ships
+            gives way to them.
         shipped: Whether to load the shipped catalogue as well.
         strict: False: leave a broken profile out and list its mistakes in ``catalogue.faults``.
 
@@ -152,7 +158,15 @@ def load_catalogue(
             raise ConfigError(Fault(folder, 0, 0, "", "no such folder of profiles"))
         _load_folder(folder, profiles, faults, strict=True)
     faults.extend(conflicts(profiles.values()))
-    aside = _add_shipped(profiles, faults) if shipped else ()
+    aside: list[str] = []
+    below: dict[str, Profile] = {}
+    for file in fetched:
+        _load_file(file, below, faults, strict=True)
+    _add_below(profiles, below, aside)
+    if shipped:
+        ours: dict[str, Profile] = {}
+        _load_folder(SHIPPED, ours, faults, strict=False)
+        _add_below(profiles, ours, aside)
     if strict and faults:
         raise ConfigError(*faults)
     wrong = {fault.file for fault in faults}
@@ -160,21 +174,16 @@ def load_catalogue(
     return Catalogue(kept, faults, aside)
 
 
-def _add_shipped(profiles: dict[str, Profile], faults: list[Fault]) -> tuple[str, ...]:
-    """Add what ships and fits beside a site's own profiles; return the ids of what does not."""
-    aside: list[str] = []
-    own = list(profiles.values())
-    ours: dict[str, Profile] = {}
-    _load_folder(SHIPPED, ours, faults, strict=False)
-    away = {fault.file for fault in conflicts([*own, *ours.values()])}
-    for profile in ours.values():
+def _add_below(profiles: dict[str, Profile], more: Mapping[str, Profile], aside: list[str]) -> None:
+    """Add profiles that fit beside those that go before them; note the ids of the others."""
+    away = {fault.file for fault in conflicts([*profiles.values(), *more.values()])}
+    for profile in more.values():
         if profile.id in profiles:
             continue
         if profile.file in away:
             aside.append(profile.id)
             continue
         profiles[profile.id] = profile
-    return tuple(aside)
 
 
 def profile_files(folder: Path) -> list[Path]:
@@ -190,17 +199,23 @@ def _load_folder(
 ) -> None:
     own: dict[str, Profile] = {}
     for path in profile_files(folder):
-        try:
-            profile = load_profile(path, strict=strict)
-        except ConfigError as exc:
-            faults.extend(exc.faults)
-            continue
-        other = own.get(profile.id)
-        if other is not None:
-            faults.append(profile.document.fault(("id",), f"{profile.id} is also in {other.file}"))
-            continue
-        own[profile.id] = profile
+        _load_file(path, own, faults, strict=strict)
     profiles.update(own)
+
+
+def _load_file(
+    path: Path, profiles: dict[str, Profile], faults: list[Fault], *, strict: bool
+) -> None:
+    try:
+        profile = load_profile(path, strict=strict)
+    except ConfigError as exc:
+        faults.extend(exc.faults)
+        return
+    other = profiles.get(profile.id)
+    if other is not None:
+        faults.append(profile.document.fault(("id",), f"{profile.id} is also in {other.file}"))
+        return
+    profiles[profile.id] = profile
 
 
 def conflicts(profiles: Iterable[Profile]) -> list[Fault]:

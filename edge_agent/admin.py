@@ -22,6 +22,7 @@ from edge_agent.replay import replay
 from edge_agent.site import Site
 from edge_agent.status import Status, samples, take_status
 from edge_agent.tap import Filter, tap
+from edge_agent.versions.desk import VersionDesk
 from gateway_core.errors import GatewayError, Unavailable
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import CONTENT_TYPE
@@ -89,6 +90,7 @@ class Admin:
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/replay", self._replay)
         Desk(self._site.dispatcher).add_to(application.router)
+        VersionDesk(self._site.life).add_to(application.router)
         return application
 
     async def _health(self, request: web.Request) -> web.Response:
@@ -145,7 +147,7 @@ class Admin:
 
     async def _reload(self, request: web.Request) -> web.Response:
         del request
-        await self._site.reload()
+        await self._site.life.switch.reload()
         return json_answer({"status": "reloaded", "devices": len(self._site.registry.devices)})
 
     async def _replay(self, request: web.Request) -> web.Response:

@@ -24,8 +24,10 @@ from edge_agent.commands.waiting import Waiting
 from edge_agent.config import EdgeConfig
 from edge_agent.discovery import Discovery
 from edge_agent.foresight import Foresight
+from edge_agent.holdings.versions import Versions
 from edge_agent.intake import Intake
-from edge_agent.knowledge import Knowledge, read_knowledge
+from edge_agent.knowledge import Knowledge
+from edge_agent.lineage import LINEAGE_KEY, Lineage
 from edge_agent.memory import HELD_KEY, MEMORY_KEY, SpoolMemory
 from edge_agent.outlets import Outlets
 from edge_agent.parts import Parts
@@ -39,6 +41,7 @@ from edge_agent.rules import Rules
 from edge_agent.site import Growth, Links, Site
 from edge_agent.systems.inventory import load_systems
 from edge_agent.systems.watch import Watch
+from edge_agent.versions.life import Life
 from edge_agent.ways import Ways, pins_of
 from gateway_core.clock import NS, Clock
 from gateway_core.meter import Meter
@@ -64,12 +67,14 @@ class Files:
         registry: Its devices and feeds, recovered.
         book: Commands to devices.
         raw: What came in as it came; None where nothing is kept raw.
+        versions: Of profiles.
     """
 
     spool: Spool
     registry: Registry
     book: CommandBook
     raw: RawStore | None
+    versions: Versions
 
 
 class Agent:
@@ -103,8 +108,10 @@ class Agent:
         self._links = Links()
         self._growth = Growth()
         self._profiles = knowledge.catalogue.profiles
-        self._ways = Ways(knowledge.catalogue)
         edge = config.edge
+        self._lineage = Lineage(edge.id, knowledge.origins, clock)
+        self._ways = Ways(knowledge.catalogue, self._lineage)
+        self.life = Life(config, files.versions, outlets.exchange, self.adopt, clock)
         self._rules = Rules(edge.id, registry, self._profiles, self._links.since.get)
         self._memory = SpoolMemory(clock, meter)
         reader = Reader(
@@ -127,7 +134,6 @@ class Agent:
         self._patrol = self._make_patrol()
         self._watch = self._make_watch()
         self._parts: Parts | None = None
-        self._reloading = asyncio.Lock()
         self._saved_at = 0
         self._know(knowledge)
 
@@ -137,6 +143,7 @@ class Agent:
         self._rules.recall(await self._spool.state("silence/"))
         self._memory.recall(await self._spool.state(MEMORY_KEY))
         self._memory.recall(await self._spool.state(HELD_KEY))
+        self._lineage.recall(await self._spool.state(LINEAGE_KEY))
         self._discovery.look()
 
     def start(self, parts: Parts, catalogue: Catalogue, opened: Callable[[], None]) -> None:
@@ -163,7 +170,7 @@ class Agent:
             systems=self._watch.states if self._watch is not None else dict,
             feeds=self._patrol.states if self._patrol is not None else dict,
             ledger_head=self._outlets.ledger_head,
-            reload=self.reload,
+            life=self.life,
             dispatcher=self._dispatcher,
             retired=self._retired,
         )
@@ -188,30 +195,30 @@ class Agent:
             parts.start(self._watch.source, self._watch.run, source=True)
         self._intake.start(parts, catalogue.topics(), catalogue.answers())
         parts.start("commands", self._dispatcher.run, source=True)
+        self.life.start(parts)
         parts.start("admin", admin)
 
-    async def reload(self) -> None:
-        """Read profiles, devices, egress and feeds again; all are taken over, or none.
+    async def adopt(self, knowledge: Knowledge) -> None:
+        """Let what was read take over, between two batches.
 
         Raises:
-            ConfigError: A file has a mistake; everything goes on as it was.
+            ConfigError: feeds.csv has a mistake; everything goes on as it was.
         """
-        async with self._reloading:
-            knowledge = await asyncio.to_thread(read_knowledge, self._config, strict=True)
-            cameras = self._config.cameras
-            feeds = await asyncio.to_thread(load_feeds, cameras.file) if cameras else {}
-            self._ways.use(knowledge.catalogue)
-            self._discovery.use(knowledge.catalogue.profiles)
-            self._addressing.use(knowledge.catalogue)
-            self._rules.use(knowledge.catalogue.profiles)
-            self._know(knowledge)
-            self._outlets.adopt(knowledge.policy)
-            if self._patrol is not None:
-                self._patrol.replace(feeds)
-            if self._parts is not None:
-                catalogue = knowledge.catalogue
-                await self._intake.renew(self._parts, catalogue.topics(), catalogue.answers())
-            log.info("files_reloaded", profiles=len(knowledge.catalogue.profiles))
+        cameras = self._config.cameras
+        feeds = await asyncio.to_thread(load_feeds, cameras.file) if cameras else {}
+        catalogue = knowledge.catalogue
+        self._lineage.use(knowledge.origins)
+        self._ways.use(catalogue)
+        self._discovery.use(catalogue.profiles)
+        self._addressing.use(catalogue)
+        self._rules.use(catalogue.profiles)
+        self._know(knowledge)
+        self._outlets.adopt(knowledge.policy)
+        if self._patrol is not None:
+            self._patrol.replace(feeds)
+        if self._parts is not None:
+            await self._intake.renew(self._parts, catalogue.topics(), catalogue.answers())
+        log.info("files_reloaded", profiles=len(catalogue.profiles))
 
     async def replay(self, reason: str | None, since: int, limit: int) -> Replayed:
         """Try refused payloads again; see `edge_agent.replay.replay`."""

@@ -12,6 +12,7 @@ from device_profiles.catalogue import Catalogue, load_catalogue
 from edge_agent.cameras.inventory import load_feeds
 from edge_agent.config import EdgeConfig, load_edge_config
 from edge_agent.declared import declare
+from edge_agent.holdings.versions import Versions
 from edge_agent.knowledge import read_devices
 from edge_agent.retired import retired
 from edge_agent.systems.inventory import load_systems
@@ -50,7 +51,7 @@ def check(path: Path) -> Checked:
     if config is None:
         return checked
     checked.faults.extend(_secrets(config, path))
-    catalogue = _try(checked, lambda: load_catalogue(config.profiles))
+    catalogue = _try(checked, lambda: load_catalogue(config.profiles, fetched=_fetched(config)))
     if catalogue is not None:
         checked.counts["profiles"] = len(catalogue.profiles)
         _check_against(catalogue, config, checked)
@@ -62,6 +63,11 @@ def check(path: Path) -> Checked:
         watched = _try(checked, lambda: load_systems(systems.file))
         checked.counts["systems"] = len(watched or ())
     return checked
+
+
+def _fetched(config: EdgeConfig) -> list[Path]:
+    """Return the profiles that the centre sent; a mistake in one is not the site's."""
+    return list(Versions(config.edge.data_dir).files().values())
 
 
 def _check_against(catalogue: Catalogue, config: EdgeConfig, checked: Checked) -> None:

@@ -108,6 +108,8 @@ def _plain(seqs: Sequence[int], records: Sequence[Record]) -> pa.Table:
     """Return verdicts, alarms and the like, one column for each attribute."""
     columns: dict[str, pa.Array] = {"seq": pa.array(seqs, pa.int64())}
     for name in records[0].__struct_fields__:
+        if name == "seq":  # empty until the collector enters what stands here already
+            continue
         values: list[Any] = [getattr(record, name) for record in records]
         if name == "text":  # language to text: JSON, which every tool reads
             values = [msgspec.json.encode(value).decode() if value else None for value in values]

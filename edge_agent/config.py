@@ -185,6 +185,18 @@ class UplinkSection(_Section):
     backlog_share: Annotated[float, Field(gt=0, le=1)] = 0.3
 
 
+class CatalogueSection(_Section):
+    """Profiles that the centre sends; left out: nothing is fetched.
+
+    Attributes:
+        key_file: Public key of the centre's registry of profiles: only plans that it signed count.
+        every: How often the centre is asked for the plan.
+    """
+
+    key_file: Path
+    every: Annotated[Duration, Field(ge=1, le=86_400)] = 30.0
+
+
 class AdminSection(_Section):
     """Health, metrics, status and on-site queries; it has no credentials of its own.
 
@@ -212,6 +224,7 @@ class EdgeConfig(_Section):
     raw: RawSection = RawSection()
     egress: EgressSection | None = None
     uplink: UplinkSection | None = None
+    catalogue: CatalogueSection | None = None
     admin: AdminSection = AdminSection()
 
     @model_validator(mode="after")
@@ -219,6 +232,8 @@ class EdgeConfig(_Section):
         names = [broker.name for broker in self.mqtt]
         if len(set(names)) != len(names):
             raise ValueError("each broker under mqtt needs a name of its own")
+        if self.catalogue is not None and self.uplink is None:
+            raise ValueError("catalogue needs uplink: profiles come from the same collector")
         if len({each.name for each in self.mqtt_listen}) != len(self.mqtt_listen):
             raise ValueError("each listener under mqtt_listen needs a name of its own")
         longest = [each.max_packet for each in self.mqtt]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from device_profiles.codecs import Ask
-from gateway_core.model import Alarm, Listed, Record, Refusal
+from gateway_core.model import Alarm, Listed, ProfileUse, Record, Refusal
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Draft:
             together, with the next append if this one fails, and no arrival is read again.
     """
 
-    news: list[Listed | Alarm] = field(default_factory=list)
+    news: list[Listed | Alarm | ProfileUse] = field(default_factory=list)
     kept: dict[str, bytes | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)

@@ -26,7 +26,8 @@ from gateway_core.wire import CONTENT_TYPE
 
 PATH = "/v1/batches"
 
-_MOST_ANSWER = 4 << 20
+MOST_ANSWER = 9 << 20
+"""Bytes of an answer that are read: a bundle of profiles is the longest."""
 _LONGEST_WAIT_S = 300.0
 _DEAD_PEER_S = 10
 
@@ -58,6 +59,7 @@ class Answer:
 
     status: int
     body: bytes
+    etag: str = ""
 
 
 class Link:
@@ -78,7 +80,11 @@ class Link:
     @property
     def url(self) -> str:
         """Where batches go."""
-        return self._options.url.rstrip("/") + PATH
+        return self.at(PATH)
+
+    def at(self, path: str) -> str:
+        """Return the address of a path below the collector's."""
+        return self._options.url.rstrip("/") + path
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,34 +95,46 @@ class Link:
         await self._close()
 
     async def post(self, body: bytes, extra: Mapping[str, str] | None = None) -> Answer:
-        """Send one upload and return the answer, whatever its status.
+        """Send one upload and return the answer, whatever its status; as `ask`."""
+        return await self.ask("POST", PATH, {"Content-Type": CONTENT_TYPE, **(extra or {})}, body)
+
+    async def ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        """Send one request and return the answer, whatever its status.
 
         Args:
-            body: The upload.
-            extra: Headers beside our own.
+            method: ``GET`` or ``POST``.
+            path: Below the collector's address.
+            headers: Beside those that say who this edge is.
+            body: What leaves; whoever gives one has entered it in the egress ledger.
 
         Waits first as long as an earlier answer's Retry-After asked for.
 
         Raises:
-            Unavailable: There was no answer within the deadline, or a certificate, key or token
-                file cannot be read (which another try may find mended).
+            Unavailable: There was no answer within the deadline, it is longer than `MOST_ANSWER`,
+                or a certificate, key or token file cannot be read (which another try may find
+                mended).
         """
         await asyncio.sleep(max(0.0, self._not_before - monotonic()))
         session = await self._opened()
-        headers = {"Content-Type": CONTENT_TYPE, **self._authorization(), **(extra or {})}
         try:
             async with (
                 asyncio.timeout(self._options.deadline_s),
-                session.post(
-                    self.url, data=body, headers=headers, allow_redirects=False
+                session.request(
+                    method,
+                    self.at(path),
+                    data=body,
+                    headers={**self._authorization(), **headers},
+                    allow_redirects=False,
                 ) as response,
             ):
-                told = await response.content.read(_MOST_ANSWER)
-                while not response.content.at_eof() and len(told) < _MOST_ANSWER:
-                    told += await response.content.read(_MOST_ANSWER - len(told))
+                told = await response.content.read(MOST_ANSWER)
+                while not response.content.at_eof() and len(told) < MOST_ANSWER:
+                    told += await response.content.read(MOST_ANSWER - len(told))
                 if response.status in {429, 503}:
                     self._hold(response.headers.get("Retry-After", ""))
-                return Answer(response.status, told)
+                return Answer(response.status, told, response.headers.get("ETag", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             why = str(exc) or type(exc).__name__
             raise Unavailable(f"collector {self._options.url}: {why}") from exc

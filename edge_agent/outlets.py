@@ -18,6 +18,7 @@ from edge_agent.link import Link, LinkOptions
 from edge_agent.parts import Parts
 from edge_agent.policy import Policy
 from edge_agent.uplink import STATE_COVERED, Uplink
+from edge_agent.versions.exchange import Exchange
 from gateway_core.clock import Clock
 from gateway_core.forward import Lanes, forward
 from gateway_core.meter import Meter
@@ -47,6 +48,9 @@ class Outlets:
         backlog_share: Part of the uplink that a backlog gets while live data waits.
         clock: Says what ``now`` is in a question.
         spill: Folder for questions that do not fit into memory.
+
+    Attributes:
+        exchange: To the centre's registry of profiles; None where the site follows none.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Outlets:
         self._spill = spill
         self._history: History | None = None
         self._lanes = Lanes(share=backlog_share)
+        self.exchange: Exchange | None = None
 
     def start(self, parts: Parts) -> None:
         """Start every consumer."""
@@ -157,7 +162,11 @@ async def open_outlets(
             uplink = Uplink(edge.id, spool, policy, ledger, link, clock, told)
         share = section.backlog_share if section is not None else 1.0
         spill = edge.data_dir / "spill"
-        yield Outlets(spool, archive, aggregate, uplink, ledger, share, clock, spill)
+        outlets = Outlets(spool, archive, aggregate, uplink, ledger, share, clock, spill)
+        if section is not None and ledger is not None and config.catalogue is not None:
+            apart = await stack.enter_async_context(Link(_options(section), clock))
+            outlets.exchange = Exchange(edge.id, apart, ledger)
+        yield outlets
 
 
 def _options(section: UplinkSection) -> LinkOptions:

@@ -19,7 +19,6 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -33,6 +32,7 @@ from edge_agent.reader import Reader
 from edge_agent.registry import Registry
 from edge_agent.remainder import remainder
 from edge_agent.rules import Rules
+from edge_agent.taken import Raw, Taken
 from gateway_core.clock import NS
 from gateway_core.errors import PayloadError
 from gateway_core.model import Listed, Record, Refusal
@@ -57,40 +57,6 @@ class Log(Protocol):
         replayed: Iterable[int] = (),
     ) -> object:
         """Store durably, all or nothing."""
-
-
-class Raw(Protocol):
-    """What the pipeline needs of a raw store."""
-
-    def offer(
-        self,
-        arrivals: Sequence[Arrival],
-        received: Sequence[int],
-        profiles: Sequence[str],
-        refusals: Sequence[str | None],
-    ) -> None:
-        """Keep what was committed, or do not; never waits, never fails."""
-
-
-@dataclass(slots=True)
-class _Read:
-    """What became of the arrivals of one batch, one entry for each.
-
-    Attributes:
-        verdicts: None, or the code of the reason why it was refused.
-        profiles: The profile that read it; empty where none did.
-        received: The receive time that its readings carry.
-    """
-
-    verdicts: list[str | None] = field(default_factory=list)
-    profiles: list[str] = field(default_factory=list)
-    received: list[int] = field(default_factory=list)
-
-    def add(self, received: int, verdict: str | None, profile: str = "") -> None:
-        """Add an entry."""
-        self.verdicts.append(verdict)
-        self.profiles.append(profile)
-        self.received.append(received)
 
 
 Foresee = Callable[[Sequence[Arrival]], Awaitable[Answers]]
@@ -231,8 +197,8 @@ class Pipeline:
         """Let announcements of the registry go out with the next append or tick."""
         self._owed.news.extend(news)
 
-    def _read(self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool = True) -> _Read:
-        reader, told, found = self._reader, self._told, _Read()
+    def _read(self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool = True) -> Taken:
+        reader, told, found = self._reader, self._told, Taken()
         for arrival in arrivals:
             if told and id(arrival) in told:
                 found.add(arrival.received, told.pop(id(arrival))[1])
@@ -255,6 +221,7 @@ class Pipeline:
                 found.add(reader.received, None, reader.profile)
             else:
                 found.add(arrival.received, verdict)
+        reader.tell_lineage(draft)
         return found
 
     def _recognise(self, arrivals: Sequence[Arrival], verdicts: Sequence[str | None]) -> None:

@@ -128,11 +128,18 @@ class Reader:
     def _try(self, way: Way, arrival: Arrival, received: int, *, live: bool) -> Tried:
         """Read what several routes may read, or needs earlier messages; nothing is kept yet."""
         if len(way.routes) > 1:
-            return self._choose(way, arrival, received, live=live)
+            tried = self._choose(way, arrival, received, live=live)
+            self._ways.note(tried[0])
+            return tried
         attempt = self._attempt(arrival, live=live)
         route = way.routes[0]
         decoded = route.decode(arrival.payload, received, arrival.content_format, attempt)
         return route, decoded, self._registry.devices.get(way.device or decoded.device), attempt
+
+    def tell_lineage(self, draft: Draft) -> None:
+        """Put before what was read which versions read it, where they are not those before."""
+        if self._ways.lineage is not None:
+            self._ways.lineage.tell(draft)
 
     def _attempt(self, arrival: Arrival, *, live: bool) -> Attempt:
         """Return a memory to try an arrival in; what is left of one is no duplicate of the rest."""

@@ -11,6 +11,7 @@ import structlog
 from edge_agent.agent import Agent, Files
 from edge_agent.commands.book import CommandBook
 from edge_agent.config import EdgeConfig
+from edge_agent.holdings.versions import Versions
 from edge_agent.knowledge import Knowledge, read_knowledge
 from edge_agent.outlets import open_outlets
 from edge_agent.parts import Parts
@@ -48,8 +49,7 @@ async def run_agent(
         Unavailable: The spool's file is damaged; the next start checks and mends it.
     """
     ending = stop or asyncio.Event()
-    knowledge = await asyncio.to_thread(read_knowledge, config, strict=False)
-    async with _built(config, knowledge, clock) as agent:
+    async with _built(config, clock) as (agent, knowledge):
         try:
             async with asyncio.TaskGroup() as group:
                 parts = Parts(group)
@@ -59,7 +59,7 @@ async def run_agent(
                     if ready is not None:
                         ready(agent)
 
-                with handled_signals(ending, agent.reload, group):
+                with handled_signals(ending, agent.life.switch.reload, group):
                     agent.start(parts, knowledge.catalogue, opened)
                     alive = group.create_task(watchdog(), name="watchdog")
                     await ending.wait()
@@ -84,16 +84,17 @@ async def replay_offline(
         ConfigError: A file has a mistake, or the agent is running: ask its ``POST /replay``.
         SpoolFull: What was mended so far is stored; call again for the rest.
     """
-    knowledge = await asyncio.to_thread(read_knowledge, config, strict=False)
-    async with _built(config, knowledge, clock) as agent:
+    async with _built(config, clock) as (agent, _):
         done = await agent.replay(reason, since, limit)
         await agent.flush()
     return done
 
 
 @contextlib.asynccontextmanager
-async def _built(config: EdgeConfig, knowledge: Knowledge, clock: Clock) -> AsyncIterator[Agent]:
-    """Open the files of an edge and build its agent on them."""
+async def _built(config: EdgeConfig, clock: Clock) -> AsyncIterator[tuple[Agent, Knowledge]]:
+    """Open the files of an edge and build its agent on them and on what people wrote."""
+    versions = await asyncio.to_thread(Versions, config.edge.data_dir, clock)
+    knowledge = await asyncio.to_thread(read_knowledge, config, strict=False, versions=versions)
     edge, limits = config.edge, config.spool
     options = SpoolOptions(
         max_bytes=limits.max_bytes,
@@ -117,9 +118,11 @@ async def _built(config: EdgeConfig, knowledge: Knowledge, clock: Clock) -> Asyn
             open_outlets(config, spool, knowledge.policy, clock, meter)
         )
         raw = await stack.enter_async_context(_raw_store(config, meter, clock))
-        agent = Agent(config, Files(spool, registry, book, raw), knowledge, outlets, meter, clock)
+        files = Files(spool, registry, book, raw, versions)
+        agent = Agent(config, files, knowledge, outlets, meter, clock)
         await agent.recall()
-        yield agent
+        await agent.life.switch.note(knowledge)
+        yield agent, knowledge
 
 
 @contextlib.asynccontextmanager

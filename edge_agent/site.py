@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from edge_agent.pipeline import Pipeline
 from edge_agent.registry import Registry
 from edge_agent.retired import Retired
 from edge_agent.rules import Rules
+from edge_agent.versions.life import Life
 from gateway_core.clock import NS, Clock
 from gateway_core.meter import Meter
 from gateway_core.model import FeedState, SystemState
@@ -91,7 +92,7 @@ class Site:
         systems: Gives the state of each watched system.
         feeds: Gives how many feeds are in each state.
         ledger_head: Gives the hash of the egress ledger's newest entry; empty without an uplink.
-        reload: Reads devices.csv and the profiles again.
+        life: Of the versions of profiles; reads devices.csv and the profiles again.
         dispatcher: Takes commands to devices.
         retired: Tells which devices have a profile that is deprecated or withdrawn.
     """
@@ -110,6 +111,6 @@ class Site:
     systems: Callable[[], Mapping[str, SystemState]]
     feeds: Callable[[], Mapping[FeedState, int]]
     ledger_head: Callable[[], str]
-    reload: Callable[[], Awaitable[None]]
+    life: Life
     dispatcher: Dispatcher
     retired: Callable[[], list[Retired]]

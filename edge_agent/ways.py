@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from device_profiles.catalogue import Catalogue
 from device_profiles.route import Route
+from edge_agent.lineage import Lineage
 from edge_agent.listing import Listing
 from gateway_core.errors import PayloadError
 
@@ -60,6 +61,7 @@ class Ways:
 
     Args:
         catalogue: The loaded profiles.
+        lineage: Is told which of them reads an address; None where nobody asks.
 
     Attributes:
         announced: How a topic is read that a device announced; None for others. It goes behind a
@@ -67,8 +69,9 @@ class Ways:
         scripted: Whether any of the profiles decodes with JavaScript.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, lineage: Lineage | None = None) -> None:
         self.scripted = _scripted(catalogue)
+        self.lineage = lineage
         self._catalogue = catalogue
         self.announced: Callable[[str], Route | None] = lambda _topic: None
         self._pins: Mapping[str, Pin] = {}
@@ -98,6 +101,11 @@ class Ways:
             return self._mqtt.get(address) or self._find_mqtt(address)
         return self._coap.get((address, content_format)) or self._find_coap(address, content_format)
 
+    def note(self, route: Route) -> None:
+        """Note that a route is about to read."""
+        if self.lineage is not None:
+            self.lineage.note(route.profile)
+
     def forget(self) -> None:
         """Find every way anew."""
         self._mqtt.clear()
@@ -106,11 +114,16 @@ class Ways:
     def _find_mqtt(self, topic: str) -> Way:
         routes = [] if _hostile(topic) else self._catalogue.mqtt(topic)
         announced = None if _hostile(topic) else self.announced(topic)
-        return _remember(self._mqtt, topic, self._way(topic, routes, announced))
+        return _remember(self._mqtt, topic, self._noted(self._way(topic, routes, announced)))
 
     def _find_coap(self, path: str, content_format: int | None) -> Way:
         routes = [] if _hostile(path) else self._catalogue.coap(path, content_format)
-        return _remember(self._coap, (path, content_format), self._way(path, routes))
+        return _remember(self._coap, (path, content_format), self._noted(self._way(path, routes)))
+
+    def _noted(self, way: Way) -> Way:
+        if len(way.routes) == 1:
+            self.note(way.routes[0])
+        return way
 
     def _way(self, address: str, routes: list[Route], announced: Route | None = None) -> Way:
         said = [] if announced is None else [announced]

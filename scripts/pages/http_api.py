@@ -47,6 +47,9 @@ _ABOUT = {
     "POST /replay": 'decode refused payloads again: `{"reason": …, "since": …, "limit": …}`',
     "POST /command": 'send a command to a device: `{"device", "name", "args", "ttl_s", "by"}`; 202 once it is stored, 404 or 422 with a `code` and nothing sent',
     "GET /commands": "the newest commands; `device`, `state`, `limit`",
+    "GET /profiles": "which version of each profile is used, planned, compared and held, as [profiles.lock](formats/profiles-lock.md)",
+    "POST /profiles/pin": 'hold a version: `{"profile", "version"}`; without `version`: follow the plan again; 422 with a `code` and nothing changed',
+    "GET /profiles/shadow": "what the shadow of `profile` found, with examples that stay on site",
     "GET /commands/{id}": "one command with its transitions; `wait=30`: once it has ended, after so many seconds at the latest",
 }
 
@@ -135,7 +138,7 @@ def _kind(schema: dict[str, Any], document: dict[str, Any]) -> str:
 
 def _admin() -> str:
     """Return the routes of the admin listener as its source adds them."""
-    files = ("admin.py", "commands/desk.py")
+    files = ("admin.py", "commands/desk.py", "versions/desk.py")
     trees = [ast.parse((ROOT / "edge_agent" / name).read_text("utf-8")) for name in files]
     routes = [
         f"{node.func.attr.removeprefix('add_').upper()} {node.args[0].value}"

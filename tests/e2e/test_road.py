@@ -65,12 +65,12 @@ def test_the_books_of_both_sides_balance(town: City) -> None:
         return status if uplink["buffered"] == 0 else None
 
     status = wait_for("the uplink to have sent everything", books)
-    # two readings and the two announcements of new devices
-    assert sum(status["accepted"].values()) == 4
+    # two readings, the two announcements of new devices, and one of the profile that reads them
+    assert sum(status["accepted"].values()) == 5
     assert status["refused"] == {"not_json": 1}
     assert status["residual"] == 0
     for each in status["consumers"]:
-        assert each["accepted"] == 4
+        assert each["accepted"] == 5
         assert each["residual"] == 0
     assert status["devices"]["known"] == 2
 
@@ -83,7 +83,7 @@ def test_the_books_of_both_sides_balance(town: City) -> None:
 
     told = wait_for("the collector to have stored everything", centre)
     (edge,) = told["edges"]
-    assert (edge["id"], edge["records"]) == ("sim-edge-01", 4)
+    assert (edge["id"], edge["records"]) == ("sim-edge-01", 5)
     assert edge["residual"] in (0, None)
     assert {book["residual"] for book in told["books"].values()} == {0}
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from device_profiles.catalogue import Catalogue, load_catalogue
 from edge_agent.arrival import Arrival
 from edge_agent.memory import HELD_KEY, MEMORY_KEY, SpoolMemory
-from edge_agent.pipeline import Pipeline, Raw
+from edge_agent.pipeline import Pipeline
 from edge_agent.reader import Reader
 from edge_agent.register import Register
 from edge_agent.registry import Registry, Unknown
 from edge_agent.rules import Rules
+from edge_agent.taken import Raw
 from edge_agent.ways import Ways
 from gateway_core.meter import Meter
 from gateway_core.model import Reading, Record, Refusal

@@ -18,6 +18,7 @@ from gateway_core.model import (
     FeedHealth,
     Listed,
     Loss,
+    ProfileUse,
     Reading,
     Receipt,
     Record,
@@ -140,9 +141,19 @@ async def test_verdicts_alarms_losses_and_listings_are_kept_too(tmp_path: Path) 
             Alarm("e1", "d1", "acme/th", "hot", "major", "raised", NOON, {"en": "Hot"}),
             Loss("e1", NOON, "ep", 5, 9, "damaged", "segment 3"),
             Listed("e1", "device", "d1", NOON, "Door", lat=37.4, lon=118.0, online=True),
+            ProfileUse("e1", "acme/th", "1.1.0", "ab" * 32, NOON, "1.0.0", "centre"),
         )
         kinds = [name.split("/")[0] for name in one.files()]
-        assert kinds == ["alarm", "feed_health", "inventory", "loss", "system_health"]
+        assert kinds == [
+            "alarm",
+            "feed_health",
+            "inventory",
+            "loss",
+            "profile_use",
+            "system_health",
+        ]
+        use = pq.read_table(one.folder / one.files()[4]).to_pylist()[0]
+        assert (use["seq"], use["version"], use["previous"]) == (6, "1.1.0", "1.0.0")
         feed = pq.read_table(one.folder / one.files()[1]).to_pylist()[0]
         assert (feed["seq"], feed["feed"], feed["faults"], feed["rtt_ms"], feed["hourly"]) == (
             1,

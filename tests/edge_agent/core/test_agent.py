@@ -41,7 +41,7 @@ async def test_what_a_shell_publishes_is_found_by_a_query_on_site(
     agent: RealAgent, broker: Mosquitto
 ) -> None:
     await broker.publish("plant/d1/up", '{"temperature": 21.5}', '{"temperature": 22.5}')
-    await agent.until(lambda status: status["accepted"].get("mqtt:site") == 3)
+    await agent.until(lambda status: status["accepted"].get("mqtt:site") == 4)
     question = {"measurement": "env", "fields": ["temperature"], "where": {"device": ["d1"]}}
     status, table = await agent.post("/query", question)
     assert status == 200
@@ -53,7 +53,7 @@ async def test_the_books_of_a_running_agent_balance_and_show_refusals(
     agent: RealAgent, broker: Mosquitto
 ) -> None:
     await broker.publish("plant/d1/up", '{"temperature": 21.5}', "junk", '{"temperature": 1}')
-    status = await agent.until(lambda s: s["accepted"].get("mqtt:site") == 3)
+    status = await agent.until(lambda s: s["accepted"].get("mqtt:site") == 4)
     assert status["refused"] == {"not_json": 1}
     assert status["residual"] == 0
     assert status["devices"] == {"known": 1, "listed": 0, "silent": 0, "offline": 0}
@@ -62,7 +62,7 @@ async def test_the_books_of_a_running_agent_balance_and_show_refusals(
         session.get(agent.url + "/metrics") as answer,
     ):
         metrics = (await answer.text()).splitlines()
-    assert 'tidegate_accepted_total{source="mqtt:site"} 3.0' in metrics
+    assert 'tidegate_accepted_total{source="mqtt:site"} 4.0' in metrics
     assert 'tidegate_refused_total{reason="not_json"} 1.0' in metrics
     assert "tidegate_residual 0.0" in metrics
     assert any(line.startswith("tidegate_spool_bytes ") for line in metrics)
@@ -93,7 +93,7 @@ async def test_the_books_can_be_added_up_from_the_first_scrape_on(
     assert first.keys() >= {"tidegate_refused_total", "tidegate_residual", "tidegate_spool_bytes"}
     assert balance(first, 2) == 0
     await broker.publish("plant/d1/up", '{"temperature": 21.5}', "bad")
-    await agent.until(lambda status: status["accepted"].get("mqtt:site") == 2)
+    await agent.until(lambda status: status["accepted"].get("mqtt:site") == 3)
     later = await scraped()
     assert later["tidegate_refused_total"] == first["tidegate_refused_total"] + 1
     assert balance(later, 2) == 0
@@ -114,7 +114,7 @@ async def test_a_coap_client_of_another_maker_is_heard(agent: RealAgent) -> None
         stderr=subprocess.DEVNULL,
     )
     await process.wait()
-    status = await agent.until(lambda s: s["accepted"].get("coap") == 2)
+    status = await agent.until(lambda s: s["accepted"].get("coap") == 3)
     assert status["devices"]["known"] == 1
 
 
