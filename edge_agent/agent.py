@@ -202,10 +202,11 @@ class Agent:
         """Let what was read take over, between two batches.
 
         Raises:
-            ConfigError: feeds.csv has a mistake; everything goes on as it was.
+            ConfigError: feeds.csv, the users or a certificate has a mistake; everything goes on as it was.
         """
         cameras = self._config.cameras
         feeds = await asyncio.to_thread(load_feeds, cameras.file) if cameras else {}
+        entrances = await self._intake.reread()
         catalogue = knowledge.catalogue
         self._lineage.use(knowledge.origins)
         self._ways.use(catalogue)
@@ -214,6 +215,8 @@ class Agent:
         self._rules.use(catalogue.profiles)
         self._know(knowledge)
         self._outlets.adopt(knowledge.policy)
+        for admit in entrances:
+            admit()
         if self._patrol is not None:
             self._patrol.replace(feeds)
         if self._parts is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from edge_agent.arrival import Apart, Arrival, Ingest, undivided
 from edge_agent.commands.waiting import Waiting
@@ -160,6 +160,10 @@ class Listener:
             raise NotSent(f"{self.name} is not open")
         return await self._source.publish(downlink)
 
+    async def reread(self) -> Callable[[], None]:
+        """Read who may come in again; see `ListenSource.reread`."""
+        return await self._source.reread() if self._source is not None else lambda: None
+
     async def run(self) -> None:
         """Serve until cancelled."""
         self._source = ListenSource(
@@ -299,6 +303,14 @@ class Intake:
     def publisher(self, source: str) -> Publisher | None:
         """Return the way out through a source, for example ``mqtt:site``; None for no such."""
         return next((each for each in self._doors if each.name == source), None)
+
+    async def reread(self) -> list[Callable[[], None]]:
+        """Read again who may come in; return what makes it count.
+
+        Raises:
+            ConfigError: A file of a listener is wrong.
+        """
+        return [await each.reread() for each in self.listeners]
 
     def follow(self, topics: Sequence[str]) -> None:
         """Listen to announced topics at the brokers whose topics are those of the profiles."""

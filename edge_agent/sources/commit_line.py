@@ -55,6 +55,7 @@ class Load(Generic[Word, Mark]):
         again: How many came again and were recognised.
         size: Bytes as received.
         done: Whether it was committed.
+        due: Whether the state of the link is to be stored even where nothing else is.
         slow: Whether only parts of it are left that take long to decode.
         state: To store with the arrivals.
     """
@@ -65,6 +66,7 @@ class Load(Generic[Word, Mark]):
     again: int = 0
     size: int = 0
     done: bool = False
+    due: bool = False
     slow: bool = False
     state: Mapping[str, bytes | None] = field(default_factory=dict)
 
@@ -144,7 +146,7 @@ class CommitLine(Generic[Word, Mark]):
         return self._tasks is not None and not self._held and flying < COMMITS_AT_ONCE
 
     def _waiting(self) -> bool:
-        return bool(self.open.words or self.open.arrivals)
+        return bool(self.open.words or self.open.arrivals or self.open.due)
 
     def _close(self) -> None:
         """Let the open load take no more, and enter what is to be remembered of it."""
@@ -175,6 +177,8 @@ class CommitLine(Generic[Word, Mark]):
         try:
             if load.arrivals:
                 await self._store(load)
+            elif load.state:
+                await self._stored((), load.state)
             load.done = True
             self._redelivery.stored(load.state)
         finally:

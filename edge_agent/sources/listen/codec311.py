@@ -153,11 +153,12 @@ class Codec311:
         return b""
 
     def publish(self, topic: str, payload: bytes, packet_id: int, expiry_s: float | None) -> bytes:
-        """Return PUBLISH of QoS 1; this version knows no expiry."""
+        """Return PUBLISH; this version knows no expiry."""
         del expiry_s
         name = topic.encode()
-        body = len(name).to_bytes(2, "big") + name + packet_id.to_bytes(2, "big") + payload
-        return b"\x32" + _length(len(body)) + body
+        place = packet_id.to_bytes(2, "big") if packet_id else b""
+        body = len(name).to_bytes(2, "big") + name + place + payload
+        return (b"\x32" if packet_id else b"\x30") + _length(len(body)) + body
 
 
 def _length(size: int) -> bytes:

@@ -115,13 +115,13 @@ class Codec5:
         return mqtt5.DisconnectPacket(reason_code=reason, reason_str=detail or None).write()
 
     def publish(self, topic: str, payload: bytes, packet_id: int, expiry_s: float | None) -> bytes:
-        """Return PUBLISH of QoS 1."""
+        """Return PUBLISH."""
         expiry = None if expiry_s is None else min(max(1, int(expiry_s)), _SECOND_MAX)
         return mqtt5.PublishPacket(
             topic,
             payload,
-            qos=mqtt5.QoS.AT_LEAST_ONCE,
-            packet_id=packet_id,
+            qos=mqtt5.QoS.AT_LEAST_ONCE if packet_id else mqtt5.QoS.AT_MOST_ONCE,
+            packet_id=packet_id or None,
             message_expiry_interval=expiry,
         ).write()
 

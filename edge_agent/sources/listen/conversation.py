@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge_agent.arrival import Arrival
+from edge_agent.downlink import NotSent, Undeliverable
 from edge_agent.sources.commit_line import Load
 from edge_agent.sources.listen import packets as p
+from edge_agent.sources.listen.aliases import ALIASES, Aliases
 from edge_agent.sources.listen.memory import Mark, fingerprint
 from edge_agent.sources.listen.packets import Broken, Codec
 from edge_agent.sources.listen.policy import Policy, matches, wrong_filter, wrong_topic
-from edge_agent.sources.listen.sessions import FOREVER_S, Session, Sessions
+from edge_agent.sources.listen.sessions import FOREVER_S, Session, Sessions, session_key
 from edge_agent.sources.listen.settings import ListenSettings
 from edge_agent.sources.listen.version import Unsupported, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ALIASES = 16
-"""Topic aliases that an MQTT 5 client may set."""
+LONGEST_WILL = 4096
+"""Bytes; a Will is held for as long as its client is connected."""
 
-_KNOWN_TOPICS = 64
+_KNOWN_TOPICS = 16
 
 Word = tuple["Conversation", bytes]
 """An acknowledgement, and whom it is for."""
@@ -77,9 +79,17 @@ class Conversation:
         self._source = house.settings.source
         self._session: Session | None = None
         self._connect: p.Connect | None = None
-        self._aliases: dict[int, str] = {}
+        self._aliases = Aliases()
         self._allowed: set[str] = set()
         self._over = False
+        self._patient = False
+        self._window = house.settings.receive_maximum
+        self._unconfirmed: set[int] = set()
+
+    @property
+    def full(self) -> bool:
+        """Whether it must be answered before more is read; MQTT 3.1.1 has no Receive Maximum."""
+        return self._patient and self.unacknowledged >= self._window
 
     # ---- what comes in ----
 
@@ -95,7 +105,7 @@ class Conversation:
             Broken: The connection must end; `goodbye` says how.
         """
         at, end = 0, len(data)
-        while at < end and self.asked is None and not self._over:
+        while at < end and self.asked is None and not (self._over or self.full):
             codec = self.codec = self.codec or choose(data, self._house.settings.max_packet)
             if codec is None:
                 break
@@ -128,6 +138,8 @@ class Conversation:
             wrong_topic(will.topic) or not house.policy.may_publish(identity, will.topic)
         ):
             raise Broken(p.NOT_AUTHORIZED, f"no right to publish its Will to {will.topic!r}")
+        if will is not None and max(len(will.payload), len(will.topic)) > LONGEST_WILL:
+            raise Broken(p.TOO_LARGE, f"a Will of more than {LONGEST_WILL} bytes")
         longest = round(settings.session_expiry)
         expiry = connect.expiry_s if codec.version != "5" else min(connect.expiry_s, longest)
         if expiry == FOREVER_S:
@@ -135,11 +147,13 @@ class Conversation:
         most = round(settings.keep_alive)
         asked = connect.keep_alive
         self.keep_alive = asked if codec.version != "5" else min(asked or most, most)
-        self._connect = p.Connect(
-            client, connect.clean, asked, expiry, will=will, max_packet=connect.max_packet
+        self._connect = replace(
+            connect, client_id=client, expiry_s=expiry, username=None, password=None
         )
-        self._session, present = house.sessions.open(self._connect, client, self)
+        key = session_key(client, identity)
+        self._session, present = house.sessions.open(self._connect, key, self)
         self.client = client
+        self._patient = codec.version != "5"
         self.asked = None
         terms = p.Welcome(
             present,
@@ -155,17 +169,30 @@ class Conversation:
     # ---- what goes out ----
 
     def deliver(self, topic: str, payload: bytes, packet_id: int, expiry_s: float | None) -> bool:
-        """Send a message of QoS 1 to the client if it subscribed to the topic; False if not."""
+        """Send a message to the client.
+
+        Returns:
+            Whether the client will confirm it: not where it subscribed with QoS 0.
+
+        Raises:
+            NotSent: It is not subscribed now, or has as many unconfirmed as it takes.
+            Undeliverable: It is longer than the client takes.
+        """
         session, codec, connect = self._session, self.codec, self._connect
         if session is None or codec is None or connect is None or self._over:
-            return False
-        if not any(matches(pattern, topic) for pattern in session.filters):
-            return False
-        packet = codec.publish(topic, payload, packet_id, expiry_s)
+            raise NotSent("the device is not connected")
+        qos = max((q for each, q in session.filters.items() if matches(each, topic)), default=None)
+        if qos is None:
+            raise NotSent(f"the device is not subscribed to {topic!r}")
+        if qos and len(self._unconfirmed) >= connect.receive_max:
+            raise NotSent("the device has not confirmed what was sent before")
+        packet = codec.publish(topic, payload, packet_id if qos else 0, expiry_s)
         if connect.max_packet is not None and len(packet) > connect.max_packet:
-            return False
+            raise Undeliverable("too_large", "longer than the device takes")
+        if qos:
+            self._unconfirmed.add(packet_id)
         self.replies.append(packet)
-        return True
+        return bool(qos)
 
     def goodbye(self, why: Broken) -> None:
         """Tell the client why the connection ends, where its version has words for it."""
@@ -179,16 +206,18 @@ class Conversation:
         else:
             self.replies.append(self.codec.goodbye(why.code, why.detail))
 
-    def take_over(self) -> None:
-        """End: the client is connected anew; its Will is not meant for that."""
+    def take_over(self) -> p.Will | None:
+        """End: the client is connected anew; return its Will."""
         self.goodbye(Broken(p.TAKEN_OVER, "the client id is connected anew"))
         self._session = None
         self._end(self)
+        return self._connect.will if self._connect is not None else None
 
     def left(self, now: int) -> None:
         """Note that the connection is gone; what the client left behind becomes due."""
         session, connect = self._session, self._connect
-        self._session = None
+        self._session = self.asked = None
+        self._over = True
         if session is not None and connect is not None:
             self._house.sessions.close(session, self, now, connect.will)
 
@@ -213,6 +242,7 @@ class Conversation:
                 self._house.sessions.release(session, packet.packet_id)
                 self.replies.append(codec.pubcomp(packet.packet_id))
             case p.Confirm():
+                self._unconfirmed.discard(packet.packet_id)
                 self.confirmed.append((packet.packet_id, packet.code))
             case p.Subscribe():
                 codes = [self._subscribe(session, *each) for each in packet.filters]
@@ -239,7 +269,7 @@ class Conversation:
     ) -> None:
         topic, qos, packet_id = packet.topic, packet.qos, packet.packet_id
         if packet.alias:
-            topic = self._alias(packet)
+            topic = self._aliases.topic(packet)
         if topic not in self._allowed:
             refusal = self._judge(topic)
             if refusal is not None:
@@ -253,12 +283,10 @@ class Conversation:
             sessions = self._house.sessions
             if session.lasting:
                 mark = (session.number, packet_id, fingerprint(topic, packet.payload))
-                known = packet.duplicate and (
-                    sessions.recognises(session, *mark[1:]) or mark in load.marks
-                )
-                if known:
+                if packet.duplicate and sessions.recognises(mark):
                     load.again += 1
                 else:
+                    sessions.note(mark)
                     load.marks.append(mark)
                     load.arrivals.append(Arrival(self._source, topic, packet.payload, received))
             else:
@@ -271,17 +299,6 @@ class Conversation:
     def _acknowledge(self, load: ClientLoad, answer: bytes) -> None:
         self.unacknowledged += 1
         load.words.append((self, answer))
-
-    def _alias(self, packet: p.Publish) -> str:
-        """Return the topic of a PUBLISH with a topic alias (section 3.3.2.3.4)."""
-        if not 0 < packet.alias <= ALIASES:
-            raise Broken(p.BAD_ALIAS, f"topic alias {packet.alias}, at most {ALIASES}")
-        if packet.topic:
-            self._aliases[packet.alias] = packet.topic
-            return packet.topic
-        if packet.alias not in self._aliases:
-            raise Broken(p.PROTOCOL_ERROR, "a topic alias that was not set")
-        return self._aliases[packet.alias]
 
     def _judge(self, topic: str) -> Broken | None:
         """Return why the client may not publish to a topic, and remember one that it may."""
@@ -299,7 +316,7 @@ class Conversation:
     def _subscribe(self, session: Session, pattern: str, qos: int) -> int:
         if pattern.startswith("$share/"):
             return p.NO_SHARED
-        if wrong_filter(pattern):
+        if wrong_filter(pattern) or len(pattern) > p.LONGEST_TOPIC:
             return p.BAD_FILTER
         if not self._house.policy.may_hear(self.identity or self.client, pattern):
             return p.NOT_AUTHORIZED
@@ -318,9 +335,10 @@ class Conversation:
         if packet.expiry_s is not None:
             if packet.expiry_s and not session.expiry_s:  # section 3.14.2.2.2
                 raise Broken(p.PROTOCOL_ERROR, "a session that was to end cannot be kept")
-            session.expiry_s = min(packet.expiry_s, round(self._house.settings.session_expiry))
+            longest = round(self._house.settings.session_expiry)
+            self._house.sessions.expire(session, min(packet.expiry_s, longest))
         if packet.code == p.SUCCESS:
-            self._connect = p.Connect(connect.client_id, connect.clean)
+            self._connect = replace(connect, will=None)
         self._over = True
         self._end(self)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable, Iterable
 
 from edge_agent.sources.listen import packets as p
 from edge_agent.sources.listen.packets import Broken
@@ -15,6 +16,10 @@ from gateway_core.meter import Meter
 LOGINS_AT_ONCE = 2
 """Threads that hash passwords; the machine has other work too."""
 
+MOST_LOGINS = 512
+"""Clients that wait for their password to be hashed, some milliseconds each; more are told to come
+again."""
+
 LONGEST_ID = 128
 
 
@@ -24,18 +29,32 @@ class Entrance:
     Args:
         settings: Of the listener.
         meter: Counts who is turned away.
+        admitted: Is called when somebody was let in, before anything is read of it.
     """
 
-    def __init__(self, settings: ListenSettings, meter: Meter) -> None:
+    def __init__(
+        self, settings: ListenSettings, meter: Meter, admitted: Callable[[Visit], None]
+    ) -> None:
+        self._admitted = admitted
+        self._logins = 0
         self._settings = settings
         self._meter = meter
         self._users: Users | None = None
         self._hashing = asyncio.Semaphore(LOGINS_AT_ONCE)
 
-    def read(self) -> None:
+    def read(self) -> Users | None:
         """Read the users file; blocks, and raises `ConfigError` for a wrong one."""
-        if self._settings.users_file is not None:
-            self._users = read_users(self._settings.users_file)
+        file = self._settings.users_file
+        return read_users(file) if file is not None else None
+
+    def use(self, users: Users | None, visits: Iterable[Visit]) -> None:
+        """Ask these users from now on; who is not let in any more as before is sent away."""
+        before, self._users = self._users, users
+        if before is None or users is None:
+            return
+        for visit in list(visits):
+            if visit.login and not users.same(visit.login, before):
+                visit.close(Broken(p.NOT_AUTHORIZED, "the login was changed or taken away"))
 
     def receive(self, visit: Visit, tasks: asyncio.TaskGroup) -> None:
         """Let the client in that asked, or turn it away; now, or when its password is hashed."""
@@ -45,13 +64,22 @@ class Entrance:
         if users is None or name is None:
             self._answer(visit, known=False)
         elif users.costs(name, password):
+            if self._logins >= MOST_LOGINS:
+                self._turn_away(visit, p.BUSY, "too many log in at once; come again")
+                return
+            self._logins += 1
             tasks.create_task(self._slowly(visit, users, name, password))
         else:
             self._answer(visit, known=users.check(name, password))
 
     async def _slowly(self, visit: Visit, users: Users, name: str, password: bytes) -> None:
-        async with self._hashing:
-            known = await asyncio.to_thread(users.check, name, password)
+        try:
+            async with self._hashing:
+                if visit.talk.asked is None:
+                    return  # it went away while others were looked at
+                known = await asyncio.to_thread(users.check, name, password)
+        finally:
+            self._logins -= 1
         if visit.talk.asked is not None:
             self._answer(visit, known=known)
 
@@ -66,6 +94,10 @@ class Entrance:
         identity = visit.peer_name() if self._settings.tls else None
         if known and name is not None:
             identity = client if name.startswith("@") else name
+            visit.login = name
+            if identity is client and self._users is not None and client in self._users:
+                self._turn_away(visit, p.NOT_AUTHORIZED, "the device has a key of its own")
+                return
         if identity is None and not self._settings.anonymous:
             self._turn_away(visit, p.NOT_AUTHORIZED, "a login or a certificate is needed")
         elif len(client) > LONGEST_ID or not client.isprintable():
@@ -79,6 +111,7 @@ class Entrance:
         except Broken as why:
             self._turn_away(visit, why.code, why.detail)
             return
+        self._admitted(visit)
         visit.flush()
         visit.resume()
 

@@ -60,16 +60,19 @@ class Ring:
 
     def release(self, packet_id: int) -> None:
         """Let go of a packet id that its client will use for another message."""
-        for at in range(0, len(self._held), _MARK.size):
-            if _MARK.unpack_from(self._held, at)[0] == packet_id:
+        wanted = packet_id.to_bytes(2, "little")
+        at = self._held.find(wanted)
+        while at >= 0:
+            if at % _MARK.size == 0:
                 _MARK.pack_into(self._held, at, 0, 0)
+            at = self._held.find(wanted, at + 1)
         self._latest = None
 
 
 @dataclass(slots=True)
 class _Slot:
     number: int
-    entries: list[tuple[int, int, int, int]]
+    entries: bytes
     stored: bool = False
 
 
@@ -87,6 +90,7 @@ class Memory:
         self._window = window
         self._slots: list[_Slot] = []
         self._rings: dict[int, Ring] = {}
+        self._noted: set[Mark] = set()
         self._next = 0
         for key in sorted(saved):
             number = key.removeprefix(prefix)
@@ -101,12 +105,16 @@ class Memory:
     @property
     def held(self) -> int:
         """Marks in all slots."""
-        return sum(len(slot.entries) for slot in self._slots)
+        return sum(len(slot.entries) for slot in self._slots) // _ENTRY.size
 
-    def recognises(self, session: int, packet_id: int, crc: int) -> bool:
+    def recognises(self, mark: Mark) -> bool:
         """Return whether a message that came with DUP set was committed, or is about to be."""
-        ring = self._rings.get(session)
-        return ring is not None and ring.recognises(packet_id, crc)
+        ring = self._rings.get(mark[0])
+        return mark in self._noted or (ring is not None and ring.recognises(*mark[1:]))
+
+    def note(self, mark: Mark) -> None:
+        """Know a message that the next `enter` will enter."""
+        self._noted.add(mark)
 
     def release(self, session: int, packet_id: int) -> None:
         """Let go of a packet id: PUBREL said that its message will not come again."""
@@ -126,19 +134,20 @@ class Memory:
             marks: In the order of receipt.
             settled: Whether every commit entered before has happened.
         """
+        self._noted.clear()
         if not marks:
             return {}
         if settled:
             for slot in self._slots:
                 slot.stored = True
-        entries = [self._placed(*mark) for mark in marks]
+        entries = b"".join([self._placed(*mark) for mark in marks])
         state: dict[str, bytes | None] = {}
         while (last := self._foldable(len(entries))) is not None:
             self._slots.remove(last)
-            entries = [each for each in last.entries if self._lives(each)] + entries
+            entries = self._living(last.entries) + entries
             state[self._key(last.number)] = None
         self._slots.append(_Slot(self._next, entries))
-        state[self._key(self._next)] = b"".join(_ENTRY.pack(*each) for each in entries)
+        state[self._key(self._next)] = entries
         self._next += 1
         return state
 
@@ -148,13 +157,13 @@ class Memory:
             if not slot.stored and self._key(slot.number) in state:
                 slot.stored = True
 
-    def _placed(self, session: int, packet_id: int, crc: int) -> tuple[int, int, int, int]:
+    def _placed(self, session: int, packet_id: int, crc: int) -> bytes:
         ring = self._rings.get(session)
         if ring is None:
             ring = self._rings[session] = Ring()
         place = ring.count
         ring.put(place, packet_id, crc, self._window)
-        return session, place & 0xFFFFFFFF, packet_id, crc
+        return _ENTRY.pack(session, place & 0xFFFFFFFF, packet_id, crc)
 
     def _foldable(self, size: int) -> _Slot | None:
         """Return the newest stored slot if it is no larger than what is being written."""
@@ -163,19 +172,22 @@ class Memory:
                 return slot if len(slot.entries) <= size else None
         return None
 
-    def _lives(self, entry: tuple[int, int, int, int]) -> bool:
-        session, place, _, _ = entry
-        ring = self._rings.get(session)
-        return ring is not None and place >= ring.count - self._window
+    def _living(self, entries: bytes) -> bytes:
+        """Return the entries whose messages can still come again."""
+        rings, size, found = self._rings, _ENTRY.size, []
+        for at, (session, place, _, _) in enumerate(_ENTRY.iter_unpack(entries)):
+            ring = rings.get(session)
+            if ring is not None and place >= ring.count - self._window:
+                found.append(entries[at * size : (at + 1) * size])
+        return b"".join(found)
 
     def _recall(self, number: int, value: bytes) -> None:
         whole = value[: len(value) // _ENTRY.size * _ENTRY.size]
-        entries = list(_ENTRY.iter_unpack(whole))
-        for session, place, packet_id, crc in entries:
+        for session, place, packet_id, crc in _ENTRY.iter_unpack(whole):
             ring = self._rings.setdefault(session, Ring())
             if place >= ring.count - self._window:
                 ring.put(place, packet_id, crc, self._window)
-        self._slots.append(_Slot(number, entries, stored=True))
+        self._slots.append(_Slot(number, whole, stored=True))
         self._next = max(self._next, number + 1)
 
     def _key(self, number: int) -> str:

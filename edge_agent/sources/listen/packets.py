@@ -200,7 +200,7 @@ class Codec(Protocol):
     def goodbye(self, code: int, detail: str) -> bytes: ...  # noqa: D102
 
     def publish(self, topic: str, payload: bytes, packet_id: int, expiry_s: float | None) -> bytes:
-        """Return a PUBLISH of QoS 1."""
+        """Return a PUBLISH of QoS 1, or of QoS 0 where the packet id is 0."""
 
 
 def whole_length(data: memoryview, max_packet: int) -> int:

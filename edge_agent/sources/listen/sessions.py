@@ -1,11 +1,12 @@
 """The sessions of an MQTT listener: who is connected, who may come back, what each may hear. Pure.
 
 A session outlives its connection for as long as its client asked for. Its subscriptions are spool
-state; they are stored with the next messages, since before those nothing depends on them.
+state; they are stored with the next messages, or within a second.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,6 +15,7 @@ import msgspec
 
 from edge_agent.sources.listen.memory import Mark, Memory
 from edge_agent.sources.listen.packets import Connect, Will
+from edge_agent.sources.listen.policy import matches
 from gateway_core.clock import NS
 
 MOST_SUBSCRIPTIONS = 32
@@ -23,14 +25,14 @@ FOREVER_S = 0xFFFFFFFF
 class Line(Protocol):
     """One live connection."""
 
-    def take_over(self) -> None:
-        """End: the client is connected anew."""
+    def take_over(self) -> Will | None:
+        """End, because the client is connected anew; return the Will that was left behind."""
 
 
 class _Saved(msgspec.Struct, array_like=True):
     """A session in the spool's state."""
 
-    client: str
+    key: str
     expiry_s: int
     filters: dict[str, int]
 
@@ -41,28 +43,35 @@ class Session:
 
     Attributes:
         number: For the memory of what was committed; never used for another client.
-        client: The client id.
+        key: Whose it is; see `session_key`.
         expiry_s: Seconds that it outlives its connection.
         filters: Subscriptions: pattern to QoS.
         line: Its connection, or None.
         ended: When the last connection ended, nanoseconds since 1970.
         will: What to take in when the connection has ended without a word, or None.
-        will_at: When, nanoseconds since 1970.
+        due: When something is to be done about it while nobody is connected: likewise.
+        kept: Whether the spool's state has it, or will have it.
     """
 
     number: int
-    client: str
+    key: str
     expiry_s: int = 0
     filters: dict[str, int] = field(default_factory=dict)
     line: Line | None = None
     ended: int = 0
     will: Will | None = None
-    will_at: int = 0
+    due: int = 0
+    kept: bool = False
 
     @property
     def lasting(self) -> bool:
         """Whether it outlives its connection."""
         return self.expiry_s > 0
+
+
+def session_key(client: str, identity: str | None) -> str:
+    """Return whose session it is: nobody gets another's by choosing the same client id."""
+    return client if identity is None else f"{identity}\n{client}"
 
 
 class Sessions:
@@ -83,7 +92,11 @@ class Sessions:
         self._most = most
         self._memory = Memory(f"{prefix}m/", window, saved)
         self._sessions: dict[str, Session] = {}
+        self._absent: dict[str, Session] = {}  # in the order in which their connections ended
+        self._hearers: dict[str, dict[int, Session]] = {}
         self._changes: dict[str, bytes | None] = {}
+        self._dates: list[tuple[int, int, Session]] = []
+        self._said: list[Will] = []
         self._last = max(self._memory.numbers, default=0)
         for key, value in saved.items():
             number = key.removeprefix(f"{prefix}s/")
@@ -96,34 +109,57 @@ class Sessions:
         """Sessions, connected or not."""
         return len(self._sessions)
 
-    def get(self, client: str) -> Session | None:
-        """Return a client's session."""
-        return self._sessions.get(client)
+    @property
+    def changed(self) -> bool:
+        """Whether something is to be stored."""
+        return bool(self._changes)
 
-    def listeners(self) -> list[Session]:
-        """Return the sessions that subscribe to something."""
-        return [session for session in self._sessions.values() if session.filters]
+    def hearer(self, topic: str) -> Session | None:
+        """Return a session that is connected and subscribes to a topic."""
+        exact = self._hearers.get(topic, {})
+        for session in exact.values():
+            if session.line is not None:
+                return session
+        for pattern, sessions in self._hearers.items():
+            if pattern[-1:] in "+#" or "+/" in pattern:
+                found = next((each for each in sessions.values() if each.line), None)
+                if found is not None and matches(pattern, topic):
+                    return found
+        return None
 
-    def open(self, connect: Connect, client: str, line: Line) -> tuple[Session, bool]:
+    def open(self, connect: Connect, key: str, line: Line) -> tuple[Session, bool]:
         """Return the session of a new connection, and whether it was there before.
 
-        An older connection of the client is ended (MQTT 5.0 section 3.1.4).
+        An older connection of the client is ended (MQTT 5.0 section 3.1.4); its Will is due unless
+        it was to wait and the session goes on (section 3.1.3.2.2).
         """
-        session = self._sessions.get(client)
-        if session is not None and session.line is not None:
-            session.line.take_over()
+        session = self._sessions.get(key)
+        will, waits = None, False
+        if session is not None:
+            will, waits = session.will, True
+            if session.line is not None:
+                will = session.line.take_over()
+                waits = will is not None and will.delay_s > 0
         present = session is not None and session.lasting and not connect.clean
+        if will is not None and not (present and waits):
+            self._said.append(will)
         if session is None or not present:
             if session is not None:
                 self._drop(session)
             self._make_room()
             self._last += 1
-            session = self._sessions[client] = Session(self._last, client)
+            session = self._sessions[key] = Session(self._last, key)
+        self._absent.pop(key, None)
         session.line = line
         session.will = None
         session.expiry_s = connect.expiry_s
         self._keep(session)
         return session, present
+
+    def expire(self, session: Session, seconds: int) -> None:
+        """Let a session outlive its connection for so long."""
+        session.expiry_s = seconds
+        self._keep(session)
 
     def close(self, session: Session, line: Line, now: int, will: Will | None) -> None:
         """Note that a connection has ended; ``will`` is what its client left behind, or None."""
@@ -131,22 +167,31 @@ class Sessions:
             return  # it was taken over
         session.line = None
         session.ended = now
-        if will is not None:
-            session.will = will
-            session.will_at = now + min(will.delay_s, session.expiry_s) * NS
-        elif not session.lasting:
+        wait_s = min(will.delay_s, session.expiry_s) if will is not None else 0
+        if will is not None and not wait_s:
+            self._said.append(will)
+        if not session.lasting:
             self._drop(session)
+            return
+        self._absent[session.key] = session
+        session.will = will if wait_s else None
+        self._enter_date(session, now + (wait_s or session.expiry_s) * NS)
 
-    def due(self, now: int) -> list[tuple[Session, Will]]:
+    def due(self, now: int) -> list[Will]:
         """Return the wills whose time has come, and end the sessions whose time is over."""
-        found: list[tuple[Session, Will]] = []
-        for session in [each for each in self._sessions.values() if each.line is None]:
-            if session.will is not None and now >= session.will_at:
-                found.append((session, session.will))
+        found, self._said = self._said, []
+        while self._dates and self._dates[0][0] <= now:
+            date, _, session = heapq.heappop(self._dates)
+            if session.due != date or self._absent.get(session.key) is not session:
+                continue  # it came back since
+            if session.will is not None:
+                found.append(session.will)
                 session.will = None
-            over = session.expiry_s != FOREVER_S and now >= session.ended + session.expiry_s * NS
-            if over and session.will is None:
+            over = session.ended + session.expiry_s * NS
+            if over <= now:
                 self._drop(session)
+            else:
+                self._enter_date(session, over)
         return found
 
     def subscribe(self, session: Session, pattern: str, qos: int) -> bool:
@@ -154,18 +199,25 @@ class Sessions:
         if pattern not in session.filters and len(session.filters) >= MOST_SUBSCRIPTIONS:
             return False
         session.filters[pattern] = qos
+        self._hearers.setdefault(pattern, {})[session.number] = session
         self._keep(session)
         return True
 
     def unsubscribe(self, session: Session, pattern: str) -> bool:
         """Take a subscription out; False where there was none."""
         found = session.filters.pop(pattern, None) is not None
-        self._keep(session)
+        if found:
+            self._unhear(session, pattern)
+            self._keep(session)
         return found
 
-    def recognises(self, session: Session, packet_id: int, crc: int) -> bool:
+    def recognises(self, mark: Mark) -> bool:
         """Return whether a message with DUP set was committed, or is about to be."""
-        return self._memory.recognises(session.number, packet_id, crc)
+        return self._memory.recognises(mark)
+
+    def note(self, mark: Mark) -> None:
+        """Know a message that the next `enter` will enter."""
+        self._memory.note(mark)
 
     def release(self, session: Session, packet_id: int) -> None:
         """Let go of a packet id after PUBREL."""
@@ -181,21 +233,41 @@ class Sessions:
         self._memory.stored(state)
 
     def _keep(self, session: Session) -> None:
-        saved = _Saved(session.client, session.expiry_s, session.filters)
-        self._changes[self._key(session)] = (
-            msgspec.msgpack.encode(saved) if session.lasting else None
-        )
+        if session.lasting:
+            saved = _Saved(session.key, session.expiry_s, session.filters)
+            self._changes[self._name(session)] = msgspec.msgpack.encode(saved)
+        elif session.kept:
+            self._changes[self._name(session)] = None
+        session.kept = session.lasting
 
     def _drop(self, session: Session) -> None:
-        self._sessions.pop(session.client, None)
+        self._sessions.pop(session.key, None)
+        self._absent.pop(session.key, None)
         self._memory.forget([session.number])
-        self._changes[self._key(session)] = None
+        for pattern in session.filters:
+            self._unhear(session, pattern)
+        if session.kept:
+            self._changes[self._name(session)] = None
+
+    def _unhear(self, session: Session, pattern: str) -> None:
+        sessions = self._hearers.get(pattern, {})
+        sessions.pop(session.number, None)
+        if not sessions:
+            self._hearers.pop(pattern, None)
 
     def _make_room(self) -> None:
-        if len(self._sessions) >= self._most:
-            ended = [each for each in self._sessions.values() if each.line is None]
-            if ended:
-                self._drop(min(ended, key=lambda each: each.ended))
+        if len(self._sessions) >= self._most and self._absent:
+            first = next(iter(self._absent.values()))
+            if first.will is not None:
+                self._said.append(first.will)
+            self._drop(first)
+
+    def _enter_date(self, session: Session, date: int) -> None:
+        session.due = date
+        if len(self._dates) > 2 * len(self._sessions) + 64:  # most are of sessions that went on
+            self._dates = [each for each in self._dates if each[2].due == each[0]]
+            heapq.heapify(self._dates)
+        heapq.heappush(self._dates, (date, session.number, session))
 
     def _recall(self, number: int, value: bytes, now: int) -> None:
         try:
@@ -203,8 +275,11 @@ class Sessions:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return  # a bad disk: the client begins a new session
         self._last = max(self._last, number)
-        session = Session(number, saved.client, saved.expiry_s, saved.filters, ended=now)
-        self._sessions[saved.client] = session
+        session = Session(number, saved.key, saved.expiry_s, saved.filters, ended=now, kept=True)
+        self._sessions[saved.key] = self._absent[saved.key] = session
+        for pattern in session.filters:
+            self._hearers.setdefault(pattern, {})[number] = session
+        self._enter_date(session, now + session.expiry_s * NS)
 
-    def _key(self, session: Session) -> str:
+    def _name(self, session: Session) -> str:
         return f"{self._prefix}s/{session.number:010d}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 import structlog
@@ -23,10 +22,10 @@ from edge_agent.sources.listen.outgoing import Outgoing
 from edge_agent.sources.listen.packets import Broken
 from edge_agent.sources.listen.policy import Policy
 from edge_agent.sources.listen.sessions import Sessions
-from edge_agent.sources.listen.settings import ListenSettings, TlsSettings
+from edge_agent.sources.listen.settings import ListenSettings
+from edge_agent.sources.listen.transport import encryption, prepare
 from edge_agent.sources.listen.visit import Visit
 from gateway_core.clock import Clock
-from gateway_core.errors import ConfigError, Fault
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
 
@@ -34,6 +33,14 @@ log = structlog.get_logger()
 
 FINISH_S = 5.0
 LOOK_S = 1.0
+LINGER_S = 5.0
+"""Seconds in which a client that is sent away may read why."""
+AT_ONCE = 2000
+"""Connections that are looked at in one step of the loop."""
+MOST_KEPT = 64 * 2**20
+"""Bytes of packets that have not come whole, of all clients together."""
+MOST_LINES = 20
+"""Lines of log a second about clients that were sent away; the metrics count all."""
 UNCOMMITTED, UNCOMMITTED_BYTES = 16_384, 32 * 2**20
 
 
@@ -90,12 +97,16 @@ class ListenSource:
         self._line.on_acknowledged = self._acknowledge
         self._line.on_pressure = self._press
         self._by_talk: dict[Conversation, Visit] = {}
+        self._strangers: set[Visit] = set()
         self._halted: set[Visit] = set()
+        self._kept = 0
+        self._lines = 0
+        self._context: ssl.SSLContext | None = None
         self._under_pressure = False
         self._closing = False
         self._tasks: asyncio.TaskGroup | None = None
-        self._entrance = Entrance(settings, meter)
-        self._outgoing = Outgoing(sessions)
+        self._entrance = Entrance(settings, meter, self._admitted)
+        self._outgoing = Outgoing()
 
     async def run(self) -> NoReturn:
         """Serve until cancelled; then see the commits under way through, for up to 5 seconds.
@@ -104,9 +115,10 @@ class ListenSource:
             ConfigError: An address cannot be bound, or a file cannot be read.
         """
         settings, loop = self._settings, asyncio.get_running_loop()
-        await asyncio.to_thread(self._entrance.read)
-        context = await asyncio.to_thread(_context, settings.tls) if settings.tls else None
+        (await self.reread())()
         sockets = tcp_sockets(settings.listen, f"mqtt_listen.{settings.name}.listen")
+        prepare(sockets, settings)
+        encrypted = self._context is not None
         self.ports = [each.getsockname()[1] for each in sockets]
         async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             self._tasks = tasks
@@ -114,7 +126,12 @@ class ListenSource:
             try:
                 for sock in sockets:
                     server = await loop.create_server(
-                        lambda: Visit(self, loop.time), sock=sock, ssl=context, backlog=4096
+                        lambda: Visit(self, loop.time),
+                        sock=sock,
+                        ssl=self._context,
+                        backlog=4096,
+                        ssl_handshake_timeout=settings.handshake if encrypted else None,
+                        ssl_shutdown_timeout=LINGER_S if encrypted else None,
                     )
                     stack.callback(server.close)
                 self.opened.set()
@@ -124,22 +141,49 @@ class ListenSource:
                 log.info("mqtt_listening", source=self.name, ports=self.ports)
                 while True:
                     await asyncio.sleep(LOOK_S)
-                    self._look(loop.time())
+                    await self._look(loop.time())
             finally:
                 await stack.aclose()
                 await self._finish()
 
     async def publish(self, downlink: Downlink) -> str:
         """Send a message to the device that subscribed to its topic; as `Publisher.publish`."""
-        await self._outgoing.publish(downlink, self.visits)
+        session = self.house.sessions.hearer(downlink.address)
+        line = session.line if session is not None else None
+        visit = self._by_talk.get(line) if isinstance(line, Conversation) else None
+        said = await self._outgoing.publish(downlink, visit)
         self._meter.count("tidegate_mqtt_published", source=self.name)
-        return ""
+        return said
+
+    async def reread(self) -> Callable[[], None]:
+        """Read the users and certificates again; return what makes them count.
+
+        Raises:
+            ConfigError: One of the files is wrong; everything goes on as it was.
+        """
+        tls = self._settings.tls
+        users = await asyncio.to_thread(self._entrance.read)
+        if tls is not None:
+            await asyncio.to_thread(encryption, tls)  # whether they are fit for use
+            if self._context is None:
+                self._context = await asyncio.to_thread(encryption, tls)
+
+        def adopt() -> None:
+            if tls is not None and self._context is not None:
+                self._context.load_cert_chain(tls.cert_file, tls.key_file)
+            self._entrance.use(users, self.visits)
+
+        return adopt
 
     def states(self) -> dict[str, int]:
         """Return how many connections are in each state."""
-        found = Counter("connected" if each.talk.client else "handshake" for each in self.visits)
-        found["held"] = len(self._halted)
-        return {**found, "sessions": len(self.house.sessions)}
+        strangers = len(self._strangers)
+        return {
+            "handshake": strangers,
+            "connected": len(self.visits) - strangers,
+            "held": len(self._halted),
+            "sessions": len(self.house.sessions),
+        }
 
     # ---- what visits ask of their listener ----
 
@@ -150,6 +194,7 @@ class ListenSource:
         if why:
             return False
         self.visits.add(visit)
+        self._strangers.add(visit)
         self._by_talk[visit.talk] = visit
         return True
 
@@ -182,22 +227,30 @@ class ListenSource:
         """Note what a device acknowledged."""
         self._outgoing.confirmed(visit)
 
+    def keeps(self, change: int) -> bool:
+        """Note bytes that are not read yet; return whether there is room for them."""
+        self._kept += change
+        return self._kept <= MOST_KEPT
+
     def broke(self, visit: Visit, why: Broken) -> None:
         """Count a connection that had to end."""
         self._meter.count(
             "tidegate_mqtt_listen_closed", source=self.name, reason=f"0x{why.code:02x}"
         )
-        log.info(
-            "device_disconnected", source=self.name, client=visit.talk.client, why=str(why)[:200]
-        )
+        self._lines += 1
+        if self._lines <= MOST_LINES:
+            client, told = visit.talk.client, str(why)[:200]
+            log.info("device_disconnected", source=self.name, client=client, why=told)
 
     def left(self, visit: Visit) -> None:
         """Give a place back."""
         self._admission.leave(visit.address)
         self.visits.discard(visit)
+        self._strangers.discard(visit)
         self._halted.discard(visit)
         self._by_talk.pop(visit.talk, None)
         self._outgoing.left(visit)
+        self._speak_wills()
 
     # ---- inside ----
 
@@ -218,23 +271,46 @@ class ListenSource:
             for visit in halted:
                 visit.resume()
 
-    def _look(self, now: float) -> None:
-        """Once a second: close who is silent for too long, and take in the wills that are due."""
-        handshake = self._settings.handshake
-        for visit in list(self.visits):
-            talk = visit.talk
-            if not talk.client:
-                if now - visit.since > handshake:
-                    visit.close(Broken(p.UNSPECIFIED, "said not in time who it is"))
-            elif 0 < 1.5 * talk.keep_alive < now - visit.heard and visit not in self._halted:
-                visit.close(Broken(p.KEEP_ALIVE_TIMEOUT, "silent for too long"))
-        received = self._clock()
-        for _, will in self.house.sessions.due(received):
-            self._line.open.arrivals.append(Arrival(self.name, will.topic, will.payload, received))
-            self._meter.count("tidegate_mqtt_listen_wills", source=self.name)
+    async def _look(self, now: float) -> None:
+        """Once a second: close who is silent for too long, store what changed, count."""
+        self._lines = 0
+        for number, visit in enumerate(list(self.visits), 1):
+            self._judge(visit, now)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._speak_wills()
+        if self.house.sessions.changed:
+            self._line.open.due = True
         self._line.go()
         for state, count in self.states().items():
             self._meter.set("tidegate_mqtt_listen_states", count, source=self.name, state=state)
+
+    def _judge(self, visit: Visit, now: float) -> None:
+        talk = visit.talk
+        if visit.ended:
+            if now - visit.ended > LINGER_S:
+                visit.abort()
+        elif talk.client:
+            if 0 < 1.5 * talk.keep_alive < visit.silence(now):
+                visit.close(Broken(p.KEEP_ALIVE_TIMEOUT, "silent for too long"))
+        elif now - visit.since > self._settings.handshake:
+            visit.close(Broken(p.UNSPECIFIED, "said not in time who it is"))
+
+    def _admitted(self, visit: Visit) -> None:
+        self._strangers.discard(visit)
+        self._speak_wills()
+
+    def _speak_wills(self) -> None:
+        """Take in what clients left to be said."""
+        if self._closing:
+            return  # it is the agent that goes, not the devices
+        received = self._clock()
+        wills = self.house.sessions.due(received)
+        for will in wills:
+            self._line.open.arrivals.append(Arrival(self.name, will.topic, will.payload, received))
+        if wills:
+            self._meter.count("tidegate_mqtt_listen_wills", len(wills), source=self.name)
+            self._line.go()
 
     async def _finish(self) -> None:
         self._closing = True
@@ -244,24 +320,9 @@ class ListenSource:
         except TimeoutError:
             log.warning("commits_abandoned", source=self.name, after_s=FINISH_S)
         for visit in list(self.visits):
-            visit.talk.left(self._clock())
             visit.close(Broken(p.SHUTTING_DOWN, "the agent is ending"))
 
 
 def state_prefix(settings: ListenSettings) -> str:
     """Return the prefix of this listener's keys in the spool's state."""
     return f"listen/{settings.name}/"
-
-
-def _context(tls: TlsSettings) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-        if tls.client_ca_file is not None:
-            context.load_verify_locations(tls.client_ca_file)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as exc:
-        message = f"cannot be used: {exc}"
-        raise ConfigError(Fault(tls.cert_file, 0, 0, "mqtt_listen.tls", message)) from exc
-    return context

@@ -65,6 +65,14 @@ class Users:
         """How many there are."""
         return len(self._hashes)
 
+    def __contains__(self, name: str) -> bool:
+        """Whether somebody has that name."""
+        return name in self._hashes
+
+    def same(self, name: str, other: Users) -> bool:
+        """Return whether a name logs in as it does with other users."""
+        return self._hashes.get(name) == other._hashes.get(name)
+
     def costs(self, name: str, password: bytes) -> bool:
         """Return whether `check` will take milliseconds, and belongs into a thread."""
         stored = self._hashes.get(name, "scrypt")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import TYPE_CHECKING, Protocol, cast
 
 from edge_agent.sources.listen.conversation import ClientLoad, Conversation, House
-from edge_agent.sources.listen.packets import Broken
+from edge_agent.sources.listen.packets import QUOTA_EXCEEDED, Broken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_UNSENT = 256 * 1024
 """Bytes that a client may leave unread before nothing more is read from it."""
+
+SMALL = 4096
+"""Bytes of a packet that has not come whole yet which every client may have here at any time."""
 
 
 class Desk(Protocol):
@@ -29,6 +31,7 @@ class Desk(Protocol):
     def received(self) -> None: ...  # noqa: D102  # something may be in the load
     def asked(self, visit: Visit) -> None: ...  # noqa: D102  # it sent CONNECT
     def confirmed(self, visit: Visit) -> None: ...  # noqa: D102  # it sent PUBACK
+    def keeps(self, change: int) -> bool: ...  # noqa: D102  # unread bytes; False: too many in all
     def broke(self, visit: Visit, why: Broken) -> None: ...  # noqa: D102
     def left(self, visit: Visit) -> None: ...  # noqa: D102
 
@@ -45,16 +48,21 @@ class Visit(asyncio.Protocol):
         address: The peer's.
         heard: When it last said something, by the loop's clock.
         since: When it came.
+        ended: When it was told to end; 0 before.
+        login: The name that it logged in with, or empty.
     """
 
     def __init__(self, desk: Desk, time: Callable[[], float]) -> None:
         self.talk = Conversation(desk.house, self._end)
         self.address = ""
-        self.since = self.heard = 0.0
+        self.login = ""
+        self.since = self.heard = self.ended = 0.0
         self._desk = desk
         self._time = time
         self._transport: asyncio.Transport | None = None
         self._rest = b""
+        self._kept = 0
+        self._paused = False
         self._counted = False
         self._stopped = False
         self._clogged = False
@@ -66,9 +74,6 @@ class Visit(asyncio.Protocol):
         self.address = str(peer[0]) if peer else ""
         self.since = self.heard = self._time()
         self._transport.set_write_buffer_limits(MOST_UNSENT)
-        sock: socket.socket | None = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._counted = self._desk.arrived(self)
         if not self._counted:
             self._transport.abort()
@@ -93,7 +98,7 @@ class Visit(asyncio.Protocol):
         """Give the place back."""
         del exc
         self._stopped = True
-        self._rest = b""
+        self._keep(b"")
         self.talk.left(self._desk.now())
         if self._counted:
             self._desk.left(self)
@@ -112,9 +117,8 @@ class Visit(asyncio.Protocol):
         """Send what answers ``count`` messages, which are stored now."""
         self.talk.unacknowledged -= count
         self._send(data)
-        if not self._stopped and self._rest:
-            self._pace()
-            self._read()
+        if self._paused or self._rest:
+            self.resume()
 
     def flush(self) -> None:
         """Send the replies."""
@@ -125,10 +129,19 @@ class Visit(asyncio.Protocol):
             self._send(data)
 
     def resume(self) -> None:
-        """Go on after `asked` or `held`."""
+        """Go on after a pause."""
         self._pace()
-        if not self._stopped:
+        if self._rest:
             self._read()
+
+    def silence(self, now: float) -> float:
+        """Return for how many seconds it said nothing although it was listened to."""
+        return 0.0 if self._paused and not self._clogged else now - self.heard
+
+    def abort(self) -> None:
+        """End the connection at once, whatever its client has not read."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def close(self, why: Broken) -> None:
         """End the connection, with the reason where the version has words for it."""
@@ -143,6 +156,7 @@ class Visit(asyncio.Protocol):
             return
         talk, desk = self.talk, self._desk
         if self._waits():
+            self._keep(self._rest)
             self._pace()
             return
         try:
@@ -151,12 +165,13 @@ class Visit(asyncio.Protocol):
             desk.received()
             self.close(why)
             return
-        if used:
-            self._rest = self._rest[used:]
         self.flush()
         desk.received()
         if talk.confirmed:
             desk.confirmed(self)
+        self._keep(self._rest[used:])
+        if self.ended:
+            return
         if talk.asked is not None:
             self._pace()
             desk.asked(self)
@@ -169,19 +184,25 @@ class Visit(asyncio.Protocol):
         if desk.pressed():
             desk.held(self)
             return True
-        return talk.asked is not None or (
-            talk.unacknowledged >= desk.house.settings.receive_maximum
-            and talk.codec is not None
-            and talk.codec.version != "5"
-        )
+        return talk.asked is not None or talk.full
 
     def _pace(self) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        if self._clogged or self._stopped or self._waits():
+        pause = self._clogged or self._stopped or self._waits()
+        if pause and not self._paused:
             self._transport.pause_reading()
-        else:
+        elif self._paused and not pause:
+            self.heard = self._time()
             self._transport.resume_reading()
+        self._paused = pause
+
+    def _keep(self, rest: bytes) -> None:
+        """Hold what is not read yet, unless all clients together have too much of it here."""
+        self._rest = rest
+        change, self._kept = len(rest) - self._kept, len(rest)
+        if change and not self._desk.keeps(change) and change > 0 and self._kept > SMALL:
+            self.close(Broken(QUOTA_EXCEEDED, "too much that is not whole yet"))
 
     def _send(self, data: bytes) -> None:
         if data and self._transport is not None and not self._transport.is_closing():
@@ -191,6 +212,7 @@ class Visit(asyncio.Protocol):
         del talk
         self.flush()
         self._stopped = True
-        self._rest = b""
+        self.ended = self._time()
+        self._keep(b"")
         if self._transport is not None:
             self._transport.close()

@@ -26,7 +26,8 @@ NOW = 1_795_000_000_000_000_000
 class Talk:
     """A client at a conversation; every commit happens at once unless ``held``."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, identity: str | None = None) -> None:
+        self.identity = identity
         self.load: Load[Any, Any] = Load()
         self.stored: list[tuple[str, bytes]] = []
         self.ended = False
@@ -42,7 +43,7 @@ class Talk:
             used = self.talk.read(memoryview(self._rest), self.load, NOW)
             self._rest = self._rest[used:]
             if self.talk.asked is not None:
-                self.talk.admit(self.talk.asked.client_id or "auto-1", None)
+                self.talk.admit(self.talk.asked.client_id or "auto-1", self.identity)
         except Broken as why:
             self.talk.goodbye(why)
             self.ended = True
@@ -76,8 +77,8 @@ def house() -> House:
 
 
 @pytest.fixture
-def client(house: House) -> Callable[[], Talk]:
-    return lambda: Talk(house)
+def client(house: House) -> Callable[..., Talk]:
+    return lambda identity=None: Talk(house, identity)
 
 
 @contextlib.asynccontextmanager

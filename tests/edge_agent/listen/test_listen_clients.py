@@ -125,7 +125,7 @@ async def test_a_command_reaches_the_device_that_subscribed_and_no_other(version
         args = ("-V", version, "-i", "d1", "-q", "1", "-t", "cmd/d1", "-C", "1")
         async with asyncio.TaskGroup() as tasks:
             heard = tasks.create_task(mosquitto("mosquitto_sub", source, *args))
-            while not source.house.sessions.listeners():
+            while not source.house.sessions._hearers:
                 await asyncio.sleep(0.01)
             await source.publish(Downlink("cmd/d1", b"on", expiry_s=30))
         assert heard.result() == (0, "on\n")

@@ -1,0 +1,46 @@
+"""What lies below a listener's connections: the options of its sockets, and encryption."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import ssl
+
+from edge_agent.sources.listen.settings import ListenSettings, TlsSettings
+from gateway_core.errors import ConfigError, Fault
+
+FILES_BESIDE = 1024
+"""Open files that the rest of the agent may need."""
+
+
+def prepare(sockets: list[socket.socket], settings: ListenSettings) -> None:
+    """Set what accepted sockets inherit, and allow for as many as may come."""
+    for sock in sockets:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # who asks for no keep alive
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, round(settings.keep_alive))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.max_connections + FILES_BESIDE
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def encryption(tls: TlsSettings) -> ssl.SSLContext:
+    """Return what TLS needs.
+
+    Raises:
+        ConfigError: A file cannot be read, or is not fit for it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        if tls.client_ca_file is not None:
+            context.load_verify_locations(tls.client_ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as exc:
+        message = f"cannot be used: {exc}"
+        raise ConfigError(Fault(tls.cert_file, 0, 0, "mqtt_listen.tls", message)) from exc
+    return context
