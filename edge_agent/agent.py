@@ -202,7 +202,7 @@ class Agent:
         """Let what was read take over, between two batches.
 
         Raises:
-            ConfigError: feeds.csv, the users or a certificate has a mistake; everything goes on as it was.
+            ConfigError: feeds.csv, the users or a certificate is wrong; all goes on as it was.
         """
         cameras = self._config.cameras
         feeds = await asyncio.to_thread(load_feeds, cameras.file) if cameras else {}
