@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from device_profiles.alternatives import gather
+from device_profiles.fields import FieldRegistry, field_conflict, fields_of
 from device_profiles.profile import Profile, load_profile
 from device_profiles.route import Entry, Route
 from device_profiles.topics import Tree
-from device_profiles.units import same_unit
 from gateway_core.errors import ConfigError, Fault
 
 SHIPPED = Path(__file__).with_name("vendors")
@@ -224,20 +224,14 @@ def conflicts(profiles: Iterable[Profile]) -> list[Fault]:
     A time-series store keeps one type for a field of a measurement, and a query must not mix
     units, whoever wrote the profiles.
     """
-    known: dict[tuple[str, str], tuple[str, str, Profile]] = {}
+    known = FieldRegistry()
     faults = []
     for profile in profiles:
-        for field in profile.fields.values():
-            kind = "string" if field.type == "enum" else field.type
-            key = (profile.measurement, field.name)
-            first = known.setdefault(key, (kind, field.unit, profile))
-            if first[0] == kind and same_unit(first[1], field.unit):
+        for field in fields_of(profile):
+            theirs = known.clash(field)
+            if theirs is None:
+                known.enter(field)
                 continue
-            faults.append(
-                profile.document.fault(
-                    ("measurements", field.name),
-                    f"{profile.measurement}.{field.name} is {kind} {field.unit or '(no unit)'} here"
-                    f" and {first[0]} {first[1] or '(no unit)'} in {first[2].id}",
-                )
-            )
+            place = ("measurements", field.name)
+            faults.append(profile.document.fault(place, field_conflict(field, theirs)))
     return faults

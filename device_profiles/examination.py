@@ -15,6 +15,7 @@ from device_profiles.bundle import named_files
 from device_profiles.catalogue import load_catalogue
 from device_profiles.codec_vectors import run_codec
 from device_profiles.examples import Bench, Received, payload_of, run_tests
+from device_profiles.fields import Field, FieldRegistry, field_conflict, fields_of
 from device_profiles.line_preview import render_line
 from device_profiles.lint import lint
 from device_profiles.loosening import loosened
@@ -64,24 +65,6 @@ class Result(msgspec.Struct, frozen=True):
     mistakes: tuple[Mistake, ...] = ()
 
 
-class Field(msgspec.Struct, frozen=True):
-    """A stored field that is known already.
-
-    Attributes:
-        measurement: Of the store.
-        name: The field.
-        type: As it is stored.
-        unit: UCUM; may be empty.
-        profile: Who stores it.
-    """
-
-    measurement: str
-    name: str
-    type: str
-    unit: str
-    profile: str
-
-
 class Examined(msgspec.Struct, frozen=True):
     """The outcome.
 
@@ -113,20 +96,6 @@ def shipped_fields() -> list[Field]:
     """Return every field that a profile that ships stores."""
     profiles = load_catalogue([], strict=False).profiles.values()
     return [field for profile in profiles for field in fields_of(profile)]
-
-
-def fields_of(profile: Profile) -> tuple[Field, ...]:
-    """Return what a profile stores."""
-    return tuple(
-        Field(
-            profile.measurement,
-            spec.name,
-            "string" if spec.type == "enum" else spec.type,
-            spec.unit,
-            profile.id,
-        )
-        for spec in profile.fields.values()
-    )
 
 
 def examine(path: Path, known: Sequence[Field], previous: Path | None = None) -> Examined:
@@ -193,25 +162,16 @@ def clashes(
     profile: str, fields: Sequence[Field], known: Sequence[Field]
 ) -> Iterator[tuple[Field, Field]]:
     """Yield each field that another profile stores in another type or unit, and that other one."""
-    others = {(field.measurement, field.name): field for field in known if field.profile != profile}
+    others = FieldRegistry(field for field in known if field.profile != profile)
     for mine in fields:
-        theirs = others.get((mine.measurement, mine.name))
-        if theirs is None or (theirs.type == mine.type and same_unit(theirs.unit, mine.unit)):
-            continue
-        yield mine, theirs
+        theirs = others.clash(mine)
+        if theirs is not None:
+            yield mine, theirs
 
 
 def _clashes(profile: Profile, known: Sequence[Field]) -> Iterator[Fault]:
     for mine, theirs in clashes(profile.id, fields_of(profile), known):
-        message = (
-            f"{mine.measurement}.{mine.name} is {_kind(mine)} here and {_kind(theirs)} in "
-            f"{theirs.profile}; a store keeps one type and unit: take those, or another name"
-        )
-        yield profile.document.fault(("measurements", mine.name), message)
-
-
-def _kind(field: Field) -> str:
-    return f"{field.type} {field.unit or '(no unit)'}"
+        yield profile.document.fault(("measurements", mine.name), field_conflict(mine, theirs))
 
 
 def _broken_promises(profile: Profile, before: Profile | None) -> Iterator[Fault]:

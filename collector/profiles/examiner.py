@@ -19,7 +19,8 @@ from pathlib import Path
 import msgspec
 
 from device_profiles.bundle import PROFILE, unpack
-from device_profiles.examination import Examined, Field, examine
+from device_profiles.examination import Examined, examine
+from device_profiles.fields import Field
 from gateway_core.errors import PayloadError, Unavailable
 
 PATIENCE_S = 60.0

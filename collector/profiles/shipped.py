@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_profiles.catalogue import load_catalogue
-from device_profiles.examination import Field, fields_of
+from device_profiles.fields import Field, fields_of
 
 
 @dataclass(frozen=True, slots=True)

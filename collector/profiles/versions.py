@@ -19,7 +19,8 @@ from collector.profiles.tables import versions
 from collector.profiles.trust import Trust
 from collector.registry.database import Database
 from device_profiles.bundle import decode_bundle, digest_of
-from device_profiles.examination import Examined, Field, clashes
+from device_profiles.examination import Examined, clashes
+from device_profiles.fields import Field
 from device_profiles.semver import read_version
 from gateway_core.clock import Clock
 from gateway_core.errors import GatewayError, PayloadError

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from device_profiles.examination import Examined, Field, examine
+from device_profiles.examination import Examined, examine
+from device_profiles.fields import Field
 from tests.fakes.profile_text import PROFILE as ROOM
 
 KNOWN = (Field("env", "temperature", "float", "Cel", "other/thermo"),)
