@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -145,6 +145,8 @@ class Agent:
         self._memory.recall(await self._spool.state(HELD_KEY))
         self._lineage.recall(await self._spool.state(LINEAGE_KEY))
         self._discovery.look()
+        if self._patrol is not None:
+            self._patrol.recall(await self._spool.state("camera/"))
 
     def start(self, parts: Parts, catalogue: Catalogue, opened: Callable[[], None]) -> None:
         """Start every part.
@@ -252,8 +254,8 @@ class Agent:
         from edge_agent.cameras.patrol import Patrol
         from edge_agent.cameras.settings import PatrolSettings
 
-        async def store(records: Sequence[Record]) -> None:
-            await self._pipeline.record(CAMERAS, records)
+        async def store(records: Sequence[Record], state: Mapping[str, bytes | None]) -> None:
+            await self._pipeline.record(CAMERAS, records, state)
 
         return Patrol(
             self._config.edge.id,

@@ -41,7 +41,8 @@ log = structlog.get_logger()
 
 KEPT_PAYLOAD = 64 * 1024
 MOST_TOLD = 65_536
-NO_STATE: Mapping[str, bytes | None] = {}
+State = Mapping[str, bytes | None]
+NO_STATE: State = {}
 
 
 class Log(Protocol):
@@ -53,7 +54,7 @@ class Log(Protocol):
         refused: Sequence[Refusal] = (),
         *,
         source: str,
-        state: Mapping[str, bytes | None] | None = None,
+        state: State | None = None,
         replayed: Iterable[int] = (),
     ) -> object:
         """Store durably, all or nothing."""
@@ -104,7 +105,7 @@ class Pipeline:
         self._told: dict[int, tuple[Arrival, str | None]] = {}
 
     async def ingest(
-        self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None] = NO_STATE
+        self, arrivals: Sequence[Arrival], state: State = NO_STATE
     ) -> list[str | None]:
         """Store what the arrivals of one source say.
 
@@ -163,15 +164,15 @@ class Pipeline:
             await self._append(arrivals[0].source, draft, NO_STATE, mended)
         return verdicts
 
-    async def record(self, source: str, records: Sequence[Record]) -> None:
-        """Store records that did not come from a payload: verdicts of cameras and systems.
+    async def record(self, source: str, records: Sequence[Record], state: State = NO_STATE) -> None:
+        """Store verdicts of cameras and systems, and with them keys of the spool's state.
 
         Raises:
             SpoolFull: Nothing was stored; call again.
         """
         draft = self._draft()
         draft.records.extend(records)
-        await self._append(source, draft, NO_STATE)
+        await self._append(source, draft, state)
         self._registry.observe(records)
 
     async def tick(self, now: int) -> None:
@@ -240,11 +241,7 @@ class Pipeline:
         return draft
 
     async def _append(
-        self,
-        source: str,
-        draft: Draft,
-        state: Mapping[str, bytes | None],
-        replayed: Sequence[int] = (),
+        self, source: str, draft: Draft, state: State, replayed: Sequence[int] = ()
     ) -> None:
         if not (draft.owes or draft.records or draft.refused or state or replayed):
             return
@@ -274,7 +271,7 @@ class Pipeline:
         self._owed.kept = {**draft.kept, **self._owed.kept}
 
     async def _apart(
-        self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None], why: PayloadError
+        self, arrivals: Sequence[Arrival], state: State, why: PayloadError
     ) -> list[str | None]:
         """Store arrivals one of which made a record that the spool cannot write.
 

@@ -53,6 +53,12 @@ class Memory:
     pictures: tuple[Seen, ...] = ()
     checked: int = 0
 
+    def unsettled(self) -> bool:
+        """Whether the last stream check could be made and one more may change the verdict."""
+        if not self.streams or self.streams[-1].state == "unknown":
+            return False
+        return any(finding.state != self.stream.state for finding in self.streams)
+
 
 def judge(memory: Memory, evidence: Evidence, now: int) -> Memory:
     """Return the memory, and in it the verdict, after one more piece of evidence.

@@ -1,4 +1,4 @@
-"""When each feed is due: every one once in a round, spread evenly, never in step. Pure."""
+"""When each feed is due: once in a round, evenly, never in step, and sooner at need. Pure."""
 
 from __future__ import annotations
 
@@ -61,6 +61,40 @@ class Pace:
         self.set(key, following if following > now else now + self._round_s)
         return key
 
+    def comes_after(self, key: str, due: float) -> bool:
+        """Whether a key is in there and has its next turn later than ``due``."""
+        return self._due.get(key, due) > due
+
     def _settle(self) -> None:
         while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
+
+
+class Allowance:
+    """How many turns beyond one in each round are allowed: a share of the round, and no burst.
+
+    Args:
+        share: Of the turns of a round.
+        burst: So many at once, on a small site too.
+    """
+
+    def __init__(self, share: float, burst: int) -> None:
+        self._share = share
+        self._burst = burst
+        self._left = float(burst)
+        self._at = 0.0
+
+    def take(self, now: float, per_s: float) -> bool:
+        """Take one if there is one left.
+
+        Args:
+            now: Seconds of the monotonic clock.
+            per_s: Turns a second as the round demands them.
+        """
+        most = max(self._burst, 5 * self._share * per_s)
+        gained = max(0.0, now - self._at) * self._share * per_s
+        self._left, self._at = min(most, self._left + gained), now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
+from edge_agent.cameras.alarms import Now, PatrolAlarms
 from edge_agent.cameras.board import Board, Entry, FeedStatus
-from edge_agent.cameras.evidence import Evidence, StreamCheck
-from edge_agent.cameras.gates import Gates
+from edge_agent.cameras.evidence import Evidence
 from edge_agent.cameras.inventory import Changes, Feed, compare
 from edge_agent.cameras.logins import Logins
-from edge_agent.cameras.outage import OutageWatch
-from edge_agent.cameras.pacing import Pace
-from edge_agent.cameras.rtsp_client import Plan, check_stream
+from edge_agent.cameras.looks import StreamLooks
+from edge_agent.cameras.pacing import Allowance, Pace
 from edge_agent.cameras.settings import PatrolSettings
-from edge_agent.cameras.verdict import UNREACHED, Outcome
 from edge_agent.cameras.visits import DeviceVisits
 from gateway_core.clock import Clock, monotonic, wall_ns
 from gateway_core.meter import Meter
@@ -32,15 +31,27 @@ from gateway_core.supervise import Patience, supervise
 
 log = structlog.get_logger()
 
-Append = Callable[[Sequence[Record]], Awaitable[Any]]
-"""Returns when the records are stored for good; raises `Unavailable` when they are not."""
+State = Mapping[str, bytes | None]
+Append = Callable[[Sequence[Record], State], Awaitable[Any]]
+"""Returns when the records are stored for good, and the state with them (None deletes a key);
+raises `Unavailable` when they are not."""
+STATE = "camera/"
+"""What the keys of the state begin with."""
+MAINTENANCE = f"{STATE}maintenance/"
 
 MAX_WAITING = 10_000
 """Records that wait to be stored; when it is full the sweep waits."""
 _STEP_S = 0.01
 _TICK_S = 5.0
-_SHARED: frozenset[Outcome] = UNREACHED | {"refused", "timeout"}
-_SHARED_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is to be stored: a record, or a key of the state, or both."""
+
+    record: Record | None = None
+    key: str = ""
+    value: bytes | None = None
 
 
 class Patrol:
@@ -52,7 +63,8 @@ class Patrol:
         append: Stores records.
         settings: Pace and limits.
         clock: Wall clock, for the records.
-        meter: Gets ``tidegate_feed_checks``, ``tidegate_feed_coverage``, ``tidegate_feeds`` and
+        meter: Gets ``tidegate_feed_checks``, ``tidegate_feed_coverage``, ``tidegate_feeds``,
+            ``tidegate_feed_extra_checks``, ``tidegate_feed_parents_lost`` and
             ``tidegate_pictures``.
         chance: Order and jitter.
     """
@@ -76,15 +88,15 @@ class Patrol:
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
         self._board = Board(edge, settings)
         self._pace = Pace(settings.sweep_s, self._chance)
-        self._gates = Gates(settings)
+        self._extra = Allowance(settings.extra_share, settings.extra_burst)
         self._logins = Logins()
-        self._outage = OutageWatch()
-        self._failed: dict[str, tuple[float, StreamCheck]] = {}
-        self._outbox: asyncio.Queue[Record] = asyncio.Queue(MAX_WAITING)
+        self._looks = StreamLooks(settings, self._logins, self._chance, self._at_once)
+        self._alarms = PatrolAlarms(edge, settings)
+        self._outbox: asyncio.Queue[_Kept] = asyncio.Queue(MAX_WAITING)
         self._to_list: list[Feed] = []
-        self._unsent: list[Record] = []
+        self._unsent: list[_Kept] = []
         self._visits = DeviceVisits(
-            settings, self._gates, self._logins, self._take, self._clock, self._meter
+            settings, self._looks.gates, self._logins, self._take, self._clock, self._meter
         )
         self.replace(feeds)
 
@@ -93,7 +105,7 @@ class Patrol:
         async with self._visits.open() as visits, asyncio.TaskGroup() as group:
             group.create_task(supervise("feed_records", self._write, Patience(0.5, 10.0)))
             group.create_task(self._keep_time())
-            group.create_task(visits.run(self._board, self._outage, self._chance))
+            group.create_task(visits.run(self._board, self._looks.outage, self._chance))
             room = asyncio.Semaphore(self._settings.in_flight)
             while True:
                 wait = self._pace.wait(monotonic())
@@ -123,11 +135,14 @@ class Patrol:
             self._to_list.append(feed)
         self._pace.spread([feed.id for feed in changes.added], monotonic(), self._settings.sweep_s)
         self._logins.forget_except(feeds.values())
-        places = {feed.place for feed in feeds.values()}
-        self._outage.forget_except(places)
-        self._failed = {key: value for key, value in self._failed.items() if key in places}
+        self._looks.relist(feeds.values())
         self._visits.relist(changes)
         return changes
+
+    def recall(self, state: Mapping[str, bytes]) -> None:
+        """Take up what `Append` was told to keep, before `run`."""
+        for label in self._alarms.recall(state):
+            self._looks.parents.presume_lost(label, monotonic())
 
     def maintain(self, feed_id: str, *, on: bool) -> bool:
         """Mark a feed as being worked on, or end that; return whether it is listed."""
@@ -149,71 +164,55 @@ class Patrol:
         return self._board.rows()
 
     async def _visit(self, entry: Entry, room: asyncio.Semaphore) -> None:
-        feed = entry.feed
         try:
-            async with self._gates.hold(feed):
-                check = await self._check(entry, feed)
+            check = await self._looks.look(entry)
             self._meter.count("tidegate_feed_checks", result=check.outcome)
             await self._take(entry, check)
+            if entry.memory.unsettled():
+                self._sooner(entry.feed.id, self._settings.again_sweeps * self._settings.sweep_s)
         finally:
             entry.busy = False
             room.release()
 
-    async def _check(self, entry: Entry, feed: Feed) -> StreamCheck:
-        failed = self._failed.get(feed.place)
+    def _at_once(self, feed_ids: Collection[str]) -> None:
+        for feed_id in feed_ids:
+            self._sooner(feed_id, 0.0)
+
+    def _sooner(self, feed_id: str, within_s: float) -> None:
+        """Let a feed have its turn sooner, as far as the extra turns go."""
         now = monotonic()
-        if failed is not None and now - failed[0] < min(_SHARED_S, self._settings.sweep_s / 6):
-            return failed[1]  # a dead NVR is asked once for all of its channels
-        recent = entry.memory.streams
-        healthy = bool(recent) and recent[-1].state == entry.memory.stream.state == "online"
-        plan = Plan(describe=not healthy or now >= entry.describe_at, fingerprint=entry.fingerprint)
-        check = await check_stream(feed, plan, self._logins, self._settings)
-        if check.described:
-            self._describe_later(entry)
-        if check.fingerprint:
-            entry.fingerprint = check.fingerprint
-        check = self._doubt(feed, check)
-        if check.outcome in _SHARED and check.rtt_ms is None:
-            self._failed[feed.place] = (monotonic(), check)
-        else:
-            self._failed.pop(feed.place, None)
-        return check
-
-    def _describe_later(self, entry: Entry) -> None:
-        spread = self._chance.uniform(0.8, 1.2)
-        entry.describe_at = monotonic() + self._settings.describe_s * spread
-
-    def _doubt(self, feed: Feed, check: StreamCheck) -> StreamCheck:
-        """Turn a failure to reach a host into `network_down` while nobody is reached."""
-        if check.outcome in {"own_limit", "name_unresolved"}:
-            return check
-        was_down = self._outage.down
-        self._outage.note(feed.place, reached=check.outcome not in UNREACHED)
-        if self._outage.down != was_down:
-            event = "network_lost" if self._outage.down else "network_recovered"
-            log.warning(event, last_feed=feed.id, last_outcome=check.outcome)
-        if self._outage.down and check.outcome in UNREACHED:
-            return StreamCheck("network_down", detail=check.detail)
-        return check
+        per_s = len(self._board) / self._settings.sweep_s
+        if self._pace.comes_after(feed_id, now + within_s) and self._extra.take(now, per_s):
+            self._pace.set(feed_id, now + within_s)
+            self._meter.count("tidegate_feed_extra_checks")
 
     async def _take(self, entry: Entry, evidence: Evidence) -> None:
         if self._board.get(entry.feed.id) is not entry:
             return  # taken off the list meanwhile
         record = self._board.note(entry, evidence, self._clock())
         if record is not None:
-            await self._outbox.put(record)
+            await self._outbox.put(_Kept(record))
 
     async def _keep_time(self) -> None:
         while True:
             while self._to_list:
-                await self._outbox.put(self._listed(self._to_list.pop()))
+                await self._outbox.put(_Kept(self._listed(self._to_list.pop())))
             now = self._clock()
             for record in list(self._board.tick(now)):
-                await self._outbox.put(record)
+                await self._outbox.put(_Kept(record))
             coverage = self._board.coverage(now)
             if coverage is not None:
                 self._meter.set("tidegate_feed_coverage", coverage)
+            await self._raise_alarms(coverage, Now(now, monotonic()))
             await asyncio.sleep(min(_TICK_S, self._settings.sweep_s / 4))
+
+    async def _raise_alarms(self, coverage: float | None, now: Now) -> None:
+        looks = self._looks
+        down, parents = looks.outage.down, looks.parents
+        self._meter.set("tidegate_feed_parents_lost", len(parents.all_lost()))
+        for alarm in self._alarms.look(parents, network_down=down, coverage=coverage, now=now):
+            log.warning(alarm.rule, about=alarm.device, state=alarm.state)
+            await self._outbox.put(_Kept(alarm, *self._alarms.keep(alarm)))
 
     def _listed(self, feed: Feed) -> Listed:
         return Listed(
@@ -233,5 +232,6 @@ class Patrol:
                 self._unsent.append(await self._outbox.get())
             while len(self._unsent) < 1000 and not self._outbox.empty():
                 self._unsent.append(self._outbox.get_nowait())
-            await self._append(tuple(self._unsent))
+            records = tuple(each.record for each in self._unsent if each.record is not None)
+            await self._append(records, {each.key: each.value for each in self._unsent if each.key})
             self._unsent.clear()

@@ -20,8 +20,12 @@ class PatrolSettings:
         in_flight: RTSP checks in all.
         onvif_in_flight: ONVIF checks in all.
         per_host: RTSP checks of one host; cameras take few connections.
-        per_group: RTSP checks of one group (NVR, switch).
-        per_neighbourhood: RTSP checks of one /24 or /64.
+        per_group: RTSP checks of one group (NVR, switch); more where it has many hundred feeds.
+        per_neighbourhood: RTSP checks of one /24 or /64; as for a group.
+        again_sweeps: After a check that disagrees with the verdict the next one comes after this
+            part of a sweep.
+        extra_share: How many checks beyond one a sweep, as a share of them.
+        extra_burst: So many of those at once.
         skew_limit_s: A device clock further off than this is a fault.
         stale_sweeps: A verdict older than this many sweeps is stale.
         roll_up_s: How often every feed is reported even without a change.
@@ -38,6 +42,9 @@ class PatrolSettings:
     per_host: int = 1
     per_group: int = 4
     per_neighbourhood: int = 64
+    again_sweeps: float = 0.25
+    extra_share: float = 0.2
+    extra_burst: int = 20
     skew_limit_s: float = 10.0
     stale_sweeps: float = 3.0
     roll_up_s: float = 3600.0

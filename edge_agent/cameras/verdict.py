@@ -20,6 +20,7 @@ Outcome = Literal[
     "own_limit",
     "name_unresolved",
     "network_down",
+    "parent_lost",
     "not_rtsp",
     "not_found",
     "no_video",
@@ -51,6 +52,7 @@ OUTCOME_STATES: Mapping[Outcome, FeedState] = MappingProxyType(
         "own_limit": "unknown",
         "name_unresolved": "unknown",
         "network_down": "unknown",
+        "parent_lost": "unknown",
         # The device answers, but there is no picture to be had at this address.
         "not_rtsp": "no_stream",
         "not_found": "no_stream",

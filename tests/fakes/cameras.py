@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -139,16 +139,21 @@ class Recorder:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.state: dict[str, bytes] = {}
         self.full = False
         self.refused = 0
         self._changed = asyncio.Condition()
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], state: Mapping[str, bytes | None]) -> None:
         async with self._changed:
             if self.full:
                 self.refused += 1
             else:
                 self.records.extend(records)
+                for key, value in state.items():
+                    self.state.pop(key, None)
+                    if value is not None:
+                        self.state[key] = value
             self._changed.notify_all()
         if self.full:
             raise SpoolFull("the disk budget is used up")
@@ -169,9 +174,13 @@ class Recorder:
 
 @asynccontextmanager
 async def patrolling(
-    feeds: dict[str, Feed], recorder: Recorder, **settings: float
+    feeds: dict[str, Feed],
+    recorder: Recorder,
+    *,
+    recalled: Mapping[str, bytes] | None = None,
+    **settings: float,
 ) -> AsyncIterator[Patrol]:
-    """A running patrol with a short sweep."""
+    """A running patrol with a short sweep, which takes up what another one kept."""
     # Nothing here depends on speed: a loaded machine only takes longer to come to the truth.
     quick = {"sweep_s": 0.4, "stale_sweeps": 100.0, "onvif_s": 600.0, **settings}
     patrol = Patrol(
@@ -182,6 +191,7 @@ async def patrolling(
         meter=Meter(),
         chance=Random(1),
     )
+    patrol.recall(recalled or {})
     async with asyncio.TaskGroup() as group:
         task = group.create_task(patrol.run())
         try:

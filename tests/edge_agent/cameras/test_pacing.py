@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.cameras.address import RtspAddress
+from edge_agent.cameras.evidence import StreamCheck
 from edge_agent.cameras.gates import Gates
 from edge_agent.cameras.inventory import Feed
-from edge_agent.cameras.pacing import Pace
+from edge_agent.cameras.judge import Memory, judge
+from edge_agent.cameras.pacing import Allowance, Pace
 from edge_agent.cameras.settings import PatrolSettings
 
 
@@ -75,6 +77,59 @@ def test_moving_turns_about_never_loses_a_key(moves: list[tuple[str, float]]) ->
     assert {key for _, key in turns(pace, 0.0, 101.0, 0.5)} == {key for key, _ in moves}
 
 
+def sooner(pace: Pace, extra: Allowance, key: str, at: float) -> None:
+    if pace.comes_after(key, at) and extra.take(at, 1000 / 60):
+        pace.set(key, at)
+
+
+def test_19_of_20_changes_are_verdicts_within_90_s_of_a_sweep_of_60_s() -> None:
+    chance, settings = Random(3), PatrolSettings(sweep_s=60.0)
+    keys = [f"c{number}" for number in range(1000)]
+    pace, extra = Pace(60.0, chance), Allowance(settings.extra_share, settings.extra_burst)
+    pace.spread(keys, 0.0, 60.0)
+    died = {key: chance.uniform(120, 600) for key in keys[:300]}
+    memories = dict.fromkeys(keys, Memory())
+    delays: dict[str, float] = {}
+    for now in range(800):
+        while (key := pace.take(float(now))) is not None:
+            dead = died.get(key, 1e9) <= now
+            memory = judge(memories[key], StreamCheck("timeout" if dead else "ok"), now * 10**9)
+            memories[key] = memory
+            if memory.verdict.state == "offline":
+                delays.setdefault(key, now + 3 - died[key])
+            if memory.unsettled():
+                sooner(pace, extra, key, now + settings.again_sweeps * 60)
+
+    assert sorted(delays) == sorted(died)
+    assert sorted(delays.values())[284] <= 90
+
+
+def test_a_feed_that_keeps_changing_its_mind_has_no_more_extra_turns_than_a_share() -> None:
+    extra = Allowance(0.2, 20)
+    granted = sum(extra.take(second / 10, 10.0) for second in range(36_000))
+
+    assert 7_200 <= granted <= 7_200 + 20
+
+
+def test_a_feed_is_unsettled_until_three_checks_agree_with_its_verdict() -> None:
+    memory, unsettled = Memory(), []
+    for number, outcome in enumerate(
+        ("ok", "ok", "timeout", "timeout", "timeout", "timeout", "parent_lost", "ok")
+    ):
+        memory = judge(memory, StreamCheck(outcome), number)
+        unsettled.append(memory.unsettled())
+
+    assert unsettled == [False, False, True, True, False, False, False, True]
+
+
+def test_a_turn_that_comes_sooner_anyway_is_not_moved() -> None:
+    pace = Pace(60.0, Random(1))
+    pace.set("a", 10.0)
+
+    assert (pace.comes_after("a", 5.0), pace.comes_after("a", 10.0)) == (True, False)
+    assert not pace.comes_after("nobody", 0.0)
+
+
 def feed(host: str, group: str = "", port: int = 554) -> Feed:
     return Feed(f"{host}-{group}", host, RtspAddress(f"rtsp://{host}/", host, port), group=group)
 
@@ -105,6 +160,13 @@ async def test_a_group_has_its_own_limit() -> None:
     feeds = [feed(f"10.0.{number}.1", "nvr") for number in range(9)]
 
     assert await most_at_once(Gates(PatrolSettings(per_group=3)), feeds) == 3
+
+
+async def test_a_group_of_thousands_has_room_for_its_dead() -> None:
+    feeds = [feed(f"10.0.{number}.1", "switch") for number in range(99)]
+    gates = Gates(PatrolSettings(per_group=4), lambda _, kind: 3000 if kind == "group" else 1)
+
+    assert await most_at_once(gates, feeds) == 30
 
 
 async def test_a_neighbourhood_is_a_24_or_a_64() -> None:

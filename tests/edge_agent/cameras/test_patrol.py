@@ -138,17 +138,6 @@ async def test_a_changed_password_is_tried_at_once(tmp_path: Path) -> None:
         assert device.refused_logins == 2
 
 
-async def test_a_silent_nvr_is_asked_once_for_all_its_channels(tmp_path: Path) -> None:
-    recorder = Recorder()
-    async with fleet_and_feeds(tmp_path, count=32, channels=32) as (fleet, feeds):
-        await fleet.change(0, "silent")
-        async with patrolling(feeds, recorder, sweep_s=3.0, answer_s=0.25) as patrol:
-            await recorder.until(lambda: list(recorder.states().values()) == ["offline"] * 32)
-
-            text = patrol._meter.render().decode()
-            assert 'tidegate_feed_checks_total{result="busy"}' not in text
-
-
 async def test_a_black_picture_degrades_a_feed_that_is_online(tmp_path: Path) -> None:
     recorder = Recorder()
     async with fleet_and_feeds(tmp_path, count=2) as (fleet, feeds):
