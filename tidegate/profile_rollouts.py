@@ -167,7 +167,7 @@ def backtest(
         print_json(found)
     else:
         _print_reports(found["reports"])
-    return 1 if any(each.get("differing") or each.get("detail") for each in found["reports"]) else 0
+    return 1 if any(each["differing"] or each["detail"] for each in found["reports"]) else 0
 
 
 def lineage(
@@ -207,9 +207,9 @@ def _print_reports(said: list[dict[str, Any]]) -> None:
     console.print()
     print_table(_SAID, ([row.get(c) for c in _SAID] for row in said))
     for row in said:
-        for each in row.get("differences", ()):
-            change = f"{each['change']} {each.get('subject', '')}".strip()
-            example = f": {each['before']} -> {each['after']}" if "after" in each else ""
-            print(f"    {row['edge']} {row['version']} {change}: {each.get('count', 1)}{example}")
-        if row.get("detail"):
+        for each in row["differences"]:
+            change = f"{each['change']} {each['subject']}".strip()
+            example = f": {each['before']} -> {each['after']}" if each["after"] else ""
+            print(f"    {row['edge']} {row['version']} {change}: {each['count']}{example}")
+        if row["detail"]:
             print(f"    {row['edge']} {row['version']} {row['kind']}: {row['detail']}")

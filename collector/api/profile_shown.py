@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
+from device_profiles.plan import Report
 from gateway_core.instant import to_rfc3339
 
 Row = dict[str, Any]
@@ -32,9 +35,11 @@ def shown_rollout(row: Row) -> dict[str, Any]:
 
 
 def shown_report(row: Row) -> dict[str, Any]:
-    """Return a report, with what it counted."""
-    said = dict(row["said"])
-    said.pop("time_ns", None)
+    """Return a report, with everything that it counted, nothing left out for being none."""
+    report = msgspec.convert(row["said"], Report)
+    said = msgspec.structs.asdict(report)
+    del said["time_ns"]
+    said["differences"] = [msgspec.structs.asdict(each) for each in report.differences]
     return said | timed(row, ("time", "received"))
 
 
