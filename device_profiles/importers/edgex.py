@@ -56,10 +56,14 @@ def import_edgex(
             remarks.add((key,), "has no equal here, left out")
     mappings = _mappings(data, remarks)
     resources: dict[str, Resource] = {}
+    names: set[str] = set()
     for index, spec in enumerate(data["deviceResources"]):
         place: Place = ("deviceResources", index)
         resource = read_resource(spec, place, mappings, faults, remarks)
-        if resource is not None:
+        if resource is not None and resource.name in names:
+            remarks.add(place, f"another resource is called {resource.name!r} too, left out")
+        elif resource is not None:
+            names.add(resource.name)
             resources[field_name(resource.name, resources)] = resource
     faults.raise_any()
     if not resources:

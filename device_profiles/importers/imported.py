@@ -11,6 +11,11 @@ from gateway_core.errors import Fault
 
 LONGEST_NAME = 64
 
+_OF_POINTS = {"time": "device_time"}
+"""Names that a point has for itself: stores and vectors would take its value for the point's."""
+
+_OTHER_TYPES = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -45,7 +50,7 @@ def slug(text: str) -> str:
 
 
 def field_name(text: str, taken: Container[str] = ()) -> str:
-    """Return a measurement's name: ``AirTemp-2`` is ``air_temp_2``.
+    """Return a measurement's name: ``AirTemp-2`` is ``air_temp_2``, ``Time`` is ``device_time``.
 
     Args:
         text: The name in the original.
@@ -55,11 +60,16 @@ def field_name(text: str, taken: Container[str] = ()) -> str:
     name = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
     if not name[:1].isalpha():
         name = f"v_{name}".rstrip("_")
-    name = name[: LONGEST_NAME - 4]
+    name = _OF_POINTS.get(name, name[: LONGEST_NAME - 4])
     number, found = 2, name
     while found in taken:
         found, number = f"{name}_{number}", number + 1
     return found
+
+
+def key(name: str) -> str:
+    """Return a measurement's name as a key of YAML: quoted where some reader sees another type."""
+    return f'"{name}"' if name in _OTHER_TYPES else name
 
 
 def path_to(name: str) -> str:

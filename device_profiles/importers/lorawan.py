@@ -12,7 +12,7 @@ from pathlib import Path
 from device_profiles.codecs import Context
 from device_profiles.examples import run_tests
 from device_profiles.importers.imported import slug
-from device_profiles.importers.lorawan_examples import Tried, Unreadable, try_example
+from device_profiles.importers.lorawan_examples import Example, Tried, Unreadable, try_example
 from device_profiles.importers.lorawan_folder import Device, read_folder
 from device_profiles.importers.lorawan_measures import infer
 from device_profiles.importers.lorawan_profile import GATEWAY_TOPIC, Draft
@@ -127,8 +127,10 @@ def _import(device: Device, output: Path, topic: str) -> DeviceReport:
     if fresh:
         report.remarks.append("the codec keeps state between messages: fresh: true")
         codec = JsCodec(Source(source.digest, source.text, fresh=True))
-    tried = _try(codec, device, report)
+    tried = _try(codec, device.examples, report)
     _compare(tried, report)
+    for other, examples in device.apart.items():
+        _try_apart(other, examples, report)
     inferred = infer([one.values for one in tried if isinstance(one.values, dict)])
     if not inferred.guesses:
         why = "its examples give no values" if device.examples else "it has no examples"
@@ -139,20 +141,33 @@ def _import(device: Device, output: Path, topic: str) -> DeviceReport:
     return report
 
 
-def _try(codec: JsCodec, device: Device, report: DeviceReport) -> list[Tried]:
+def _try(codec: JsCodec, examples: list[Example], report: DeviceReport) -> list[Tried]:
     """Run all examples; a codec that wastes time is given up."""
     tried: list[Tried] = []
-    for example in device.examples:
+    for example in examples:
         tried.append(try_example(codec, example))
         if tried[-1].against[:1] and tried[-1].against[0].startswith("codec_quarantined"):
-            left = len(device.examples) - len(tried)
-            report.troubles.append(f"{device.script}: wastes time; {left} examples are not tried")
+            left = len(examples) - len(tried)
+            report.troubles.append(f"{example.file}: wastes time; {left} examples are not tried")
             break
     return tried
 
 
+def _try_apart(script: Path, examples: list[Example], report: DeviceReport) -> None:
+    """Try the examples of a function that stands in a file of its own, and say what is left out."""
+    functions = dict.fromkeys(example.function for example in examples)
+    what = ", ".join(functions) or "it"
+    report.remarks.append(f"{script.name}: a profile has one codec, so {what} of it is left out")
+    try:
+        source = source_of(_read(script))
+    except Unreadable as exc:
+        report.troubles.append(str(exc))
+        return
+    _compare(_try(JsCodec(source), examples, report), report)
+
+
 def _compare(tried: list[Tried], report: DeviceReport) -> None:
-    report.examples = len(tried)
+    report.examples += len(tried)
     for one in tried:
         if not one.against:
             report.agreed += 1

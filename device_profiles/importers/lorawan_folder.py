@@ -42,6 +42,7 @@ class Device:
         docs: Addresses of its documentation.
         script: The codec's file; None where there is none.
         examples: Published with it.
+        apart: Examples of functions that stand in files of their own, by file.
         troubles: What cannot be read.
     """
 
@@ -52,6 +53,7 @@ class Device:
     docs: list[str] = field(default_factory=list)
     script: Path | None = None
     examples: list[Example] = field(default_factory=list)
+    apart: dict[Path, list[Example]] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
 
 
@@ -166,12 +168,15 @@ def _read_codec(folder: Path, name: str, device: Device) -> None:
         part = data.get(key)
         if not isinstance(part, dict):
             continue
-        if part.get("fileName") != script:
-            device.troubles.append(
-                f"{file}: {key} is in another file, {part.get('fileName')}: a profile has one codec"
-            )
+        name = part.get("fileName", script)
+        found = list(section_examples(file, key, part, device.troubles))
+        if name == script:
+            device.examples += found
             continue
-        device.examples += section_examples(file, key, part, device.troubles)
+        try:
+            device.apart.setdefault(_beside(folder, str(name), file), []).extend(found)
+        except Unreadable as exc:
+            device.troubles.append(str(exc))
 
 
 def _script_name(data: dict[str, Any], file: Path) -> str:
@@ -233,15 +238,20 @@ def _beside(folder: Path, name: str, file: Path) -> Path:
 
 
 def _vendor_title(folder: Path) -> str:
-    for name in ("vendor.yaml", "index.yaml"):
-        if (folder / name).is_file():
-            try:
-                data = read_mapping(folder / name)
-            except Unreadable:
-                continue
-            title = _text(data.get("name"))
-            if title:
-                return title
+    """Return the vendor's name: its own folder says it, or the list of vendors above."""
+    for name in ("vendor.yaml", "index.yaml", "../index.yaml"):
+        if not (folder / name).is_file():
+            continue
+        try:
+            data = read_mapping(folder / name)
+        except Unreadable:
+            continue
+        listed = data.get("vendors")
+        for one in listed if isinstance(listed, list) else [data]:
+            if one is data or (isinstance(one, dict) and one.get("id") == folder.name):
+                title = _text(one.get("name"))
+                if title:
+                    return title
     return folder.name
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from device_profiles.importers.imported import field_name
 from device_profiles.importers.lorawan_words import meaning
 from device_profiles.paths import DEEPEST
-from device_profiles.quality import LONGEST_TEXT
+from device_profiles.quality import LONGEST_TEXT, type_flag
 from device_profiles.swift import INT_MAX, INT_MIN
 from gateway_core.model import Value
 
@@ -48,8 +48,14 @@ class Guess:
     _at: _Path = field(default=(), repr=False)
 
     def value(self, data: Any) -> Value | None:
-        """Return the value that this measurement has in decoded data, or None."""
-        found: Value | None = _walk(data, self._at)
+        """Return the value that this measurement has in decoded data, or None.
+
+        Raises:
+            TypeError: An object or a list stands there, which is flagged.
+        """
+        found = _walk(data, self._at)
+        if isinstance(found, dict | list):
+            raise TypeError(type_flag(self.spec["type"]))
         if found is None or (isinstance(found, str) and found in self.spec.get("invalid", ())):
             return None
         return float(found) if self.spec["type"] == "float" else found
@@ -72,7 +78,11 @@ class Inferred:
         found: dict[str, Value] = {}
         flags: list[str] = []
         for guess in self.guesses:
-            value = guess.value(data)
+            try:
+                value = guess.value(data)
+            except TypeError as exc:
+                flags.append(f"{guess.name}:{exc}")
+                continue
             if isinstance(value, float) and not math.isfinite(value):
                 flags.append(f"{guess.name}:not_number")
             elif value is not None:
@@ -187,7 +197,7 @@ def _walk(data: Any, path: _Path) -> Any:
             data = data[int(key)]
         else:
             return None
-    return None if isinstance(data, dict | list) else data
+    return data
 
 
 def _segment(key: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from device_profiles.codecs import Values
-from device_profiles.importers.imported import field_name, flow, slug
+from device_profiles.importers.imported import field_name, flow, key, slug
 from device_profiles.importers.lorawan_examples import Tried
 from device_profiles.importers.lorawan_folder import Device
 from device_profiles.importers.lorawan_measures import Guess, Inferred
@@ -199,7 +199,7 @@ class Draft:
                 continue
             name = field_name(example.description or "downlink", found)
             line = (
-                f"  {name}: {{role: engineer, send: {{js: {{data: {flow(data)}{extra}}}}}}}"
+                f"  {key(name)}: {{role: engineer, send: {{js: {{data: {flow(data)}{extra}}}}}}}"
                 f"{'' if port is not None else '  # review: fport'}"
             )
             vector = {
@@ -216,7 +216,7 @@ class Draft:
 
 def _measurement(guess: Guess) -> str:
     doubt = f"  # review: {guess.doubt}" if guess.doubt else ""
-    return f"  {guess.name}: {flow(guess.spec)}{doubt}"
+    return f"  {key(guess.name)}: {flow(guess.spec)}{doubt}"
 
 
 def _codec_vector(tried: Tried) -> dict[str, Any]:

@@ -159,7 +159,12 @@
     byteLength(value, encoding) {
       if (typeof value !== "string") return value.byteLength;
       const name = String(encoding).toLowerCase();
-      return name === "hex" ? value.length >>> 1 : (writers[name] || ofUtf8)(value).length;
+      if (name === "hex") return value.length >>> 1;
+      if (name === "base64" || name === "base64url") {
+        // Node counts letters here, also those that it leaves out when it decodes
+        return ((value.length - (value.match(/={0,2}$/)[0].length)) * 3) >>> 2;
+      }
+      return (writers[name] || ofUtf8)(value).length;
     },
     concat(list, total) {
       let size = 0;

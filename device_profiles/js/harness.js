@@ -7,7 +7,9 @@
   const { isFinite } = Number;
   const { isView } = ArrayBuffer;
   const { isArray } = Array;
-  const { apply } = Reflect;
+  const { apply, defineProperty } = Reflect;
+  const RealPromise = Promise;
+  const RealTypeError = TypeError;
   const RealDate = Date;
   const text = String;
   const indirect = eval;
@@ -86,6 +88,15 @@
     }
   }
 
+  // Nobody waits for a Promise: network servers do not either, and would store an empty object.
+  function settled(output) {
+    const late = (one) => one instanceof RealPromise;
+    if (late(output) || (output && (late(output.data) || late(output.bytes)))) {
+      throw new RealTypeError("the codec answers with a Promise: its function must not be async");
+    }
+    return output;
+  }
+
   function find(scopes) {
     const names = [];
     for (const name in calls) {
@@ -95,7 +106,7 @@
       }
       if (codec === undefined) continue;
       const call = calls[name];
-      found[name] = (input) => call(codec, input);
+      found[name] = (input) => settled(call(codec, input));
       names[names.length] = name;
     }
     for (const name in older) {
@@ -138,6 +149,9 @@
     }
   }
 
+  // A codec that looks for a variable finds none; one that copies its input sees nothing of it.
+  const without = () => ({ value: {}, writable: true, configurable: true, enumerable: false });
+
   function caller(name) {
     const call = name === "normalized" ? found.normalizeUplink && normalized : found[name];
     if (call === undefined) return undefined;
@@ -149,6 +163,7 @@
         if (valid(moment) === valid(moment)) input.recvTime = moment;
         else delete input.recvTime;
       }
+      if (input.variables === undefined) defineProperty(input, "variables", without());
       return written(call(input));
     };
   }

@@ -20,6 +20,9 @@ TIME_MS = 50
 MEMORY_MB = 16
 """Memory of one codec, unless the profile says otherwise."""
 
+NONE = "{}"
+"""Variables of a codec that was given none."""
+
 Place = tuple[str | int, ...]
 
 
@@ -41,7 +44,7 @@ class Source:
     time_ms: int = TIME_MS
     memory_mb: int = MEMORY_MB
     fresh: bool = False
-    variables: str = "{}"
+    variables: str = NONE
 
 
 def read_source(spec: Mapping[str, Any], path: Place, folder: Path | None) -> Source:

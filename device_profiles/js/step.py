@@ -14,7 +14,7 @@ from device_profiles.js.downlink import Downlink, read_downlink
 from device_profiles.js.installed import missing_engine
 from device_profiles.js.output import read_json, read_output
 from device_profiles.js.runtime import UPLINK, Runtime, shared
-from device_profiles.js.source import Place, Source, read_source
+from device_profiles.js.source import NONE, Place, Source, read_source
 from device_profiles.js.wire import DECODERS, Result
 from gateway_core.errors import PayloadError
 
@@ -49,7 +49,7 @@ class JsCodec:
         self.function = "normalized" if normalize else UPLINK
         self._runtime = runtime
         self._carrier = carrier
-        self._tail = f',"variables":{source.variables}}}'
+        self._tail = "}" if source.variables == NONE else f',"variables":{source.variables}}}'
 
     def __call__(self, payload: object, context: Context) -> Values:
         """Return the values of one message, and what stands around them in its carrier.
@@ -106,7 +106,8 @@ class JsCodec:
             PayloadError: ``codec_threw codec_timeout codec_memory codec_output codec_crashed
                 codec_broken codec_quarantined codec_unavailable``.
         """
-        text = json.dumps({"variables": json.loads(self.source.variables), **given})
+        known = {} if self.source.variables == NONE else json.loads(self.source.variables)
+        text = json.dumps({"variables": known, **given} if known else dict(given))
         code, found = self._runtime().call(self.source, (text,), function)[0]
         if code:
             raise PayloadError(code, found)

@@ -161,6 +161,8 @@ STRANGE = {
         "{t: 1, history: [{timestamp: 5, t: 2}]}",
         {"data": {"t": 1, "history": [{"timestamp": 5, "t": 2}]}},
     ),
+    "a time": ("{time: 21, t: 1}", {"data": {"time": 21, "t": 1}}),
+    "words of YAML": ("{true: 1, Null: 2, on: 3, y: 4}", {"data": {"true": 1, "Null": 2, "on": 3, "y": 4}}),
     "warnings": ("{t: 1}, warnings: ['w'], errors: []", {"data": {"t": 1}, "warnings": ["w"]}),
 }  # fmt: skip
 
@@ -169,6 +171,63 @@ STRANGE = {
 def test_whatever_a_codec_gives_its_profile_passes(tmp_path: Path, name: str) -> None:
     script, output = STRANGE[name]
     proven(made(tmp_path, UPLINK.format(script), example({"fPort": 1, "bytes": [5]}, output)))
+
+
+def test_a_value_called_time_is_not_the_time_of_its_point(tmp_path: Path) -> None:
+    report = made(
+        tmp_path,
+        UPLINK.format("{time: i.bytes[0]}"),
+        example({"bytes": [21]}, {"data": {"time": 21}}),
+    )
+    assert specs(proven(report)).keys() == {"device_time"}
+
+
+def test_a_list_or_object_in_a_values_place_is_flagged(tmp_path: Path) -> None:
+    script = UPLINK.format("{t: [1, [], {a: 1}][i.bytes[0]], v: 2}")
+    examples = "".join(
+        example({"fPort": 1, "bytes": [at]}, {"data": {"t": value, "v": 2}}, f"number {at}")
+        for at, value in enumerate([1, [], {"a": 1}])
+    )
+    profile = proven(made(tmp_path, script, examples))
+    expects = {test["name"]: test["expect"] for test in profile.tests if "recv" in test}
+    assert expects["number 1, by chirpstack-v4"]["quality"] == ["t:not_number"]
+
+
+def test_a_date_is_the_same_however_it_is_written(tmp_path: Path) -> None:
+    script = UPLINK.format("{at: new Date(1e12), text: '2001-09-09T01:46:40Z'}")
+    written = {"at": "2001-09-09T03:46:40+02:00", "text": "2001-09-09T01:46:40Z"}
+    proven(made(tmp_path, script, example({"bytes": [1]}, {"data": written})))
+    other = {"at": "2001-09-09T01:46:41Z", "text": "2001-09-09T01:46:40Z"}
+    (tmp_path / "other").mkdir()
+    report = made(tmp_path / "other", script, example({"bytes": [1]}, {"data": other}))
+    assert report.differences[0].where[0].startswith("data.at: expected")
+
+
+def test_functions_in_a_file_of_their_own_are_tried_and_named(tmp_path: Path) -> None:
+    more = "downlinkEncoder:\n  fileName: encoder.js\n  examples:\n"
+    more += example({"data": {"n": 3}}, {"bytes": [3], "fPort": 2}, "three")
+    more += example({"data": {"n": 4}}, {"bytes": [5], "fPort": 2}, "five")
+    place = vendor(
+        tmp_path, UPLINK.format("{t: 1}"), example({"bytes": [1]}, {"data": {"t": 1}}), more
+    )
+    (place / "encoder.js").write_text(
+        "function encodeDownlink(i) { return {bytes: [i.data.n], fPort: 2}; }"
+    )
+    (report,) = import_lorawan(place, tmp_path / "out")
+    assert (report.examples, report.agreed, report.troubles) == (3, 2, [])
+    assert report.differences[0].where == ("bytes.0: expected 5, found 4",)
+    assert report.remarks == [
+        "encoder.js: a profile has one codec, so encodeDownlink of it is left out"
+    ]
+    assert list(load_profile(Path(report.profile or "")).commands) == []
+
+
+def test_a_vendors_name_stands_in_the_list_of_vendors(tmp_path: Path) -> None:
+    place = vendor(tmp_path, UPLINK.format("{t: 1}"), example({"bytes": [1]}, {"data": {"t": 1}}))
+    (place / "index.yaml").write_text("endDevices: [probe]\n")
+    (tmp_path / "index.yaml").write_text("vendors:\n  - {id: acme, name: Acme of the list}\n")
+    (report,) = import_lorawan(place, tmp_path / "out")
+    assert proven(report).vendor == "Acme of the list"
 
 
 BYTES = ["01 A5", "0x01,0xA5", "01a5", ["0x01", "0xA5"], [1, 165]]

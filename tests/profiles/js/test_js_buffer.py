@@ -41,6 +41,7 @@ EXPRESSIONS = [
     ("Buffer.alloc(2).equals(Buffer.allocUnsafe(2).fill(0))", True),
     ("Buffer.isBuffer(Buffer.alloc(1)) && !Buffer.isBuffer([1])", True),
     ("Buffer.byteLength('°')", 2),
+    ("['YQ==', 'YWI', 'a===', 'YQ==\\n'].map(t => Buffer.byteLength(t, 'base64'))", [1, 2, 1, 3]),
     ("new Buffer([1, 2]).length + Buffer('0102', 'hex').length", 4),
     ("Buffer.from(new Uint16Array([258]).buffer).toString('hex')", "0201"),
     ("(b => [b.writeInt16BE(-2, 1), b.writeUIntLE(0x010203, 3, 3), b.toString('hex')])(Buffer.alloc(6))", [3, 6, "00fffe030201"]),

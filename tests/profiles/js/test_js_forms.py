@@ -57,8 +57,31 @@ def test_what_is_not_known_is_not_in_the_input(runtime: Runtime) -> None:
     keys = codec(
         runtime, "function decodeUplink(i) { return {data: {keys: Object.keys(i).join()}}; }"
     )
-    assert keys(b"", Context()) == {"keys": "bytes,variables"}
-    assert keys(b"", Context({"time": "yesterday"})) == {"keys": "bytes,variables"}
+    assert keys(b"", Context()) == {"keys": "bytes"}
+    assert keys(b"", Context({"time": "yesterday"})) == {"keys": "bytes"}
+
+
+def test_a_codec_may_look_for_variables_where_the_profile_has_none(runtime: Runtime) -> None:
+    text = """function decodeUplink(i) {
+      return {data: {offset: i.variables.offset || 0, copy: i, b: i.bytes.length}};
+    }"""
+    assert decoded(runtime, text, b"\x05") == {
+        "offset": 0, "copy": {"bytes": [5], "fPort": 85, "recvTime": "2025-04-08T09:15:18.000Z"}, "b": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "async function decodeUplink(i) { return {data: {v: 1}}; }",
+        "function decodeUplink(i) { return {data: Promise.resolve({v: 1})}; }",
+        "async function Decode(port, bytes) { return {v: 1}; }",
+    ],
+)
+def test_a_codec_that_answers_later_is_told_to_answer_at_once(runtime: Runtime, text: str) -> None:
+    with pytest.raises(PayloadError, match="its function must not be async") as refused:
+        codec(runtime, text)(PAYLOAD, CONTEXT)
+    assert refused.value.code == "codec_threw"
 
 
 def test_variables_of_the_profile_reach_the_codec(runtime: Runtime) -> None:
