@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import sys
 import tempfile
@@ -103,10 +104,13 @@ def main() -> None:
     """Examine what standard input asks for."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
+    answer = os.dup(1)
+    os.dup2(2, 1)  # whatever is logged or printed meanwhile is no part of the outcome
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     previous = Path(request.previous) if request.previous else None
     found = examine(Path(request.path), request.known, previous)
-    sys.stdout.buffer.write(msgspec.json.encode(found))
+    with os.fdopen(answer, "wb") as out:
+        out.write(msgspec.json.encode(found))
 
 
 if __name__ == "__main__":

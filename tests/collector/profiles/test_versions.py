@@ -114,7 +114,7 @@ async def test_a_key_publishes_only_its_own_vendor_and_only_until_it_is_revoked(
 
 async def test_what_does_not_pass_leaves_nothing_behind(here: Desk) -> None:
     with pytest.raises(NotFit) as caught:
-        await here.publish("1.0.0", old="temperature: 21.5}]", new="temperature: 99.5}]")
+        await here.publish("1.0.0", old="temperature: 21.5}]", new="temperature: 23.5}]")
     failed = [result for result in caught.value.examined.results if not result.passed]
     assert [(result.gate, result.mistakes[0].line) for result in failed] == [("vectors", 31)]
     with pytest.raises(NotFit, match="did not pass: schema_and_lint"):
