@@ -29,6 +29,7 @@ from collector.profiles.desk import ProfileDesk, open_desk
 from collector.query import TimeSeries
 from collector.reception import Reception
 from collector.registry.database import open_database
+from collector.registry.kpi import FeedKpis
 from collector.registry.registry import Registry
 from collector.registry.sink import RegistrySink
 from collector.sinks.timeseries import TimeSeriesSink
@@ -51,6 +52,7 @@ SPOOL_FILE = "spool.db"
 SINKS = ("timeseries", "registry", "events")
 _ALIVE_KEY = "collector/alive"
 _ALIVE_S = 5.0
+_HOUR_S = 3600.0
 _PATIENCE = Patience(first=0.5, longest=30.0)
 
 
@@ -79,6 +81,7 @@ class Collector:
         reception: The books of the edges.
         store: The time-series store.
         registry: Devices, feeds, systems, edges.
+        kpis: The city's figures on feeds.
         events: The closed loop.
         desk: The life of profiles.
         intake: The listener for edges.
@@ -95,6 +98,7 @@ class Collector:
     reception: Reception
     store: TimeSeries
     registry: Registry
+    kpis: FeedKpis
     events: EventBook
     desk: ProfileDesk
     intake: Intake
@@ -159,6 +163,7 @@ class Collector:
         """Return what the API asks for."""
         return Parts(
             registry=self.registry,
+            kpis=self.kpis,
             events=self.events,
             desk=self.desk,
             timeseries=self.store,
@@ -196,7 +201,9 @@ async def open_collector(
         )
         store = await stack.enter_async_context(open_timeseries(config))
         database = await stack.enter_async_context(open_database(config.registry_url))
-        registry = Registry(database)
+        shift = config.registry.utc_offset_s
+        registry, kpis = Registry(database, shift), FeedKpis(database, shift)
+        await kpis.catch_up()
         for name in SINKS:  # before the first record, so that each sees it
             await spool.register(name)
         reception = Reception(spool, clock, config.intake.max_edges)
@@ -212,6 +219,7 @@ async def open_collector(
             reception=reception,
             store=store,
             registry=registry,
+            kpis=kpis,
             events=EventBook(database, clock, _make_event_id),
             desk=desk,
             intake=intake,
@@ -264,10 +272,18 @@ def _works(collector: Collector) -> Iterator[tuple[str, Coroutine[Any, Any, obje
     """Yield name and coroutine of everything that runs until the end."""
     for lane in collector.lanes():
         yield lane.sink.name, supervise(lane.sink.name, _carry(collector.spool, lane), _PATIENCE)
+    yield "kpis", supervise("kpis", lambda: _keep_days(collector), _PATIENCE)
     yield "profiles", supervise("profiles", collector.desk.run, _PATIENCE)
     yield "rate", collector.rate.run()
     yield "watchdog", watchdog()
     yield "api", serve_api(create_app(collector.parts()), collector.sockets)
+
+
+async def _keep_days(collector: Collector) -> None:
+    """Let old days of the figures go, now and every hour."""
+    while True:
+        await collector.kpis.prune(collector.clock())
+        await asyncio.sleep(_HOUR_S)
 
 
 def _carry(spool: Spool, lane: Lane) -> Callable[[], Awaitable[object]]:

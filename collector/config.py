@@ -157,9 +157,18 @@ class RegistrySection(_Section):
 
     Attributes:
         url: SQLAlchemy's; left out: ``registry.db`` in the data folder.
+        utc_offset: Of the city's clocks, for the days that feeds' figures are kept by.
     """
 
     url: Annotated[str, AfterValidator(_database_url)] | None = None
+    utc_offset: Annotated[str, Field(pattern=r"^[+-](0\d|1[0-4]):[0-5]\d$")] = "+08:00"
+
+    @property
+    def utc_offset_s(self) -> int:
+        """The offset in seconds."""
+        hours, minutes = self.utc_offset[1:].split(":")
+        seconds = int(hours) * 3600 + int(minutes) * 60
+        return -seconds if self.utc_offset.startswith("-") else seconds
 
 
 class EventsSection(_Section):
@@ -218,5 +227,6 @@ def load_collector_config(path: Path) -> CollectorConfig:
     url = config.registry.url
     if url and url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         url = f"sqlite:///{path.parent / url.removeprefix('sqlite:///')}"
-        config = config.model_copy(update={"registry": RegistrySection(url=url)})
+        registry = config.registry.model_copy(update={"url": url})
+        config = config.model_copy(update={"registry": registry})
     return config

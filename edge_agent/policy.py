@@ -186,5 +186,6 @@ class Policy:
         if told == "none":
             return "inventory"
         name = listed.name if told == "no-position" else ""
-        bare = structs.replace(listed, lat=None, lon=None, name=name)
+        group = listed.group if told == "no-position" else ""  # people name it, as they do a thing
+        bare = structs.replace(listed, lat=None, lon=None, name=name, group=group)
         return listed if bare == listed else bare

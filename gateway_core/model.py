@@ -165,6 +165,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True, tag="i", gc=False):
         lat: Degrees north, WGS-84.
         lon: Degrees east, WGS-84.
         online: What an availability topic or will said; None when nothing was said.
+        group: What a feed shares a fate with (an NVR, a switch); may be empty.
     """
 
     edge: str
@@ -177,6 +178,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True, tag="i", gc=False):
     lat: float | None = None
     lon: float | None = None
     online: bool | None = None
+    group: str = ""
 
 
 ProfileOrigin = Literal["site", "centre", "shipped"]

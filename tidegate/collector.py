@@ -7,18 +7,16 @@ import csv
 import json as jsonlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
-import msgspec
 from cyclopts import App, Parameter
 from rich.progress import Progress
 
 from collector.config import load_collector_config
 from gateway_core.spool.reader import open_reader
+from tidegate.listing import get, listed
 from tidegate.loop import event, events
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.query import HERE, Url, pages, query, question
-from tidegate.remote import ask
 from tidegate.safekeeping import backup, restore
 from tidegate.spool_view import print_quarantine, print_refusals
 
@@ -28,6 +26,11 @@ app.command(events)
 app.command(event)
 app.command(backup)
 app.command(restore)
+app.command(
+    "tidegate.collector_feeds:app",
+    name="feeds",
+    help="Feeds: what they were last known to be, and the city's figures on them.",
+)
 app.command(
     "tidegate.collector_profiles:app",
     name="profiles",
@@ -84,7 +87,7 @@ def status(*, url: Url = HERE, json: bool = False) -> None:
     Args:
         json: Print JSON.
     """
-    found = _get(url, "status")
+    found = get(url, "status")
     if json:
         print_json(found)
         return
@@ -108,7 +111,7 @@ def edges(*, url: Url = HERE, json: bool = False) -> None:
     Args:
         json: Print JSON.
     """
-    items = _get(url, "edges")["items"]
+    items = get(url, "edges")["items"]
     if json:
         print_json(items)
         return
@@ -128,7 +131,7 @@ def _add_list(kind: str, example: str, columns: tuple[str, ...]) -> None:
         json: bool = False,
     ) -> None:
         wanted = {"edge": edge, "area": area, "state": state, "q": q}
-        items = _listed(url, kind, {k: v for k, v in wanted.items() if v is not None}, limit)
+        items = listed(url, kind, {k: v for k, v in wanted.items() if v is not None}, limit)
         if json:
             print_json(items)
         else:
@@ -150,7 +153,6 @@ def _add_list(kind: str, example: str, columns: tuple[str, ...]) -> None:
 
 
 _add_list("devices", "--state silent", ("id", "edge", "profile", "state", "last_seen", "name"))
-_add_list("feeds", "--state offline", ("id", "edge", "state", "faults", "since", "rtt_ms", "name"))
 _add_list("systems", "--state down", ("id", "edge", "state", "faults", "since", "rtt_ms", "name"))
 
 
@@ -223,25 +225,6 @@ def quarantine(
 
 def _spool(config: Path) -> Path:
     return load_collector_config(config).collector.data_dir / "spool.db"
-
-
-def _get(url: str, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(
-        asyncio.run(ask("GET", f"{url.rstrip('/')}/api/v1/{path}"))
-    )
-    return found
-
-
-def _listed(url: str, kind: str, wanted: dict[str, str], limit: int) -> list[dict[str, Any]]:
-    """Return up to ``limit`` items, over as many pages as it takes."""
-    items: list[dict[str, Any]] = []
-    while len(items) < limit:
-        page = _get(url, f"{kind}?{urlencode(wanted | {'limit': min(1000, limit - len(items))})}")
-        items += page["items"]
-        if page["next"] is None:
-            break
-        wanted = wanted | {"cursor": page["next"]}
-    return items
 
 
 async def _export(url: str, body: dict[str, Any], out: Path, format: str) -> int:  # noqa: A002

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from collector.api.events import event_routes
+from collector.api.feeds import feed_routes
 from collector.api.listings import listing_routes
 from collector.api.parts import Parts
 from collector.api.problem import answer_with_problems, problem
@@ -60,6 +61,7 @@ def create_app(parts: Parts) -> FastAPI:
         description="Times are RFC 3339. Errors are application/problem+json and say what to do.",
     )
     answer_with_problems(app)
+    app.include_router(feed_routes(parts))
     app.include_router(listing_routes(parts))
     app.include_router(question_routes(parts))
     app.include_router(event_routes(parts))

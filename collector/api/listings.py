@@ -17,15 +17,21 @@ from collector.api.problem import problem
 from collector.registry.changes import Row
 from collector.registry.registry import Filter
 from gateway_core.instant import to_rfc3339
-from gateway_core.model import FeedState, SystemState
+from gateway_core.model import SystemState
 
-_TIMES = ("since", "first_seen", "last_seen", "judged")
-_OURS = ("seq", "online", "silent")
+_TIMES = ("since", "first_seen", "last_seen", "judged", "planned")
+_OURS = ("seq", "online", "silent", "counted")
 
 DeviceState = Literal["online", "silent", "offline", "unknown"]
 Edge = Annotated[str | None, Query(max_length=64)]
 Area = Annotated[str | None, Query(max_length=64, description="This code or below")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Q = Annotated[str | None, Query(max_length=255, description="Part of id or name")]
+Cursor = Annotated[str | None, Query(max_length=1024)]
+State = Annotated[
+    str | None,
+    Query(max_length=16, description="As it is shown; stale: the edge is out of contact"),
+]
 
 
 def listing_routes(parts: Parts) -> APIRouter:
@@ -76,43 +82,48 @@ def listing_routes(parts: Parts) -> APIRouter:
         return JSONResponse(_item(row, connected(parts)))
 
     _add_list(routes, parts, "devices", DeviceState)
-    _add_list(routes, parts, "feeds", FeedState)
     _add_list(routes, parts, "systems", SystemState)
     return routes
 
 
 def _add_list(
-    routes: APIRouter, parts: Parts, kind: Literal["devices", "feeds", "systems"], states: Any
+    routes: APIRouter, parts: Parts, kind: Literal["devices", "systems"], states: Any
 ) -> None:
     known = (*get_args(states), "stale")
 
     async def page(
         edge: Edge = None,
         area: Area = None,
-        state: Annotated[
-            str | None,
-            Query(max_length=16, description="As it is shown; stale: the edge is out of contact"),
-        ] = None,
-        q: Annotated[str | None, Query(max_length=255, description="Part of id or name")] = None,
+        state: State = None,
+        q: Q = None,
         limit: Limit = 100,
-        cursor: Annotated[str | None, Query(max_length=1024)] = None,
+        cursor: Cursor = None,
     ) -> JSONResponse:
-        if state not in {None, *known}:
-            near = difflib.get_close_matches(str(state), known, 1) or [", ".join(known)]
-            return problem(400, "unknown_state", f"no state {state!r}; did you mean {near[0]}?")
-        here = connected(parts)
         wanted = Filter(edge, area, state, q, limit, cursor)
-        if state == "stale":
-            wanted = replace(wanted, state=None, not_of=here)
-        elif state is not None:
-            wanted = replace(wanted, of=here)
-        found = await parts.registry.page(kind, wanted)
-        items = [_item(row, here) for row in found.rows]
-        return JSONResponse({"items": items, "next": found.next})
+        return refused_state(state, known) or await page_of(parts, kind, wanted)
 
     routes.add_api_route(
         f"/{kind}", page, response_model=PageOf, summary=f"{kind.capitalize()}, page by page"
     )
+
+
+async def page_of(parts: Parts, kind: str, wanted: Filter) -> JSONResponse:
+    """Return one page; a state is the one that is shown, ``stale`` of an edge out of contact."""
+    here = connected(parts)
+    if wanted.state == "stale":
+        wanted = replace(wanted, state=None, not_of=here)
+    elif wanted.state is not None:
+        wanted = replace(wanted, of=here)
+    found = await parts.registry.page(kind, wanted)
+    return JSONResponse({"items": [_item(row, here) for row in found.rows], "next": found.next})
+
+
+def refused_state(state: str | None, known: Sequence[str]) -> JSONResponse | None:
+    """Return the problem with a state that nothing is ever in; None when there is none."""
+    if state in {None, *known}:
+        return None
+    near = difflib.get_close_matches(str(state), known, 1) or [", ".join(known)]
+    return problem(400, "unknown_state", f"no state {state!r}; did you mean {near[0]}?")
 
 
 def _item(row: Row, here: Sequence[str]) -> dict[str, Any]:

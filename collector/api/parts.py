@@ -9,6 +9,7 @@ from collector.api.rate import IngestRate
 from collector.events.book import EventBook
 from collector.profiles.desk import ProfileDesk
 from collector.query import TimeSeries
+from collector.registry.kpi import FeedKpis
 from collector.registry.registry import Registry
 from gateway_core.clock import Clock
 from gateway_core.spool import Books
@@ -65,6 +66,7 @@ class Parts:
 
     Attributes:
         registry: What is known of edges, devices, feeds and systems.
+        kpis: The city's figures on feeds.
         events: The closed loop.
         desk: The life of profiles.
         timeseries: The store that queries go to.
@@ -78,6 +80,7 @@ class Parts:
     """
 
     registry: Registry
+    kpis: FeedKpis
     events: EventBook
     desk: ProfileDesk
     timeseries: TimeSeries

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from collector.registry.condition import condition
 from collector.registry.judge import shown_name
+from collector.registry.tally import Tally
 from gateway_core.model import (
     Alarm,
     FeedHealth,
@@ -65,9 +67,11 @@ class Changes:
 
     Attributes:
         rows: Table name -> key -> row; holds every row that the records touch and that exists.
+        tally: What they add to the figures on feeds.
     """
 
     rows: dict[str, dict[Key, Row]] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
 
     def take(self, records: Iterable[tuple[int, Record]]) -> None:
         """Fold each record, by its sequence number, into its row, made where there is none."""
@@ -77,9 +81,9 @@ class Changes:
                 case Reading():
                     self._reading(record, seq)
                 case FeedHealth():
-                    self._health("feeds", record.feed, record)
+                    self._feed(record)
                 case SystemHealth():
-                    self._health("systems", record.system, record)
+                    self._health("systems", record.system, record, BLANK_HEALTH)
                 case Listed():
                     self._listed(record)
                 case Alarm():
@@ -126,10 +130,17 @@ class Changes:
                 row["silent"] = False
                 _settle_device(row, reading.received)
 
-    def _health(self, table: str, name: str, health: FeedHealth | SystemHealth) -> None:
-        row = self._row(table, (health.edge, name), _BLANK_HEALTH)
+    def _feed(self, health: FeedHealth) -> None:
+        row = self._health("feeds", health.feed, health, BLANK_FEED)
+        row["first_seen"] = row["first_seen"] or health.time
+        if row["judged"] == health.time:  # not overtaken by a newer one
+            self.tally.settle(row, health.time)
+            row["condition"] = condition(health.state, health.faults)
+
+    def _health(self, table: str, name: str, health: FeedHealth | SystemHealth, blank: Row) -> Row:
+        row = self._row(table, (health.edge, name), blank)
         if health.time < (row["judged"] or 0):
-            return
+            return row
         if row["state"] != health.state:
             row |= {"state": health.state, "since": health.time}
         row |= {
@@ -139,12 +150,20 @@ class Changes:
             "checks": health.checks,
             "failures": health.failures,
         }
+        return row
 
     def _listed(self, listed: Listed) -> None:
-        blank = blank_device() if listed.kind == "device" else _BLANK_HEALTH
+        blank = blank_device() if listed.kind == "device" else _BLANKS[listed.kind]
         row = self._row(TABLE_OF[listed.kind], (listed.edge, listed.id), blank)
-        row["name"] = shown_name(listed.name) or row["name"]
-        row["area"] = listed.area or row["area"]
+        said = {"name": shown_name(listed.name), "area": listed.area}
+        if listed.kind == "feed":
+            said["group"] = listed.group
+            row["first_seen"] = row["first_seen"] or listed.time
+            row["counted"] = row["counted"] or listed.time
+        for name, value in said.items():
+            # What the centre's plan says of a feed stands; an edge fills in what it leaves open.
+            if value and not (row[name] and row.get("planned")):
+                row[name] = value
         if listed.lat is not None:
             row |= {"lat": listed.lat, "lon": listed.lon}
         if listed.kind != "device":
@@ -182,13 +201,23 @@ _BLANK_NAMED: Row = {
     "state": "unknown",
     "since": None,
 }
-_BLANK_HEALTH: Row = _BLANK_NAMED | {
+BLANK_HEALTH: Row = _BLANK_NAMED | {
     "faults": [],
     "rtt_ms": None,
     "judged": None,
     "checks": 0,
     "failures": 0,
 }
+BLANK_FEED: Row = BLANK_HEALTH | {
+    "owner": "",
+    "group": "",
+    "gb_code": "",
+    "planned": None,
+    "first_seen": None,
+    "condition": "unknown",
+    "counted": None,
+}
+_BLANKS = {"feed": BLANK_FEED, "system": BLANK_HEALTH}
 
 
 def blank_device() -> Row:

@@ -13,10 +13,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Index, Table, create_engine, event, insert, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.schema import CreateColumn
 
 from collector.registry import tables
 from gateway_core.errors import ConfigError, Fault, GatewayError, Unavailable
@@ -103,9 +114,7 @@ def _create(url: str) -> Engine:
             Path(engine.url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine, "connect", _durable)
     tables.metadata.create_all(engine)
-    for table in tables.metadata.tables.values():
-        for index in table.indexes:
-            _add_index(engine, index)
+    _catch_up(engine)
     with engine.begin() as db:
         found = db.execute(
             select(tables.meta.c.value).where(tables.meta.c.key == "schema")
@@ -121,9 +130,25 @@ def _create(url: str) -> Engine:
     return engine
 
 
-def _add_index(engine: Engine, index: Index) -> None:
-    """Add an index that an older program did not make."""
-    index.create(engine, checkfirst=True)
+def _catch_up(engine: Engine) -> None:
+    """Add the columns and indexes that an older program did not make."""
+    found = inspect(engine)
+    columns = {
+        name: {c["name"] for c in found.get_columns(name)} for name in tables.metadata.tables
+    }
+    with engine.begin() as db:
+        for table in tables.metadata.tables.values():
+            for column in table.columns:
+                if column.name not in columns[table.name]:
+                    written = CreateColumn(column).compile(dialect=engine.dialect)
+                    db.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {written}"))
+        for name in tables.REPLACED:
+            db.execute(text(f"DROP INDEX IF EXISTS {name}"))
+    for table in tables.metadata.tables.values():
+        for index in table.indexes:
+            only = index.info.get("only")
+            if only in {None, engine.dialect.name}:
+                index.create(engine, checkfirst=True)
 
 
 def _with_driver(url: str) -> str:

@@ -7,19 +7,32 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Table,
+    cast,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 
 from collector.registry import tables
 from collector.registry.changes import Changes, Key, Row, touched
 from collector.registry.database import Database, open_database
+from collector.registry.tallies import enter
+from collector.registry.tally import Tally, cells
 from gateway_core.errors import PayloadError
-from gateway_core.model import ProfileUse, Record
+from gateway_core.model import FeedState, ProfileUse, Record
 
 _CHUNK = 400
 """Keys in one ``IN`` list: two parameters each stay below SQLite's old limit of 999."""
@@ -38,6 +51,11 @@ class Filter:
         of: Only of these edges.
         not_of: Of no edge of these.
         q: Text that the id or the name contains, whatever its case.
+        owner: Of feeds: exactly this owner.
+        group: Of feeds: exactly this group.
+        gb_code: Of feeds: exactly this code of GB/T 28181.
+        fault: Of feeds: those that have this fault now.
+        plan: Of feeds: ``planned``; ``missing``, planned and never seen; ``unplanned``, seen.
         limit: Rows a page, 1 to 1,000.
         cursor: ``next`` of the page before, or None for the first page.
     """
@@ -50,6 +68,11 @@ class Filter:
     cursor: str | None = None
     of: tuple[str, ...] | None = None
     not_of: tuple[str, ...] = ()
+    owner: str | None = None
+    group: str | None = None
+    gb_code: str | None = None
+    fault: str | None = None
+    plan: Literal["planned", "missing", "unplanned"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +84,16 @@ class Page:
 
 
 class Registry:
-    """What every edge, device, feed, system and alarm was last known to be."""
+    """What every edge, device, feed, system and alarm was last known to be.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    Attributes:
+        database: Where it is kept, for what is kept beside it.
+    """
+
+    def __init__(self, database: Database, shift_s: float = 0.0) -> None:
+        """Keep feeds' time by the days of clocks that are ``shift_s`` ahead of UTC."""
+        self.database = database
+        self._shift_ms = round(shift_s * 1000)
 
     async def apply(self, records: Sequence[tuple[int, Record]]) -> None:
         """Fold records, each with its sequence number, into the tables, in one transaction.
@@ -73,7 +102,7 @@ class Registry:
             Unfit: The database can never hold one of them; nothing was changed.
             Unavailable: The database does not answer; nothing was changed.
         """
-        await self._database.change(lambda db: self._apply(db, records))
+        await self.database.change(lambda db: self._apply(db, records))
 
     async def page(self, table: str, wanted: Filter) -> Page:
         """Return one page of ``devices``, ``feeds`` or ``systems``.
@@ -83,7 +112,7 @@ class Registry:
             Unavailable: The database does not answer.
         """
         query = _page_query(LISTED[table], wanted)
-        rows = await self._database.ask(lambda db: _rows(db, query))
+        rows = await self.database.ask(lambda db: _rows(db, query))
         more = len(rows) > wanted.limit
         rows = rows[: wanted.limit]
         return Page(rows, _cursor(rows[-1]) if more else None)
@@ -95,13 +124,13 @@ class Registry:
         if edge is not None:
             query = query.where(t.c.edge == edge)
         query = query.order_by(func.coalesce(t.c.last_seen, 0).desc()).limit(1)
-        rows = await self._database.ask(lambda db: _rows(db, query))
+        rows = await self.database.ask(lambda db: _rows(db, query))
         return rows[0] if rows else None
 
     async def edges(self) -> list[Row]:
         """Return every edge that a record came from, in the order of their ids."""
         query = select(tables.edges).order_by(tables.edges.c.id)
-        return await self._database.ask(lambda db: _rows(db, query))
+        return await self.database.ask(lambda db: _rows(db, query))
 
     async def edges_in(self, area: str) -> set[str]:
         """Return the edges that have a device, feed or system in this area or below it."""
@@ -113,20 +142,20 @@ class Registry:
                 found |= set(db.execute(select(t.c.edge).where(near).distinct()).scalars())
             return found
 
-        return await self._database.ask(find)
+        return await self.database.ask(find)
 
     async def alarms(self, limit: int = 100) -> list[Row]:
         """Return the alarms that are raised now, newest first."""
         t = tables.alarms
         query = select(t).where(t.c.state == "raised").order_by(t.c.time.desc()).limit(limit)
-        return await self._database.ask(lambda db: _rows(db, query))
+        return await self.database.ask(lambda db: _rows(db, query))
 
     async def latest(self, limit: int = 20) -> list[Row]:
         """Return the devices heard from last, newest first."""
         t = tables.devices
         query = select(t).where(t.c.last_seen.is_not(None))
         query = query.order_by(t.c.last_seen.desc()).limit(limit)
-        return await self._database.ask(lambda db: _rows(db, query))
+        return await self.database.ask(lambda db: _rows(db, query))
 
     async def counts(self) -> dict[str, dict[tuple[str, str], int]]:
         """Return table -> (edge, state) -> number of rows, for devices, feeds and systems."""
@@ -138,36 +167,40 @@ class Registry:
                 found[name] = {(edge, state): n for edge, state, n in db.execute(query)}
             return found
 
-        return await self._database.ask(count)
+        return await self.database.ask(count)
 
     async def raised(self) -> dict[str, int]:
         """Return severity -> number of alarms raised now."""
         t = tables.alarms
         query = select(t.c.severity, func.count()).where(t.c.state == "raised")
         query = query.group_by(t.c.severity)
-        return await self._database.ask(lambda db: {s: n for s, n in db.execute(query)})  # noqa: C416
+        return await self.database.ask(lambda db: {s: n for s, n in db.execute(query)})  # noqa: C416
 
     def _apply(self, db: Connection, records: Sequence[tuple[int, Record]]) -> None:
-        changes = Changes()
+        changes = Changes(tally=Tally(self._shift_ms))
         for name, keys in touched(record for _, record in records).items():
             changes.rows[name] = self._load(db, tables.metadata.tables[name], sorted(keys))
+        feeds = changes.rows["feeds"]
+        before = {key: tuple(cells(row, row["condition"])) for key, row in feeds.items()}
         changes.take(records)
+        changes.tally.compare(before, feeds)
         for name, rows in changes.rows.items():
             self._upsert(db, tables.metadata.tables[name], rows)
+        enter(db, self.database, changes.tally)
         self._enter_uses(db, [each for _, each in records if type(each) is ProfileUse])
 
     def _enter_uses(self, db: Connection, uses: Sequence[ProfileUse]) -> None:
         """Enter which versions edges began to use; one that is there already stays."""
         rows = [msgspec.structs.asdict(use) for use in uses if use.epoch]
         if rows:
-            db.execute(self._database.insert(tables.uses).on_conflict_do_nothing(), rows)
+            db.execute(self.database.insert(tables.uses).on_conflict_do_nothing(), rows)
 
     def _load(self, db: Connection, table: Table, keys: Sequence[Key]) -> dict[Key, Row]:
         columns = list(table.primary_key.columns)
         found: dict[Key, Row] = {}
         for start in range(0, len(keys), _CHUNK):
             query = select(table).where(tuple_(*columns).in_(keys[start : start + _CHUNK]))
-            if self._database.shared:
+            if self.database.shared:
                 query = query.order_by(*columns).with_for_update()
             for row in _rows(db, query):
                 found[tuple(row[c.name] for c in columns)] = row
@@ -176,7 +209,7 @@ class Registry:
     def _upsert(self, db: Connection, table: Table, rows: dict[Key, Row]) -> None:
         if not rows:
             return
-        statement = self._database.insert(table)
+        statement = self.database.insert(table)
         keys = [c.name for c in table.primary_key.columns]
         values = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
         statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
@@ -207,9 +240,29 @@ def _page_query(table: Table, wanted: Filter) -> Select[Any]:
                 table.c.name.icontains(wanted.q, autoescape=True),
             )
         )
+    query = query.where(*_of_feeds(wanted))
     if wanted.cursor is not None:
         query = query.where(tuple_(table.c.id, table.c.edge) > tuple_(*_position(wanted.cursor)))
     return query
+
+
+def _of_feeds(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    t = tables.feeds
+    for name in ("owner", "group", "gb_code"):
+        value = getattr(wanted, name)
+        if value is not None:
+            yield t.c[name] == value
+    if wanted.fault is not None:
+        # Who is well has no fault: an index tells the others apart, and a code holds no quote.
+        yield t.c.state.in_(_FAULTY)
+        yield cast(t.c.faults, String).contains(f'"{wanted.fault}"', autoescape=True)
+    if wanted.plan is not None:
+        yield t.c.planned.is_(None) if wanted.plan == "unplanned" else t.c.planned.is_not(None)
+    if wanted.plan == "missing":
+        yield t.c.first_seen.is_(None)
+
+
+_FAULTY = tuple(state for state in get_args(FeedState) if state != "online")
 
 
 def _cursor(row: Row) -> str:

@@ -21,7 +21,10 @@ from sqlalchemy import (
 metadata = MetaData()
 
 SCHEMA = 1
-"""Version of these tables, kept in ``meta``; a newer database is refused, never guessed at."""
+"""Version of these tables, kept in ``meta``; a newer database is refused, never guessed at.
+New columns and indexes do not count: an older program leaves them alone."""
+REPLACED = ("feeds_by_id",)
+"""Indexes of older programs that another one took the place of."""
 
 meta = Table(
     "meta",
@@ -36,8 +39,14 @@ _NAMED = (
 )
 
 
-def _named(name: str, *columns: Column[object]) -> Table:
-    """Return a table keyed by (edge, id) with what every listed thing has, and an order by id."""
+def _named(name: str, *columns: Column[object], searched: tuple[str, ...] = ()) -> Table:
+    """Return a table keyed by (edge, id) with what every listed thing has, and an order by id.
+
+    In SQLite the order holds the columns that lists are ``searched`` by too, so that a row that
+    does not fit is passed over without being read. In PostgreSQL an entry must not grow past a
+    third of a page, and a scan of 100,000 rows costs little.
+    """
+    order = ("id", "edge")
     return Table(
         name,
         metadata,
@@ -49,10 +58,22 @@ def _named(name: str, *columns: Column[object]) -> Table:
         Column("state", String(16), nullable=False, default="unknown"),
         Column("since", BigInteger),
         *columns,
-        Index(f"{name}_by_id", "id", "edge"),
+        *(
+            (
+                _only("postgresql", f"{name}_in_order", *order),
+                _only("sqlite", f"{name}_search", *order, *searched),
+            )
+            if searched
+            else (Index(f"{name}_by_id", *order),)
+        ),
         Index(f"{name}_by_state", "state", "id", "edge"),
         Index(f"{name}_by_edge", "edge", "state"),  # the counts of the overview, from it alone
     )
+
+
+def _only(dialect: str, name: str, *columns: str) -> Index:
+    """Return an index that only one of the two databases has; ``info["only"]`` says which."""
+    return Index(name, *columns, info={"only": dialect}).ddl_if(dialect=dialect)
 
 
 devices = _named(
@@ -77,7 +98,22 @@ _HEALTH = (
     ("failures", Integer),
 )
 
-feeds = _named("feeds", *(Column(key, kind) for key, kind in _HEALTH))
+feeds = _named(
+    "feeds",
+    *(Column(key, kind) for key, kind in _HEALTH),
+    Column("owner", String(128), nullable=False, default="", server_default=""),
+    Column("group", String(128), nullable=False, default="", server_default=""),
+    Column("gb_code", String(20), nullable=False, default="", server_default=""),
+    Column("planned", BigInteger),
+    Column("first_seen", BigInteger),
+    Column("condition", String(16), nullable=False, default="unknown", server_default=""),
+    Column("counted", BigInteger),
+    searched=("area", "owner", "group", "planned", "first_seen", "name"),
+)
+"""``planned``: when the centre's plan first named it. ``condition``: see `condition`; empty: of
+an older program, not tallied yet. ``counted``: until when its time is in ``feed_days``."""
+Index("feeds_by_gb_code", feeds.c.gb_code)
+Index("feeds_by_counted", feeds.c.counted)
 systems = _named("systems", *(Column(key, kind) for key, kind in _HEALTH))
 
 edges = Table(
@@ -91,6 +127,25 @@ edges = Table(
     Column("seq", BigInteger, nullable=False, default=0),
 )
 """``lost``: records that `Loss` intervals of this edge name. ``seq``: as in ``devices``."""
+
+_CELL = (("by", String(8)), ("key", String(128)), ("edge", String(64)), ("condition", String(16)))
+
+feed_counts = Table(
+    "feed_counts",
+    metadata,
+    *(Column(name, kind, primary_key=True) for name, kind in _CELL),
+    Column("feeds", BigInteger, nullable=False),
+)
+"""How many feeds of an area, owner or group are in a condition now; changed with every feed."""
+
+feed_days = Table(
+    "feed_days",
+    metadata,
+    Column("day", Integer, primary_key=True),
+    *(Column(name, kind, primary_key=True) for name, kind in _CELL),
+    Column("ms", BigInteger, nullable=False),
+)
+"""How long they were, summed over feeds. ``day``: days since 1970-01-01 on the city's calendar."""
 
 alarms = Table(
     "alarms",

@@ -224,6 +224,7 @@ class Patrol:
             area=feed.area,
             lat=feed.lat,
             lon=feed.lon,
+            group=feed.group,
         )
 
     async def _write(self) -> None:

@@ -153,7 +153,7 @@ class _Picky(Registry):
     """A registry whose database will not hold d5, for a reason that nobody foresaw."""
 
     def __init__(self, inner: Registry) -> None:
-        super().__init__(inner._database)
+        super().__init__(inner.database)
 
     async def apply(self, records: Sequence[tuple[int, Record]]) -> None:
         if any(isinstance(each, Reading) and each.device == "d5" for _, each in records):
