@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from edge_agent.cameras.desk import FeedDesk
 from edge_agent.commands.desk import Desk
 from edge_agent.problems import json_answer, problem, problems
 from edge_agent.replay import replay
@@ -90,6 +91,7 @@ class Admin:
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/replay", self._replay)
         Desk(self._site.dispatcher).add_to(application.router)
+        FeedDesk(self._site.patrol).add_to(application.router)
         VersionDesk(self._site.life).add_to(application.router)
         return application
 

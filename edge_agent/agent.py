@@ -171,6 +171,7 @@ class Agent:
             running=parts.running,
             systems=self._watch.states if self._watch is not None else dict,
             feeds=self._patrol.states if self._patrol is not None else dict,
+            patrol=self._patrol,
             ledger_head=self._outlets.ledger_head,
             life=self.life,
             dispatcher=self._dispatcher,

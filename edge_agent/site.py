@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.config import EdgeConfig
@@ -18,6 +18,9 @@ from gateway_core.clock import NS, Clock
 from gateway_core.meter import Meter
 from gateway_core.model import FeedState, SystemState
 from gateway_core.spool import Spool
+
+if TYPE_CHECKING:
+    from edge_agent.cameras.patrol import Patrol
 
 
 class Source(Protocol):
@@ -91,6 +94,7 @@ class Site:
         running: Part to whether it is running now; False while it waits to be tried again.
         systems: Gives the state of each watched system.
         feeds: Gives how many feeds are in each state.
+        patrol: Watches the feeds; None on an edge without cameras.
         ledger_head: Gives the hash of the egress ledger's newest entry; empty without an uplink.
         life: Of the versions of profiles; reads devices.csv and the profiles again.
         dispatcher: Takes commands to devices.
@@ -110,6 +114,7 @@ class Site:
     running: dict[str, bool]
     systems: Callable[[], Mapping[str, SystemState]]
     feeds: Callable[[], Mapping[FeedState, int]]
+    patrol: Patrol | None
     ledger_head: Callable[[], str]
     life: Life
     dispatcher: Dispatcher

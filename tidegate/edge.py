@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 
 from edge_agent.config import load_edge_config
 from gateway_core.spool.reader import open_reader
+from tidegate.edge_camera import app as camera
 from tidegate.edge_commands import command, commands
 from tidegate.edge_history import CONFIG, Config, Url, admin_url, export, ledger, query
 from tidegate.edge_users import app as users
@@ -26,6 +27,7 @@ app = App(name="edge", help="The edge agent of one site.")
 for each in (query, export, ledger, command, commands):
     app.command(each)
 app.command(users)
+app.command(camera)
 
 
 @app.command

@@ -7,8 +7,8 @@ remember, `recall` takes it up); many feeds that fail for one reason make one al
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from edge_agent.cameras.instant import Now
 from edge_agent.cameras.parents import Parent, Parents
 from edge_agent.cameras.settings import PatrolSettings
 from gateway_core.model import Alarm, Severity
@@ -33,19 +33,6 @@ _SEVERITIES: dict[str, Severity] = {
     NETWORK_LOST: "critical",
     COVERAGE_LOW: "major",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """One instant, by both clocks.
-
-    Attributes:
-        wall: Nanoseconds since 1970.
-        steady: Seconds of the monotonic clock.
-    """
-
-    wall: int
-    steady: float
 
 
 class PatrolAlarms:

@@ -10,15 +10,37 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from edge_agent.cameras.evidence import Evidence, StreamCheck
+from edge_agent.cameras.evidence import DeviceCheck, Evidence, StreamCheck
 from edge_agent.cameras.inventory import Feed
 from edge_agent.cameras.judge import Memory, judge, overlay
 from edge_agent.cameras.settings import PatrolSettings
-from edge_agent.cameras.verdict import OUTCOME_STATES, UNKNOWN, Finding
+from edge_agent.cameras.verdict import OUTCOME_STATES, UNKNOWN, Finding, Outcome
 from gateway_core.clock import NS
 from gateway_core.model import FeedHealth, FeedState
 
 UP: frozenset[FeedState] = frozenset({"online", "degraded"})
+
+
+LOOKS = 5
+"""Stream checks of each feed that are kept for people."""
+_MAX_DETAIL = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One stream check, for people.
+
+    Attributes:
+        time: When it ended, nanoseconds since 1970.
+        outcome: How.
+        rtt_ms: From OPTIONS to its answer; None without one.
+        detail: What was expected and found.
+    """
+
+    time: int
+    outcome: Outcome
+    rtt_ms: float | None
+    detail: str
 
 
 @dataclass(slots=True)
@@ -34,6 +56,9 @@ class Entry:
         picture_key: Of the last graded picture.
         busy: A check of it is under way.
         maintenance: People are at work there.
+        looks: The last stream checks, oldest first.
+        device: The last device check.
+        changed_at: When the last record of a change was made; 0 for never.
     """
 
     feed: Feed
@@ -44,24 +69,15 @@ class Entry:
     picture_key: str = ""
     busy: bool = False
     maintenance: bool = False
+    looks: tuple[Look, ...] = ()
+    device: DeviceCheck | None = None
+    changed_at: int = 0
     checks: int = 0
     failures: int = 0
     rtt_ms: float | None = None
     up_s: float = 0.0
     counted_at: int = 0
     recorded_at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class FeedStatus:
-    """One row of the table, for people."""
-
-    id: str
-    name: str
-    state: FeedState
-    faults: tuple[str, ...]
-    checked: int
-    rtt_ms: float | None
 
 
 class Board:
@@ -105,6 +121,10 @@ class Board:
             entry.checks += state != "unknown"
             entry.failures += state not in {"unknown", "online"}
             entry.rtt_ms = evidence.rtt_ms if evidence.rtt_ms is not None else entry.rtt_ms
+            look = Look(now, evidence.outcome, evidence.rtt_ms, evidence.detail[:_MAX_DETAIL])
+            entry.looks = (*entry.looks, look)[-LOOKS:]
+        elif isinstance(evidence, DeviceCheck):
+            entry.device = evidence
         entry.memory = judge(entry.memory, evidence, now)
         return self._changed(entry, now)
 
@@ -132,17 +152,13 @@ class Board:
         """Return how many feeds are reported in each state."""
         return Counter(entry.reported.state for entry in self._entries.values())
 
-    def rows(self) -> Iterator[FeedStatus]:
+    def entries(self) -> Iterator[Entry]:
         """Yield the table in the order of the listing."""
-        for key, entry in self._entries.items():
-            yield FeedStatus(
-                id=key,
-                name=entry.feed.name,
-                state=entry.reported.state,
-                faults=entry.reported.faults,
-                checked=entry.memory.checked,
-                rtt_ms=entry.rtt_ms,
-            )
+        return iter(self._entries.values())
+
+    def look_again(self, entry: Entry, now: int) -> FeedHealth | None:
+        """Return the record if what is reported of a feed changed without a check."""
+        return self._changed(entry, now)
 
     def _changed(self, entry: Entry, now: int) -> FeedHealth | None:
         finding = overlay(
@@ -154,7 +170,7 @@ class Board:
         if finding == entry.reported:
             return None
         self._count_up_time(entry, now)
-        entry.reported = finding
+        entry.reported, entry.changed_at = finding, now
         return self._record(entry, now, hourly=False)
 
     def _record(self, entry: Entry, now: int, *, hourly: bool) -> FeedHealth:

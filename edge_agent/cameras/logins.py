@@ -4,23 +4,39 @@ Cameras lock an account for half an hour after a few wrong logins, and some answ
 are merely busy. So: two refused logins in a row and the login is *stopped* until the credentials
 change. A login that did work before is *paused* instead, each pause four times the one before,
 and stopped after the last. One account of one device has one count, whatever channel asked; a
-channel that alone is refused has its own.
+channel that alone is refused has its own. The counts outlive a restart: a program that starts again
+and again must not lock what it could not lock while it ran.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import msgspec
+
 from edge_agent.cameras.challenge import Challenge
+from edge_agent.cameras.instant import Now
 from edge_agent.cameras.inventory import Credential, Feed
+from edge_agent.cameras.lockouts import (
+    PREFIX,
+    Kept,
+    key_of,
+    mark_of,
+    read,
+    steady_until,
+    wall_until,
+)
 
 MAX_REFUSED = 2
 FIRST_PAUSE_S = 300.0
 PAUSES = 4
+LONGEST_PAUSE_S = FIRST_PAUSE_S * 4 ** (PAUSES - 1)
 
+_Key = tuple[str, Credential, str]
+"""Place, credential, and the feed or nothing for the account as a whole."""
 Permit = Literal["free", "paused", "stopped"]
 
 
@@ -43,6 +59,9 @@ class _Count:
             self.until = math.inf
 
 
+_WORKED = _Count(worked=True)
+
+
 @dataclass(slots=True)
 class _Nonce:
     challenge: Challenge
@@ -53,21 +72,24 @@ class Logins:
     """What is known about each account of each device. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, Credential, str], _Count] = {}
+        self._counts: dict[_Key, _Count] = {}
+        self._changed: dict[str, _Key | None] = {}
         self._nonces: dict[tuple[str, int, Credential], _Nonce] = {}
         self._single_use: set[tuple[str, int, Credential]] = set()
 
     def permit(self, feed: Feed, now: float) -> Permit:
         """Whether the feed's credential may be tried."""
-        for count in self._both(feed):
+        for _, count in self._both(feed):
             if now < count.until:
                 return "stopped" if math.isinf(count.until) else "paused"
         return "free"
 
     def accept(self, feed: Feed) -> None:
         """The login worked."""
-        for count in self._both(feed):
-            count.refused, count.worked, count.pauses, count.until = 0, True, 0, 0.0
+        for key, count in self._both(feed):
+            if count != _WORKED:
+                self._counts[key] = replace(_WORKED)
+                self._changed[key_of(*key)] = key
 
     def refuse(self, feed: Feed, now: float) -> bool:
         """The login was refused, in answer to a fresh challenge.
@@ -76,10 +98,37 @@ class Logins:
             Whether the same login worked before, so that it may be the device's limit or lock.
         """
         counts = self._both(feed)
-        worked = any(count.worked for count in counts)
-        for count in counts:
+        worked = any(count.worked for _, count in counts)
+        for key, count in counts:
             count.refuse(now)
+            self._changed[key_of(*key)] = key
         return worked
+
+    def changes(self, now: Now) -> Iterator[tuple[str, bytes | None]]:
+        """Yield the keys of the spool's state that changed since the last call; None deletes."""
+        changed, self._changed = self._changed, {}
+        for name, key in changed.items():
+            count = self._counts.get(key) if key is not None else None
+            if key is None or count is None:
+                yield name, None
+                continue
+            until = wall_until(count.until, now)
+            mark = mark_of(key[0], key[1])
+            kept = Kept(mark, count.refused, count.worked, count.pauses, until)
+            yield name, msgspec.msgpack.encode(kept)
+
+    def recall(self, state: Mapping[str, bytes], feeds: Collection[Feed], now: Now) -> None:
+        """Take up what `changes` told; what belongs to no feed, or another password, is dropped."""
+        kept = {name: read(raw) for name, raw in state.items() if name.startswith(PREFIX)}
+        self._changed.update(dict.fromkeys(kept))
+        for feed in feeds:
+            for key, _ in self._both(feed):
+                found = kept.get(key_of(*key))
+                if found is None or found.mark != mark_of(key[0], key[1]):
+                    continue
+                until = steady_until(found.until, now, LONGEST_PAUSE_S)
+                self._counts[key] = _Count(found.refused, found.worked, found.pauses, until)
+                self._changed.pop(key_of(*key), None)
 
     def nonce(self, host: str, port: int, credential: Credential) -> tuple[Challenge, int] | None:
         """Return a challenge to answer unasked and how often it was used, this use included."""
@@ -104,17 +153,20 @@ class Logins:
     def forget_except(self, feeds: Collection[Feed]) -> None:
         """Drop all that belongs to no listed feed's present credential."""
         accounts = {(feed.place, feed.credential) for feed in feeds}
-        self._counts = {k: v for k, v in self._counts.items() if (k[0], k[1]) in accounts}
+        gone = [key for key in self._counts if (key[0], key[1]) not in accounts]
+        for key in gone:
+            del self._counts[key]
+            self._changed[key_of(*key)] = None
         hosts = {(feed.host, feed.credential) for feed in feeds}
         self._nonces = {k: v for k, v in self._nonces.items() if (k[0], k[2]) in hosts}
         self._single_use = {k for k in self._single_use if (k[0], k[2]) in hosts}
 
-    def _both(self, feed: Feed) -> tuple[_Count, ...]:
+    def _both(self, feed: Feed) -> tuple[tuple[_Key, _Count], ...]:
         if feed.credential is None:
             return ()
         whole = (feed.place, feed.credential, "")
         own = (feed.place, feed.credential, feed.id)
         return (
-            self._counts.setdefault(whole, _Count()),
-            self._counts.setdefault(own, _Count()),
+            (whole, self._counts.setdefault(whole, _Count())),
+            (own, self._counts.setdefault(own, _Count())),
         )

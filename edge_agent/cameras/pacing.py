@@ -61,6 +61,11 @@ class Pace:
         self.set(key, following if following > now else now + self._round_s)
         return key
 
+    def due_in(self, key: str, now: float) -> float | None:
+        """Return the seconds until a key's next turn, at least 0; None when it is not in there."""
+        due = self._due.get(key)
+        return None if due is None else max(0.0, due - now)
+
     def comes_after(self, key: str, due: float) -> bool:
         """Whether a key is in there and has its next turn later than ``due``."""
         return self._due.get(key, due) > due

@@ -15,9 +15,11 @@ from typing import Any
 
 import structlog
 
-from edge_agent.cameras.alarms import Now, PatrolAlarms
-from edge_agent.cameras.board import Board, Entry, FeedStatus
+from edge_agent.cameras.alarms import PatrolAlarms
+from edge_agent.cameras.board import Board, Entry
 from edge_agent.cameras.evidence import Evidence
+from edge_agent.cameras.feed_status import FeedDetail, FeedStatus, detail_of, status_of
+from edge_agent.cameras.instant import Now
 from edge_agent.cameras.inventory import Changes, Feed, compare
 from edge_agent.cameras.logins import Logins
 from edge_agent.cameras.looks import StreamLooks
@@ -94,6 +96,7 @@ class Patrol:
         self._alarms = PatrolAlarms(edge, settings)
         self._outbox: asyncio.Queue[_Kept] = asyncio.Queue(MAX_WAITING)
         self._to_list: list[Feed] = []
+        self._to_forget: list[str] = []
         self._unsent: list[_Kept] = []
         self._visits = DeviceVisits(
             settings, self._looks.gates, self._logins, self._take, self._clock, self._meter
@@ -130,6 +133,7 @@ class Patrol:
         for feed in changes.removed:
             self._board.remove(feed.id)
             self._pace.discard(feed.id)
+            self._to_forget.append(MAINTENANCE + feed.id)
         for feed in (*changes.added, *changes.changed):
             self._board.put(feed, now)
             self._to_list.append(feed)
@@ -143,13 +147,30 @@ class Patrol:
         """Take up what `Append` was told to keep, before `run`."""
         for label in self._alarms.recall(state):
             self._looks.parents.presume_lost(label, monotonic())
+        self._logins.recall(state, self._board.feeds().values(), self._now())
+        for key in state:
+            if key.startswith(MAINTENANCE):
+                entry = self._board.get(key.removeprefix(MAINTENANCE))
+                if entry is not None:
+                    entry.maintenance = True
+                else:
+                    self._to_forget.append(key)
 
-    def maintain(self, feed_id: str, *, on: bool) -> bool:
-        """Mark a feed as being worked on, or end that; return whether it is listed."""
+    async def maintain(self, feed_id: str, *, on: bool) -> bool:
+        """Mark a feed as being worked on, or end that; return, once stored, whether it is listed.
+
+        Raises:
+            Unavailable: It cannot be stored; nothing was changed.
+        """
         entry = self._board.get(feed_id)
-        if entry is not None:
-            entry.maintenance = on
-        return entry is not None
+        if entry is None:
+            return False
+        await self._append((), {MAINTENANCE + feed_id: b"1" if on else None})
+        entry.maintenance = on
+        record = self._board.look_again(entry, self._clock())
+        if record is not None:
+            await self._outbox.put(_Kept(record))
+        return True
 
     def states(self) -> dict[FeedState, int]:
         """Return how many feeds are in each state."""
@@ -161,12 +182,27 @@ class Patrol:
 
     def rows(self) -> Iterator[FeedStatus]:
         """Yield the state of every feed."""
-        return self._board.rows()
+        return map(status_of, self._board.entries())
+
+    def detail(self, feed_id: str) -> FeedDetail | None:
+        """Return what explains a feed's verdict; None when it is not listed."""
+        entry = self._board.get(feed_id)
+        if entry is None:
+            return None
+        parent, now = self._looks.parents.lost(feed_id), monotonic()
+        return detail_of(
+            entry,
+            parent=parent.label if parent is not None else "",
+            login=self._logins.permit(entry.feed, now),
+            next_check_s=self._pace.due_in(feed_id, now),
+        )
 
     async def _visit(self, entry: Entry, room: asyncio.Semaphore) -> None:
         try:
             check = await self._looks.look(entry)
             self._meter.count("tidegate_feed_checks", result=check.outcome)
+            for key, value in self._logins.changes(self._now()):
+                await self._outbox.put(_Kept(None, key, value))
             await self._take(entry, check)
             if entry.memory.unsettled():
                 self._sooner(entry.feed.id, self._settings.again_sweeps * self._settings.sweep_s)
@@ -197,13 +233,15 @@ class Patrol:
         while True:
             while self._to_list:
                 await self._outbox.put(_Kept(self._listed(self._to_list.pop())))
-            now = self._clock()
-            for record in list(self._board.tick(now)):
+            while self._to_forget:
+                await self._outbox.put(_Kept(None, self._to_forget.pop()))
+            now = self._now()
+            for record in list(self._board.tick(now.wall)):
                 await self._outbox.put(_Kept(record))
-            coverage = self._board.coverage(now)
+            coverage = self._board.coverage(now.wall)
             if coverage is not None:
                 self._meter.set("tidegate_feed_coverage", coverage)
-            await self._raise_alarms(coverage, Now(now, monotonic()))
+            await self._raise_alarms(coverage, now)
             await asyncio.sleep(min(_TICK_S, self._settings.sweep_s / 4))
 
     async def _raise_alarms(self, coverage: float | None, now: Now) -> None:
@@ -213,6 +251,9 @@ class Patrol:
         for alarm in self._alarms.look(parents, network_down=down, coverage=coverage, now=now):
             log.warning(alarm.rule, about=alarm.device, state=alarm.state)
             await self._outbox.put(_Kept(alarm, *self._alarms.keep(alarm)))
+
+    def _now(self) -> Now:
+        return Now(self._clock(), monotonic())
 
     def _listed(self, feed: Feed) -> Listed:
         return Listed(

@@ -51,6 +51,9 @@ _ABOUT = {
     "POST /profiles/pin": 'hold a version: `{"profile", "version"}`; without `version`: follow the plan again; 422 with a `code` and nothing changed',
     "GET /profiles/shadow": "what the shadow of `profile` found, with examples that stay on site",
     "GET /commands/{id}": "one command with its transitions; `wait=30`: once it has ended, after so many seconds at the latest",
+    "GET /feeds": 'video feeds with state, faults and times: `{"feeds", "found", "next"}`; `state`, `group`, `q` (part of id or name), `limit` up to 10,000, `after` an id',
+    "GET /feeds/{id}": "one feed and why it is as it is: its last five stream checks, ONVIF and picture faults, lost parent, login, seconds to the next check",
+    "PATCH /feeds/{id}": '`{"maintenance": true}`: people are at work there; answers once it is stored',
 }
 
 
@@ -138,15 +141,15 @@ def _kind(schema: dict[str, Any], document: dict[str, Any]) -> str:
 
 def _admin() -> str:
     """Return the routes of the admin listener as its source adds them."""
-    files = ("admin.py", "commands/desk.py", "versions/desk.py")
+    files = ("admin.py", "commands/desk.py", "cameras/desk.py", "versions/desk.py")
     trees = [ast.parse((ROOT / "edge_agent" / name).read_text("utf-8")) for name in files]
     routes = [
-        f"{node.func.attr.removeprefix('add_').upper()} {node.args[0].value}"
+        f"{node.func.attr.removeprefix('add_').upper()} {node.args[0].value.replace(':.+', '')}"
         for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr in {"add_get", "add_post"}
+        and node.func.attr in {"add_get", "add_post", "add_patch"}
         and isinstance(node.args[0], ast.Constant)
     ]
     return table(("route", "what"), ((f"`{route}`", _ABOUT[route]) for route in routes))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.cameras.address import RtspAddress
-from edge_agent.cameras.alarms import Now, PatrolAlarms, device_of
+from edge_agent.cameras.alarms import PatrolAlarms, device_of
+from edge_agent.cameras.instant import Now
 from edge_agent.cameras.inventory import Feed
 from edge_agent.cameras.parents import Parents
 from edge_agent.cameras.settings import PatrolSettings
