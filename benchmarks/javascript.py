@@ -41,7 +41,7 @@ from tests.fakes.edge import ENV, open_edge, write_profile
 from tests.profiles.js.test_js_hostile import HOSTILE
 
 SCRIPT = Path(__file__).parent.parent / "tests" / "profiles" / "js" / "em300-th.js"
-MESSAGES, BATCH, RUNS = 10_000, 100, 3
+MESSAGES, QUICK, BATCH, RUNS = 10_000, 2_000, 100, 3
 CONTEXT = Context(received=1_744_103_718_000_000_000, fport=85)
 BAD = list(HOSTILE)[:15]
 
@@ -75,14 +75,14 @@ def by_hand(payload: bytes) -> dict[str, object]:
     return found
 
 
-def measured(work: Callable[[], object], worker: int | None) -> tuple[float, float]:
+def measured(work: Callable[[], object], worker: int | None, messages: int) -> tuple[float, float]:
     """CPU microseconds of both processes, and wall microseconds, a message; median of the runs."""
     cpu, wall = [], []
     for _ in range(RUNS):
         before, began = _cpu(worker), time.perf_counter()
         work()
-        wall.append((time.perf_counter() - began) / MESSAGES * 1e6)
-        cpu.append((_cpu(worker) - before) / MESSAGES * 1e6)
+        wall.append((time.perf_counter() - began) / messages * 1e6)
+        cpu.append((_cpu(worker) - before) / messages * 1e6)
     return statistics.median(cpu), statistics.median(wall)
 
 
@@ -92,9 +92,9 @@ def _cpu(worker: int | None) -> float:
     return used.ru_utime + used.ru_stime + other
 
 
-def costs() -> dict[str, dict[str, float]]:
+def costs(messages: int) -> dict[str, dict[str, float]]:
     """The four ways of decoding the same payloads."""
-    sent = payloads(MESSAGES)
+    sent = payloads(messages)
     runtime = Runtime()
     codec = JsCodec(source_of(SCRIPT.read_bytes()), lambda: runtime)
     inside = load(SCRIPT.read_text(), 50, 16)
@@ -115,7 +115,7 @@ def costs() -> dict[str, dict[str, float]]:
     found = {}
     for name, (work, process) in ways.items():
         work()
-        cpu, wall = measured(work, process)
+        cpu, wall = measured(work, process, messages)
         found[name] = {
             "cpu_us": round(cpu, 1),
             "wall_us": round(wall, 1),
@@ -192,9 +192,11 @@ async def delays(seconds: float, *, bad: bool) -> dict[str, float]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--quick", action="store_true", help="seconds instead of a minute")
+    arguments = parser.parse_args()
+    seconds = min(arguments.seconds, 2.0) if arguments.quick else arguments.seconds
     report = {
-        "cost a message": costs(),
+        "cost a message": costs(QUICK if arguments.quick else MESSAGES),
         "good devices alone": asyncio.run(delays(seconds, bad=False)),
         f"good devices beside {len(BAD)} bad codecs": asyncio.run(delays(seconds, bad=True)),
     }

@@ -21,8 +21,9 @@ _COMMONJS = (_HERE / "commonjs.js").read_text("utf-8")
 _PARTS = (
     (re.compile(r"\bBuffer\b|\bText(?:En|De)coder\b"), _BUFFER),
     (re.compile(r"\bText(?:En|De)coder\b"), (_HERE / "text.js").read_text("utf-8")),
+    (re.compile(r"\bDate\b"), (_HERE / "dates.js").read_text("utf-8")),
     (
-        re.compile(r"\btoLocale|\blocaleCompare\b|\bDate\b"),
+        re.compile(r"\btoLocale|\blocaleCompare\b|\bIntl\b"),
         (_HERE / "locale.js").read_text("utf-8"),
     ),
 )
