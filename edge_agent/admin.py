@@ -19,7 +19,6 @@ from aiohttp import web
 from edge_agent.cameras.desk import FeedDesk
 from edge_agent.commands.desk import Desk
 from edge_agent.problems import json_answer, problem, problems
-from edge_agent.replay import replay
 from edge_agent.site import Site
 from edge_agent.status import Status, samples, take_status
 from edge_agent.tap import Filter, tap
@@ -58,6 +57,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None = None
     since: int = 0
     limit: int = 1_000_000
+    profile: str | None = None
 
 
 class Admin:
@@ -158,9 +158,7 @@ class Admin:
             return problem(409, "a replay is running", "wait until it ends")
         async with self._replaying:
             site = self._site
-            done = await replay(
-                site.spool, site.pipeline, wanted.reason, wanted.since, wanted.limit
-            )
+            done = await site.replay(wanted.reason, wanted.since, wanted.limit, wanted.profile)
         return json_answer(done)
 
     async def _tap(self, request: web.Request) -> web.StreamResponse:

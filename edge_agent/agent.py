@@ -174,6 +174,7 @@ class Agent:
             patrol=self._patrol,
             ledger_head=self._outlets.ledger_head,
             life=self.life,
+            replay=self.replay,
             dispatcher=self._dispatcher,
             retired=self._retired,
         )
@@ -226,9 +227,22 @@ class Agent:
             await self._intake.renew(self._parts, catalogue.topics(), catalogue.answers())
         log.info("files_reloaded", profiles=len(catalogue.profiles))
 
-    async def replay(self, reason: str | None, since: int, limit: int) -> Replayed:
-        """Try refused payloads again; see `edge_agent.replay.replay`."""
-        return await replay(self._spool, self._pipeline, reason, since, limit)
+    async def replay(
+        self, reason: str | None, since: int, limit: int, profile: str | None = None
+    ) -> Replayed:
+        """Try refused payloads again; see `edge_agent.replay.replay`.
+
+        Args:
+            reason: Only those refused with this code.
+            since: Only those received since, nanoseconds since 1970.
+            limit: At most so many.
+            profile: Only those that this profile may read.
+        """
+        spool, pipeline = self._spool, self._pipeline
+        if profile is None:
+            return await replay(spool, pipeline, reason, since, limit)
+        concerns = partial(self._ways.reads, profile)
+        return await replay(spool, pipeline, reason, since, limit, concerns)
 
     async def flush(self) -> None:
         """Put what only memory knows on disk; called when the sources have stopped."""

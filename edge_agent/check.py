@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from device_profiles.catalogue import Catalogue, load_catalogue
+from device_profiles.signing import load_public
 from edge_agent.cameras.inventory import load_feeds
 from edge_agent.config import EdgeConfig, load_edge_config
 from edge_agent.declared import declare
@@ -96,6 +97,11 @@ def _secrets(config: EdgeConfig, path: Path) -> Iterator[Fault]:
         *((f"mqtt_listen.{place}.tls", each.tls) for place, each in enumerate(config.mqtt_listen)),
         ("uplink", config.uplink),
     ]
+    if config.catalogue is not None:
+        try:
+            load_public(config.catalogue.key_file)
+        except ConfigError as exc:
+            yield Fault(path, 0, 0, "catalogue.key_file", exc.faults[0].message)
     for where, section in named:
         for name in _FILES:
             file: Path | None = getattr(section, name, None)

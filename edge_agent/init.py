@@ -74,6 +74,10 @@ uplink:
   # key_file: secrets/edge.key
   # token_file: secrets/uplink.token
 
+# catalogue:                  # profiles that the centre sends; left out: nothing is fetched
+#   key_file: registry.pub    # of the centre: tidegate collector profiles keys --registry
+#   every: 30s                # how often its plan is asked for
+
 admin:
   listen: "{admin}"           # GET /healthz /metrics /status; POST /query (on-site history)
 """

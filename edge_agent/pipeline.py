@@ -200,6 +200,7 @@ class Pipeline:
 
     def _read(self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool = True) -> Taken:
         reader, told, found = self._reader, self._told, Taken()
+        judged, read_by, stamped = found.verdicts, found.profiles, found.received
         for arrival in arrivals:
             if told and id(arrival) in told:
                 found.add(arrival.received, told.pop(id(arrival))[1])
@@ -216,12 +217,14 @@ class Pipeline:
                 # A decoder's bug: the message is kept, the program goes on, a person is told.
                 log.exception("decoder_failed", address=arrival.address, source=arrival.source)
                 verdict, detail = "decoder_error", type(exc).__name__
-            if verdict is not None and live:
-                draft.refused.append(_refusal(arrival, verdict, detail))
-            if verdict is None:
-                found.add(reader.received, None, reader.profile)
-            else:
+            if verdict is not None:
                 found.add(arrival.received, verdict)
+                if live:
+                    draft.refused.append(_refusal(arrival, verdict, detail))
+                continue
+            judged.append(None)
+            read_by.append(reader.profile)
+            stamped.append(reader.received)
         reader.tell_lineage(draft)
         return found
 

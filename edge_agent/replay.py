@@ -6,6 +6,8 @@ stays refused as it was. A replay therefore may be broken off and repeated at an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from edge_agent.arrival import Arrival
@@ -41,6 +43,7 @@ async def replay(
     reason: str | None = None,
     since: int = 0,
     limit: int = 1_000_000,
+    concerns: Callable[[Arrival], bool] = lambda _arrival: True,
 ) -> Replayed:
     """Try refused payloads again, oldest first.
 
@@ -50,6 +53,7 @@ async def replay(
         reason: Only those refused with this code.
         since: Only those received at or after this, nanoseconds since 1970.
         limit: At most so many.
+        concerns: Only those for which it is true.
 
     Raises:
         SpoolFull: What was mended so far is stored; call again for the rest.
@@ -67,8 +71,11 @@ async def replay(
             (i, r) for i, r in page if r.received >= since and r.reason not in known and not _cut(r)
         ]
         for source in dict.fromkeys(refusal.source for _, refusal in chosen):
-            ids = [i for i, refusal in chosen if refusal.source == source]
-            arrivals = [_arrival(refusal) for _, refusal in chosen if refusal.source == source]
+            those = [(i, _arrival(refusal)) for i, refusal in chosen if refusal.source == source]
+            ids = [i for i, arrival in those if concerns(arrival)]
+            arrivals = [arrival for _, arrival in those if concerns(arrival)]
+            if not ids:
+                continue
             for verdict in await pipeline.replay(arrivals, ids):
                 tried += 1
                 if verdict is None:

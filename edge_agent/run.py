@@ -77,6 +77,7 @@ async def replay_offline(
     since: int = 0,
     limit: int = 1_000_000,
     clock: Clock = wall_ns,
+    profile: str | None = None,
 ) -> Replayed:
     """Try refused payloads again while the agent does not run; as `edge_agent.replay.replay`.
 
@@ -85,7 +86,7 @@ async def replay_offline(
         SpoolFull: What was mended so far is stored; call again for the rest.
     """
     async with _built(config, clock) as (agent, _):
-        done = await agent.replay(reason, since, limit)
+        done = await agent.replay(reason, since, limit, profile)
         await agent.flush()
     return done
 

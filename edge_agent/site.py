@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +11,7 @@ from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.config import EdgeConfig
 from edge_agent.pipeline import Pipeline
 from edge_agent.registry import Registry
+from edge_agent.replay import Replayed
 from edge_agent.retired import Retired
 from edge_agent.rules import Rules
 from edge_agent.versions.life import Life
@@ -97,6 +98,7 @@ class Site:
         patrol: Watches the feeds; None on an edge without cameras.
         ledger_head: Gives the hash of the egress ledger's newest entry; empty without an uplink.
         life: Of the versions of profiles; reads devices.csv and the profiles again.
+        replay: Tries refused payloads again: reason, since, limit, profile.
         dispatcher: Takes commands to devices.
         retired: Tells which devices have a profile that is deprecated or withdrawn.
     """
@@ -117,5 +119,6 @@ class Site:
     patrol: Patrol | None
     ledger_head: Callable[[], str]
     life: Life
+    replay: Callable[[str | None, int, int, str | None], Awaitable[Replayed]]
     dispatcher: Dispatcher
     retired: Callable[[], list[Retired]]

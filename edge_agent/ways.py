@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from device_profiles.catalogue import Catalogue
 from device_profiles.route import Route
+from edge_agent.arrival import Arrival
 from edge_agent.lineage import Lineage
 from edge_agent.listing import Listing
 from gateway_core.errors import PayloadError
@@ -100,6 +101,11 @@ class Ways:
         if via == "mqtt":
             return self._mqtt.get(address) or self._find_mqtt(address)
         return self._coap.get((address, content_format)) or self._find_coap(address, content_format)
+
+    def reads(self, profile: str, arrival: Arrival) -> bool:
+        """Tell whether a profile may read what arrived."""
+        way = self.find(arrival.via, arrival.address, arrival.content_format)
+        return any(route.profile.id == profile for route in way.routes)
 
     def note(self, route: Route) -> None:
         """Note that a route is about to read."""

@@ -13,18 +13,23 @@ import msgspec
 from cyclopts import App, Parameter
 
 from edge_agent.config import load_edge_config
+from gateway_core.clock import wall_ns
+from gateway_core.instant import parse_instant
 from gateway_core.spool.reader import open_reader
 from tidegate.edge_camera import app as camera
 from tidegate.edge_commands import command, commands
 from tidegate.edge_history import CONFIG, Config, Url, admin_url, export, ledger, query
+from tidegate.edge_profiles import backtest, pin, profiles, shadow, unpin
 from tidegate.edge_users import app as users
 from tidegate.output import console, print_json, print_pairs, print_table
+from tidegate.query import instant
 from tidegate.remote import ask, stream
 from tidegate.spool_view import print_quarantine, print_refusals
+from tidegate.usage import WrongUsage
 
 app = App(name="edge", help="The edge agent of one site.")
 
-for each in (query, export, ledger, command, commands):
+for each in (query, export, ledger, command, commands, profiles, pin, unpin, shadow, backtest):
     app.command(each)
 app.command(users)
 app.command(camera)
@@ -213,7 +218,10 @@ def reload(*, config: Config = CONFIG, url: Url = None) -> None:
 @app.command
 def replay(
     *,
+    refused: bool = True,
     reason: str | None = None,
+    profile: str | None = None,
+    since: str | None = None,
     offline: Annotated[bool, Parameter(help="The agent is stopped: work on its files.")] = False,
     config: Config = CONFIG,
     url: Url = None,
@@ -221,21 +229,29 @@ def replay(
 ) -> None:
     """Decode refused payloads again, after a profile was mended or a device listed.
 
-        tidegate edge replay --reason no_match
+        tidegate edge replay --refused --profile acme/env --since 24h
 
     Args:
+        refused: What no profile could read; there is nothing else to replay.
         reason: Only this rejection code.
+        profile: Only what came to an address that this profile reads.
+        since: Only what was received since: a duration back from now, or RFC 3339.
         json: Print JSON.
     """
+    if not refused:
+        raise WrongUsage("there is nothing to replay but what was refused")
+    began = parse_instant(instant(since), wall_ns()) if since else 0
     if offline:
         from edge_agent.run import replay_offline
 
-        replayed = asyncio.run(replay_offline(load_edge_config(config), reason))
+        replayed = asyncio.run(
+            replay_offline(load_edge_config(config), reason, began, profile=profile)
+        )
         done = msgspec.structs.asdict(replayed)
     else:
         admin = admin_url(config, url)
         asyncio.run(ask("POST", f"{admin}/reload"))
-        body = {"reason": reason} if reason else {}
+        body = {"reason": reason, "since": began, "profile": profile}
         done = msgspec.json.decode(asyncio.run(ask("POST", f"{admin}/replay", body=body)))
     if json:
         print_json(done)

@@ -112,6 +112,13 @@ class Versions:
             found.append(str(read_yaml(shipped).data["version"]))
         return list(dict.fromkeys(found))
 
+    def file_of(self, profile: str, version: str) -> Path | None:
+        """Return the profile's file of a version that is here, or None."""
+        held = self.cache.find(profile, version)
+        if held is not None:
+            return self.cache.open(held.sha256)
+        return SHIPPED / f"{profile}.yaml" if version in self.here(profile) else None
+
     def _open(self, wanted: Mapping[str, Used]) -> tuple[dict[str, Path], dict[str, str]]:
         found: dict[str, Path] = {}
         lost: dict[str, str] = {}
