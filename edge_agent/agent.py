@@ -111,7 +111,6 @@ class Agent:
         edge = config.edge
         self._lineage = Lineage(edge.id, knowledge.origins, clock)
         self._ways = Ways(knowledge.catalogue, self._lineage)
-        self.life = Life(config, files.versions, outlets.exchange, self.adopt, clock)
         self._rules = Rules(edge.id, registry, self._profiles, self._links.since.get)
         self._memory = SpoolMemory(clock, meter)
         reader = Reader(
@@ -119,6 +118,8 @@ class Agent:
         )
         waiting = Waiting()
         self._pipeline = Pipeline(spool, reader, registry, self._rules, waiting, files.raw)
+        tally = self._pipeline.tally
+        self.life = Life(config, files.versions, outlets.exchange, self.adopt, clock, tally)
         self._foresight = Foresight(self._pipeline.ingest, reader, self._ways)
         self._pipeline.foresee = self._foresight.answers
         ingest, apart = self._foresight.ingest, self._foresight.apart

@@ -33,6 +33,7 @@ from edge_agent.registry import Registry
 from edge_agent.remainder import remainder
 from edge_agent.rules import Rules
 from edge_agent.taken import Raw, Taken
+from edge_agent.tally import Tally
 from gateway_core.clock import NS
 from gateway_core.errors import PayloadError
 from gateway_core.model import Listed, Record, Refusal
@@ -80,6 +81,7 @@ class Pipeline:
     Attributes:
         foresee: Asks codecs about what is to be replayed; None where nobody does.
         send_back: Is given what is to be sent once what it is about is stored.
+        tally: How each profile does.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Pipeline:
         self._complained: dict[str, int] = {}
         self.send_back: SendBack = lambda _asks: None
         self.foresee: Foresee | None = None
+        self.tally = Tally()
         self._owing = "agent"
         self._told: dict[int, tuple[Arrival, str | None]] = {}
 
@@ -137,6 +140,8 @@ class Pipeline:
             raise
         if self._waiting.devices:
             self._waiting.observed(draft.records)
+        if arrivals:
+            self.tally.add(read.profiles, read.refusers, arrivals[-1].received)
         if self._raw is not None and arrivals:
             self._raw.offer(arrivals, read.received, read.profiles, read.verdicts)
         return read.verdicts
@@ -219,6 +224,7 @@ class Pipeline:
                 verdict, detail = "decoder_error", type(exc).__name__
             if verdict is not None:
                 found.add(arrival.received, verdict)
+                found.refusers.append(reader.refuser)
                 if live:
                     draft.refused.append(_refusal(arrival, verdict, detail))
                 continue

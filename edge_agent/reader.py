@@ -43,6 +43,8 @@ class Reader:
 
     Attributes:
         profile: Id of the profile that read the last message.
+        refuser: Id of the one profile that was to read the last message; empty where several
+            might have.
         received: The receive time that its readings carry.
     """
 
@@ -63,7 +65,7 @@ class Reader:
         self._rules = rules
         self._meter = meter
         self._max_payload = max_payload
-        self.profile = ""
+        self.profile = self.refuser = ""
         self.received = 0
         self._stamps = [0, 0]  # of the newest reading: of a replay, and as they come
 
@@ -94,8 +96,10 @@ class Reader:
             # without a clock would be one point in every store, and the first of them lost.
             received = stamp + 1
         attempt, left = None, ALL_READ
+        self.refuser = ""
         if way.alone:
             route = way.routes[0]
+            self.refuser = route.profile.id
             decoded = route.decode(payload, received, arrival.content_format)
             device = self._registry.devices.get(way.device or decoded.device)
         else:
@@ -133,6 +137,7 @@ class Reader:
             return tried
         attempt = self._attempt(arrival, live=live)
         route = way.routes[0]
+        self.refuser = route.profile.id
         decoded = route.decode(arrival.payload, received, arrival.content_format, attempt)
         return route, decoded, self._registry.devices.get(way.device or decoded.device), attempt
 
@@ -287,6 +292,8 @@ class Reader:
                 readable.append((route, decoded))
                 attempts.append(attempt)
         if not readable:
+            own = self.own_place(way, arrival)
+            self.refuser = "" if own is None else routes[own].profile.id
             raise error or PayloadError("no_match")
         device = devices.get(way.device or readable[0][1].device)
         if device is None:

@@ -30,11 +30,14 @@ class Taken:
         verdicts: None, or the code of the reason why it was refused.
         profiles: The profile that read it; empty where none did.
         received: The receive time that its readings carry.
+        refusers: For each that was refused, the one profile that was to read it; empty where
+            several might have.
     """
 
     verdicts: list[str | None] = field(default_factory=list)
     profiles: list[str] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
+    refusers: list[str] = field(default_factory=list)
 
     def add(self, received: int, verdict: str | None, profile: str = "") -> None:
         """Add an entry."""

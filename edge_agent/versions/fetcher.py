@@ -25,6 +25,7 @@ from edge_agent.holdings.versions import Versions
 from edge_agent.versions.exchange import Exchange
 from edge_agent.versions.proving import Proving
 from edge_agent.versions.reporting import Reports, blank
+from edge_agent.versions.running import Running
 from edge_agent.versions.switch import Switch
 from gateway_core.errors import ConfigError, GatewayError, PayloadError
 
@@ -67,6 +68,7 @@ class Fetcher:
         switch: Lets versions take over.
         proving: Runs shadows and backtests.
         reports: Are sent.
+        running: Tells how the versions do that took over.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Fetcher:
         switch: Switch,
         proving: Proving,
         reports: Reports,
+        running: Running,
     ) -> None:
         self._options = options
         self._exchange = exchange
@@ -84,6 +87,7 @@ class Fetcher:
         self._switch = switch
         self._proving = proving
         self._reports = reports
+        self._running = running
 
     async def run(self) -> NoReturn:
         """Follow the plan, for ever; run under `supervise`.
@@ -114,6 +118,8 @@ class Fetcher:
             else:
                 await self._follow(plan)
                 self._exchange.took()
+        for report, name in self._running.reports(self._switch.lock.used):
+            self._reports.add(report, name)
         await self._reports.send(self._exchange)
 
     async def _follow(self, plan: Plan) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 from edge_agent.config import EdgeConfig
 from edge_agent.holdings.versions import Versions
 from edge_agent.parts import Parts
+from edge_agent.tally import Tally
 from edge_agent.versions.exchange import Exchange
 from edge_agent.versions.fetcher import Fetcher, FetcherOptions
 from edge_agent.versions.proving import Proving
 from edge_agent.versions.reporting import Reports
+from edge_agent.versions.running import Running
 from edge_agent.versions.switch import Adopt, Switch
 from gateway_core.clock import Clock
 
@@ -24,6 +26,7 @@ class Life:
         exchange: To the centre's registry; None where there is none.
         adopt: Lets what was read take over.
         clock: The edge's clock.
+        tally: How each profile does.
 
     Attributes:
         switch: Changes versions.
@@ -38,6 +41,7 @@ class Life:
         exchange: Exchange | None,
         adopt: Adopt,
         clock: Clock,
+        tally: Tally,
     ) -> None:
         edge, section = config.edge, config.catalogue
         raw: Path | None = edge.data_dir / "raw" if config.raw.keep else None
@@ -47,7 +51,10 @@ class Life:
         self.fetcher: Fetcher | None = None
         if section is not None and exchange is not None:
             options = FetcherOptions(edge.id, section.key_file, section.every)
-            self.fetcher = Fetcher(options, exchange, versions, self.switch, self.proving, reports)
+            running = Running(tally, clock)
+            self.fetcher = Fetcher(
+                options, exchange, versions, self.switch, self.proving, reports, running
+            )
 
     def start(self, parts: Parts) -> None:
         """Start what runs beside the road; nothing where no centre is followed."""

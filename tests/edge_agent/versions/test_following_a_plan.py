@@ -18,6 +18,7 @@ from edge_agent.holdings.versions import Versions
 from edge_agent.knowledge import Knowledge, read_knowledge
 from edge_agent.ledger import Ledger
 from edge_agent.link import Link, LinkOptions
+from edge_agent.tally import Tally
 from edge_agent.versions.exchange import Exchange
 from edge_agent.versions.life import Life
 from gateway_core.errors import PayloadError, Unavailable
@@ -31,6 +32,8 @@ class Site:
 
     config: EdgeConfig
     life: Life
+    hands: Hands
+    tally: Tally
     knowledge: Knowledge
     registry: FakeRegistry
 
@@ -61,8 +64,16 @@ async def open_site(folder: Path, registry: FakeRegistry, own: str = "") -> Asyn
         async def adopt(knowledge: Knowledge) -> None:
             site.knowledge = knowledge
 
-        life = Life(config, versions, Exchange("e1", link, ledger), adopt, Hands())
-        site = Site(config, life, read_knowledge(config, strict=False, versions=versions), registry)
+        hands, tally = Hands(), Tally()
+        life = Life(config, versions, Exchange("e1", link, ledger), adopt, hands, tally)
+        site = Site(
+            config,
+            life,
+            hands,
+            tally,
+            read_knowledge(config, strict=False, versions=versions),
+            registry,
+        )
         await life.switch.note(site.knowledge)
         try:
             yield site
@@ -289,3 +300,33 @@ async def test_each_report_stands_in_the_ledger_before_it_leaves(tmp_path: Path,
             ("outcome", "accepted", {}),
         ]
         assert verify(tmp_path / "ledger").faults == []
+
+
+async def test_how_a_version_does_is_told_beside_as_long_a_time_before(
+    tmp_path: Path, registry
+) -> None:
+    async with open_site(tmp_path, registry) as site:
+        registry.offer(registry.add(ENV, "1.1.0"))
+        began = site.hands.now
+        site.tally.add(["test/env"] * 40, ["test/env"], began - 30 * 10**9)
+        await site.poll()
+        site.tally.add(["test/env"] * 30, ["test/env"] * 10, began + 20 * 10**9)
+        site.tally.add(["other/one"] * 5, [""], began + 20 * 10**9)
+        site.hands.pass_s(60)
+        await site.poll()
+        await site.poll()  # nothing new: not told again
+        (report,) = [each for each in registry.reports if each.kind == "running"]
+        assert (report.version, report.messages, report.refused) == ("1.1.0", 40, 10)
+        assert (report.messages_before, report.refused_before) == (41, 1)
+        site.hands.pass_s(3600)
+        site.tally.add([], ["test/env"] * 50, site.hands.now)
+        await site.poll()
+        assert sum(each.kind == "running" for each in registry.reports) == 1
+
+
+async def test_a_tally_forgets_what_is_older_than_two_hours() -> None:
+    tally = Tally()
+    for slot in range(800):
+        tally.add(["p"], [], slot * 10 * 10**9)
+    assert tally.between("p", 0, 10**14) == (720, 0)
+    assert tally.between("p", 7_000 * 10**9, 7_020 * 10**9) == (2, 0)
