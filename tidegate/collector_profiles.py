@@ -99,7 +99,7 @@ def _add_decision(name: str, doc: str) -> None:
 
     decide.__doc__ = f"""{doc}
 
-        tidegate collector profiles {name} acme/thermo-1@1.1.0 --by li.wei --reason "looked at it"
+        tidegate collector profiles {name} acme/thermo-1@1.1.0 --by operations --reason "looked at it"
 
     Args:
         reason: Why, for the record.
@@ -127,7 +127,7 @@ def trust(
 ) -> None:
     """Let a key publish one vendor's profiles.
 
-        tidegate collector profiles trust acme acme.key.pub --by li.wei
+        tidegate collector profiles trust acme acme.key.pub --by operations
 
     Args:
         vendor: What its profiles' ids begin with.

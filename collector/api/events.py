@@ -35,7 +35,7 @@ class StepForm(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"actor": "li.wei", "comment": "pump 3 looked at"}]},
+        json_schema_extra={"examples": [{"actor": "operations", "comment": "pump 3 looked at"}]},
     )
 
     actor: Annotated[Name, Field(description="Who does it")]
@@ -54,7 +54,7 @@ class EventForm(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"title": "Smoke at pump 3", "device": "pump-3", "actor": "li.wei"}]
+            "examples": [{"title": "Smoke at pump 3", "device": "pump-3", "actor": "operations"}]
         },
     )
 

@@ -160,7 +160,7 @@ def test_a_wrong_version_is_found_taken_back_and_mended_and_loses_nothing(sites:
 
     # 1.0.0: a person approves the new measurement, then it is everywhere, without a restart
     sites.publish(PROFILE)
-    sites.desk("approve", "acme/well@1.0.0", "--by", "li.wei", "--reason", "levels of wells")
+    sites.desk("approve", "acme/well@1.0.0", "--by", "operations", "--reason", "levels of wells")
     sites.desk("rollout", "acme/well@1.0.0", "--hold", "0s", "--by", "op")
     sites.wait_stage("done")
     assert [sites.used(edge) for edge in edges] == ["1.0.0", "1.0.0"]

@@ -227,14 +227,14 @@ def test_an_alarm_becomes_an_event_that_people_close_step_by_step(city: City) ->
     assert (item["state"], item["severity"], item["allowed"]) == ("open", "critical", ["accept"])
     here = f"{where}/{item['id']}"
     if city.host == "127.0.0.1":
-        status, wrong = refused("POST", f"{here}/verify", {"actor": "li.wei"})
+        status, wrong = refused("POST", f"{here}/verify", {"actor": "operations"})
         assert (status, wrong["title"], wrong["allowed"]) == (409, "wrong_step", ["accept"])
         for step in ("accept", "assign", "handle", "feedback", "verify"):
-            body = {"actor": "li.wei", "assignee": "section 4", "comment": "=做"}
+            body = {"actor": "operations", "assignee": "section 4", "comment": "=做"}
             event = http("POST", f"{here}/{step}", body)
         assert (event["state"], event["closed"], event["intact"]) == ("verified", True, True)
-        assert [each["actor"] for each in event["steps"]] == ["alarm", *["li.wei"] * 5]
-    status, stale = refused("POST", f"{here}/reopen", {"actor": "li.wei", "version": 99})
+        assert [each["actor"] for each in event["steps"]] == ["alarm", *["operations"] * 5]
+    status, stale = refused("POST", f"{here}/reopen", {"actor": "operations", "version": 99})
     assert (status, stale["title"]) == (412, "outdated")
     assert refused("POST", f"{where}/ev-0/accept", {"actor": "x"})[0] == 404
     assert refused("POST", f"{here}/accept", {"actor": " "})[0] == 422
@@ -242,7 +242,7 @@ def test_an_alarm_becomes_an_event_that_people_close_step_by_step(city: City) ->
 
 
 def test_an_event_opened_by_hand_carries_its_version_as_etag(city: City) -> None:
-    body = json.dumps({"title": "Smoke", "actor": "li.wei", "device": "pump-3"}).encode()
+    body = json.dumps({"title": "Smoke", "actor": "operations", "device": "pump-3"}).encode()
     kind = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{city.api}/api/v1/events", body, kind)
     with urllib.request.urlopen(request) as answer:
@@ -306,7 +306,7 @@ def test_the_commands_print_what_the_api_says(city: City, tmp_path: Path) -> Non
 
     assert json.loads(run("collector", "status", "--json"))["totals"]["devices"] == {"online": 30}
     assert "sim-env-00007" in run("collector", "devices")
-    said = {"title": "Rats", "actor": "li.wei", "device": "kitchen-1"}
+    said = {"title": "Rats", "actor": "operations", "device": "kitchen-1"}
     http("POST", f"{city.api}/api/v1/events", said)
     found = json.loads(run("collector", "events", "--device", "kitchen-1", "--json"))
     assert "Rats" in run("collector", "event", found[0]["id"])

@@ -103,11 +103,11 @@ def test_the_life_of_profiles_shows_what_waits_and_how_far_a_roll_out_is(
         body = PLAIN.replace("version: 1.0.0", f"version: {version}").encode()
         kind = {"Content-Type": "application/yaml"}
         urllib.request.urlopen(urllib.request.Request(profile, body, kind, method="PUT")).close()
-    http("POST", f"{profile}/versions/1.0.0/approve", {"actor": "li.wei"})
+    http("POST", f"{profile}/versions/1.0.0/approve", {"actor": "operations"})
     plan = f"http://{city.at(city.intake_port)}/v1/profiles/plan"
     ask = urllib.request.Request(plan, headers={"Tidegate-Edge": "sim-edge-01"})
     urllib.request.urlopen(ask).close()
-    http("POST", f"{profile}/rollout", {"actor": "li.wei", "version": "1.0.0", "hold": "1h"})
+    http("POST", f"{profile}/rollout", {"actor": "operations", "version": "1.0.0", "hold": "1h"})
     dom, asked = browse(city.api + "/", tmp_path)
     shown = text(dom, "profiles")
     assert "▲ 待人工审批: acme/room@1.1.0 未签名" in shown

@@ -96,7 +96,7 @@ async def test_the_whole_loop_leaves_a_chain_of_who_did_what(book: EventBook) ->
     (row,), _ = await book.page(Wanted())
     for action in ("accept", "assign", "handle", "feedback", "verify"):
         who = "section 4" if action == "assign" else ""
-        await book.move(row["id"], Move(action, "li.wei", f"did {action}", who))
+        await book.move(row["id"], Move(action, "operations", f"did {action}", who))
     whole = await book.get(row["id"])
     assert whole is not None
     assert (whole["state"], whole["assignee"], whole["version"]) == ("verified", "section 4", 6)
@@ -118,7 +118,7 @@ async def test_a_step_that_somebody_rewrote_is_noticed(url: str) -> None:
         book = EventBook(database, lambda: 1, lambda: "ev")
         await take(book, alarm(100))
         (row,), _ = await book.page(Wanted())
-        await book.move(row["id"], Move("accept", "li.wei"))
+        await book.move(row["id"], Move("accept", "operations"))
         forged = update(event_steps).where(event_steps.c.version == 1).values(actor="nobody")
         await database.change(lambda db: db.execute(forged))
         whole = await book.get(row["id"])
@@ -130,20 +130,20 @@ async def test_a_wrong_step_changes_nothing(book: EventBook) -> None:
     await take(book, alarm(100))
     (row,), _ = await book.page(Wanted())
     with pytest.raises(WrongStep):
-        await book.move(row["id"], Move("verify", "li.wei"))
+        await book.move(row["id"], Move("verify", "operations"))
     assert (await book.get(row["id"]))["version"] == 1
 
 
 async def test_who_decides_on_what_is_no_longer_so_is_told(book: EventBook) -> None:
     await take(book, alarm(100))
     (row,), _ = await book.page(Wanted())
-    await book.move(row["id"], Move("accept", "li.wei", version=1))
+    await book.move(row["id"], Move("accept", "operations", version=1))
     with pytest.raises(Outdated, match="at version 2, not 1"):
         await book.move(row["id"], Move("assign", "wang", "", "x", version=1))
 
 
 async def test_an_event_opened_by_hand_goes_the_same_way(book: EventBook) -> None:
-    opened = await book.open(Opening("", "pump-3", "reported", "major", {"en": "Smoke"}, "li.wei"))
+    opened = await book.open(Opening("", "pump-3", "reported", "major", {"en": "Smoke"}, "operations"))
     assert (opened["id"], opened["source"], opened["state"]) == ("ev-1", "person", "open")
     moved = await book.move("ev-1", Move("accept", "wang"))
     assert moved is not None

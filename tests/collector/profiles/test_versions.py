@@ -61,14 +61,14 @@ async def test_an_unsigned_version_waits_until_a_person_approves_it(here: Desk) 
     row, _ = await here.desk.versions.submit(_unsigned(PLAIN))
     assert (row["state"], [q for q, _ in row["questions"]]) == ("pending", ["unsigned"])
     found = await here.desk.versions.decide(
-        "acme/room", "1.0.0", "approve", "li.wei", "read it", ""
+        "acme/room", "1.0.0", "approve", "operations", "read it", ""
     )
     assert found is not None
-    assert (found["state"], found["decided_by"]) == ("published", "li.wei")
+    assert (found["state"], found["decided_by"]) == ("published", "operations")
     with pytest.raises(Clash, match="is published; only pending ones can be rejected"):
-        await here.desk.versions.decide("acme/room", "1.0.0", "reject", "li.wei", "", "")
+        await here.desk.versions.decide("acme/room", "1.0.0", "reject", "operations", "", "")
     done = [(row["actor"], row["action"]) for row in await here.desk.history("acme/room", 10)]
-    assert done == [("li.wei", "approve"), ("nobody", "submit")]
+    assert done == [("operations", "approve"), ("nobody", "submit")]
 
 
 async def test_a_stranger_cannot_hold_a_version_that_its_vendor_signs(here: Desk) -> None:
@@ -88,7 +88,7 @@ async def test_the_vendor_can_vouch_for_what_came_unsigned(here: Desk) -> None:
 async def test_commands_wait_for_a_person_once(here: Desk) -> None:
     row = await here.publish("1.0.0", PROFILE)
     assert (row["state"], [q for q, _ in row["questions"]]) == ("pending", ["commands"])
-    await here.desk.versions.decide("acme/room", "1.0.0", "approve", "li.wei", "", "")
+    await here.desk.versions.decide("acme/room", "1.0.0", "approve", "operations", "", "")
     assert (await here.publish("1.0.1", PROFILE))["state"] == "published"
 
 
@@ -159,7 +159,7 @@ async def test_a_withdrawn_version_is_no_measure_for_the_next(here: Desk) -> Non
         .replace("temperature: 100}", "temperature: 200}")
     )
     await here.publish("1.1.0", wrong)
-    await here.desk.versions.decide("acme/room", "1.1.0", "withdraw", "li.wei", "doubled", "")
+    await here.desk.versions.decide("acme/room", "1.1.0", "withdraw", "operations", "doubled", "")
     assert (await here.publish("1.1.1"))["state"] == "published"
 
 
