@@ -76,6 +76,7 @@ class Logins:
         self._changed: dict[str, _Key | None] = {}
         self._nonces: dict[tuple[str, int, Credential], _Nonce] = {}
         self._single_use: set[tuple[str, int, Credential]] = set()
+        self._one_time: set[tuple[str, int, Credential]] = set()
 
     def permit(self, feed: Feed, now: float) -> Permit:
         """Whether the feed's credential may be tried."""
@@ -146,9 +147,17 @@ class Logins:
 
     def drop(self, host: str, port: int, credential: Credential, *, stale: bool) -> None:
         """Forget a nonce that was refused; unless it was stale, never reuse one there again."""
-        self._nonces.pop((host, port, credential), None)
-        if not stale:
-            self._single_use.add((host, port, credential))
+        key = (host, port, credential)
+        self._nonces.pop(key, None)
+        if stale:
+            return
+        if key in self._single_use:
+            self._one_time.add(key)  # not even on the connection that it came on
+        self._single_use.add(key)
+
+    def may_share(self, host: str, port: int, credential: Credential) -> bool:
+        """Whether a nonce may be used again on the connection that it came on."""
+        return (host, port, credential) not in self._one_time
 
     def forget_except(self, feeds: Collection[Feed]) -> None:
         """Drop all that belongs to no listed feed's present credential."""
@@ -160,6 +169,7 @@ class Logins:
         hosts = {(feed.host, feed.credential) for feed in feeds}
         self._nonces = {k: v for k, v in self._nonces.items() if (k[0], k[2]) in hosts}
         self._single_use = {k for k in self._single_use if (k[0], k[2]) in hosts}
+        self._one_time = {k for k in self._one_time if (k[0], k[2]) in hosts}
 
     def _both(self, feed: Feed) -> tuple[tuple[_Key, _Count], ...]:
         if feed.credential is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import structlog
 
@@ -14,7 +14,7 @@ from edge_agent.cameras.inventory import Feed
 from edge_agent.cameras.logins import Logins
 from edge_agent.cameras.outage import OutageWatch
 from edge_agent.cameras.parents import Parents
-from edge_agent.cameras.rtsp_client import Plan, check_stream
+from edge_agent.cameras.rtsp_client import Channels, Plan
 from edge_agent.cameras.settings import PatrolSettings
 from edge_agent.cameras.verdict import OUTCOME_STATES, UNREACHED, Outcome
 from gateway_core.clock import monotonic
@@ -23,6 +23,11 @@ log = structlog.get_logger()
 
 _SHARED: frozenset[Outcome] = UNREACHED | {"refused", "timeout"}
 _SHARED_S = 10.0
+_SHARE_OF_SWEEP = 0.25
+"""For no longer than this part of a sweep one device is asked on one connection."""
+MOST_CHANNELS = 128
+"""A device with more is asked on a connection for each; recorders have up to 128."""
+Take = Callable[[Entry, StreamCheck], Awaitable[None]]
 
 
 class StreamLooks:
@@ -50,26 +55,61 @@ class StreamLooks:
         self._chance = chance
         self._sooner = sooner
         self._failed: dict[str, tuple[float, StreamCheck]] = {}
+        self._channels: dict[str, frozenset[str]] = {}
+        self._refusing: set[str] = set()
 
     def relist(self, feeds: Collection[Feed]) -> None:
         """Take over a new listing."""
-        places = {feed.place for feed in feeds}
+        places: dict[str, set[str]] = {}
+        for feed in feeds:
+            places.setdefault(feed.place, set()).add(feed.id)
+        self._refusing &= places.keys()
+        self._channels = {
+            place: frozenset(ids)
+            for place, ids in places.items()
+            if 1 < len(ids) <= MOST_CHANNELS and place not in self._refusing
+        }
         self.parents.relist(feeds)
-        self.outage.forget_except(places)
+        self.outage.forget_except(places.keys())
         self._failed = {key: value for key, value in self._failed.items() if key in places}
 
-    async def look(self, entry: Entry) -> StreamCheck:
-        """Look at a feed's stream when there is room for it."""
-        feed = entry.feed
+    def channels(self, feed: Feed) -> frozenset[str]:
+        """Return the feeds that may be looked at on one connection with this one, itself too."""
+        return self._channels.get(feed.place, frozenset())
+
+    async def look(self, entries: Sequence[Entry], take: Take) -> Sequence[Entry]:
+        """Look at the streams of one device when there is room for it.
+
+        Args:
+            entries: Of one place; the first is the one whose turn it is.
+            take: Is given each check.
+
+        Returns:
+            Those that were not looked at: the device is slow, or wants a connection for each.
+        """
+        feed = entries[0].feed
         if self.parents.spared(feed.id, monotonic()):
-            return self._not_asked(feed)
+            for entry in entries:
+                await take(entry, self._not_asked(entry.feed))
+            return ()
         probe = self.parents.lost(feed.id) is not None
         async with self.gates.hold(feed):
-            if not probe and self.parents.lost(feed.id) is not None:
-                return self._not_asked(feed)  # lost while it waited
-            return await self._ask(entry, feed)
+            with Channels(self._logins, self._settings) as channels:
+                until = monotonic() + self._settings.sweep_s * _SHARE_OF_SWEEP
+                for place, entry in enumerate(entries):
+                    if place and (channels.refuses or monotonic() > until):
+                        if channels.refuses:
+                            self._refuse(feed.place)
+                        return entries[place:]
+                    if not (probe and place == 0) and self.parents.lost(entry.feed.id) is not None:
+                        check = self._not_asked(entry.feed)  # lost while it waited
+                    else:
+                        check = await self._ask(entry, channels)
+                    await take(entry, check)
+        return ()
 
-    async def _ask(self, entry: Entry, feed: Feed) -> StreamCheck:
+    async def _ask(self, entry: Entry, channels: Channels) -> StreamCheck:
+        feed = entry.feed
         failed = self._failed.get(feed.place)
         now = monotonic()
         fresh = failed is not None and now - failed[0] < min(_SHARED_S, self._settings.sweep_s / 6)
@@ -78,7 +118,7 @@ class StreamLooks:
         recent = entry.memory.streams
         healthy = bool(recent) and recent[-1].state == entry.memory.stream.state == "online"
         plan = Plan(describe=not healthy or now >= entry.describe_at, fingerprint=entry.fingerprint)
-        check = await check_stream(feed, plan, self._logins, self._settings)
+        check = await channels.check(feed, plan)
         if check.described:
             spread = self._chance.uniform(0.8, 1.2)
             entry.describe_at = monotonic() + self._settings.describe_s * spread
@@ -107,6 +147,11 @@ class StreamLooks:
         if OUTCOME_STATES[check.outcome] == "offline" and parents.suspected(feed.id):
             return StreamCheck("parent_lost", detail=check.detail)
         return check
+
+    def _refuse(self, place: str) -> None:
+        log.info("device_shares_no_connection", device=place)
+        self._refusing.add(place)
+        self._channels.pop(place, None)
 
     def _not_asked(self, feed: Feed) -> StreamCheck:
         parent = self.parents.lost(feed.id)

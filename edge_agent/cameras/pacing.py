@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Callable
 
 
 class Pace:
@@ -23,11 +24,25 @@ class Pace:
     def __len__(self) -> int:
         return len(self._due)
 
-    def spread(self, keys: list[str], now: float, within_s: float) -> None:
-        """Enter new keys in a random order, their first turns evenly within ``within_s``."""
-        order = self._chance.sample(keys, len(keys))
-        for index, key in enumerate(order):
-            self.set(key, now + within_s * index / len(order))
+    def spread(
+        self, keys: list[str], now: float, within_s: float, together: Callable[[str], str] = str
+    ) -> None:
+        """Enter new keys in a random order, their first turns evenly within ``within_s``.
+
+        Args:
+            keys: To enter.
+            now: When the first turn is.
+            within_s: In which time everybody has a turn.
+            together: Keys for which it returns the same have their turn at the same time.
+        """
+        groups: dict[str, list[str]] = {}
+        for key in keys:
+            groups.setdefault(together(key), []).append(key)
+        entered = 0
+        for group in self._chance.sample(list(groups.values()), len(groups)):
+            for key in group:
+                self.set(key, now + within_s * entered / len(keys))
+            entered += len(group)
 
     def set(self, key: str, due: float) -> None:
         """Enter a key, or move its next turn."""

@@ -17,7 +17,7 @@ import structlog
 
 from edge_agent.cameras.alarms import PatrolAlarms
 from edge_agent.cameras.board import Board, Entry
-from edge_agent.cameras.evidence import Evidence
+from edge_agent.cameras.evidence import Evidence, StreamCheck
 from edge_agent.cameras.feed_status import FeedDetail, FeedStatus, detail_of, status_of
 from edge_agent.cameras.instant import Now
 from edge_agent.cameras.inventory import Changes, Feed, compare
@@ -123,8 +123,10 @@ class Patrol:
                         self._meter.count("tidegate_feed_checks", result="busy")
                         continue
                     await room.acquire()
-                    entry.busy = True
-                    group.create_task(self._visit(entry, room))
+                    entries = [entry, *self._companions(entry)]
+                    for each in entries:
+                        each.busy = True
+                    group.create_task(self._visit(entries, room))
 
     def replace(self, feeds: Mapping[str, Feed]) -> Changes:
         """Take over a new listing; a changed credential may be tried at once."""
@@ -137,7 +139,8 @@ class Patrol:
         for feed in (*changes.added, *changes.changed):
             self._board.put(feed, now)
             self._to_list.append(feed)
-        self._pace.spread([feed.id for feed in changes.added], monotonic(), self._settings.sweep_s)
+        added, sweep_s = [feed.id for feed in changes.added], self._settings.sweep_s
+        self._pace.spread(added, monotonic(), sweep_s, lambda key: feeds[key].place)
         self._logins.forget_except(feeds.values())
         self._looks.relist(feeds.values())
         self._visits.relist(changes)
@@ -197,18 +200,34 @@ class Patrol:
             next_check_s=self._pace.due_in(feed_id, now),
         )
 
-    async def _visit(self, entry: Entry, room: asyncio.Semaphore) -> None:
+    def _companions(self, entry: Entry) -> Iterator[Entry]:
+        """Yield the other channels of a device whose turn is not long off, and give them theirs."""
+        now, sweep_s = monotonic(), self._settings.sweep_s
+        for feed_id in sorted(self._looks.channels(entry.feed) - {entry.feed.id}):
+            other, wait_s = self._board.get(feed_id), self._pace.due_in(feed_id, now)
+            if other is not None and not other.busy and wait_s is not None and wait_s < sweep_s / 2:
+                self._pace.set(feed_id, now + sweep_s)
+                yield other
+
+    async def _visit(self, entries: Sequence[Entry], room: asyncio.Semaphore) -> None:
+        left: Sequence[Entry] = ()
         try:
-            check = await self._looks.look(entry)
-            self._meter.count("tidegate_feed_checks", result=check.outcome)
-            for key, value in self._logins.changes(self._now()):
-                await self._outbox.put(_Kept(None, key, value))
-            await self._take(entry, check)
-            if entry.memory.unsettled():
-                self._sooner(entry.feed.id, self._settings.again_sweeps * self._settings.sweep_s)
+            left = await self._looks.look(entries, self._looked)
         finally:
-            entry.busy = False
+            for entry in entries:
+                entry.busy = False
             room.release()
+        for entry in left:
+            within_s = self._chance.uniform(0, self._settings.sweep_s / 2)
+            self._pace.set(entry.feed.id, monotonic() + within_s)
+
+    async def _looked(self, entry: Entry, check: StreamCheck) -> None:
+        self._meter.count("tidegate_feed_checks", result=check.outcome)
+        for key, value in self._logins.changes(self._now()):
+            await self._outbox.put(_Kept(None, key, value))
+        await self._take(entry, check)
+        if entry.memory.unsettled():
+            self._sooner(entry.feed.id, self._settings.again_sweeps * self._settings.sweep_s)
 
     def _at_once(self, feed_ids: Collection[str]) -> None:
         for feed_id in feed_ids:

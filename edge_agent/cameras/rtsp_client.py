@@ -1,4 +1,4 @@
-"""One RTSP check over the network: connect, OPTIONS, and DESCRIBE when it is due.
+"""RTSP checks over the network: connect, OPTIONS, and DESCRIBE when it is due, for each channel.
 
 Invariants: a credential goes to the registered host only (redirects are not followed); every wait
 is bounded; at most two logins are refused before the guard stops them.
@@ -7,43 +7,25 @@ is bounded; at most two logins are refused before the guard stops them.
 from __future__ import annotations
 
 import asyncio
-import errno
 import secrets
-import socket
-from collections import deque
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Self
 
-from edge_agent.cameras.address import is_address
 from edge_agent.cameras.challenge import Challenge, authorize, choose
 from edge_agent.cameras.evidence import StreamCheck
 from edge_agent.cameras.inventory import Credential, Feed
 from edge_agent.cameras.logins import Logins
-from edge_agent.cameras.rtsp import Answer, AnswerReader, encode_request
+from edge_agent.cameras.rtsp import Answer
+from edge_agent.cameras.rtsp_wire import Wire, connect, connect_outcome, resolve
 from edge_agent.cameras.sdp import parse_sdp
 from edge_agent.cameras.settings import PatrolSettings
 from edge_agent.cameras.verdict import Outcome
 from gateway_core.clock import monotonic
 from gateway_core.errors import PayloadError
 
-_ERRNO: dict[int, Outcome] = {
-    errno.ECONNREFUSED: "refused",
-    errno.ECONNRESET: "reset",
-    errno.EHOSTUNREACH: "unreachable",
-    errno.EHOSTDOWN: "unreachable",
-    errno.ETIMEDOUT: "connect_timeout",
-    errno.ENETUNREACH: "no_route",
-    errno.ENETDOWN: "no_route",
-    errno.EACCES: "no_route",  # our own firewall said no
-    errno.EPERM: "no_route",
-    errno.EADDRNOTAVAIL: "own_limit",  # no local port left
-    errno.EMFILE: "own_limit",
-    errno.ENFILE: "own_limit",
-    errno.ENOBUFS: "own_limit",
-    errno.ENOMEM: "own_limit",
-}
-_MOST_ADDRESSES = 4
 _MALFORMED: dict[str, Outcome] = {"not_rtsp": "not_rtsp", "too_large": "too_large"}
+_NOT_SHARED: frozenset[Outcome] = frozenset({"reset", "timeout", "server_error", "not_rtsp"})
+"""How a device may say, on a connection that has served a channel, that it wants another one."""
 _STATUS: dict[int, Outcome] = {
     401: "auth_failed",
     403: "forbidden",
@@ -68,124 +50,82 @@ class Plan:
     fingerprint: str = ""
 
 
-def connect_outcome(error: OSError) -> Outcome:
-    """Say what a failed connection means."""
-    if isinstance(error, socket.gaierror):
-        return "name_unresolved"
-    if isinstance(error, TimeoutError):
-        return "connect_timeout"
-    return _ERRNO.get(error.errno or 0, "unreachable")
-
-
 async def check_stream(
     feed: Feed, plan: Plan, logins: Logins, settings: PatrolSettings
 ) -> StreamCheck:
-    """Check one feed; every way it can go wrong is an outcome, none is raised."""
-    try:
-        addresses = await _resolve(feed, settings.connect_s)
-    except (OSError, UnicodeError) as exc:  # UnicodeError: a name that IDNA cannot encode
-        return StreamCheck("name_unresolved", detail=str(exc) or "no answer in time")
-    try:
-        async with asyncio.timeout(settings.connect_s):
-            wire = await _connect(addresses, feed.rtsp.port)
-    except OSError as exc:
-        return StreamCheck(connect_outcome(exc), detail=str(exc) or "no connection in time")
-    check = _Check(feed, wire, logins, settings)
-    try:
-        return await check.run(plan)
-    except PayloadError as exc:
-        return replace(check.so_far, outcome=_MALFORMED.get(exc.code, "not_rtsp"), detail=str(exc))
-    except TimeoutError:
-        return replace(check.so_far, outcome="timeout", detail=f"no answer to {wire.asked} in time")
-    except ConnectionError as exc:
-        return replace(check.so_far, outcome="reset", detail=f"{wire.asked}: {exc}")
-    finally:
-        wire.abort()  # no session was set up, and a lingering close costs the camera a slot
+    """Check one feed on a connection of its own; as `Channels.check`."""
+    with Channels(logins, settings) as channels:
+        return await channels.check(feed, plan)
 
 
-async def _resolve(feed: Feed, deadline_s: float) -> list[str]:
-    """Look a name up apart from connecting: when that fails, the device is not to blame."""
-    if is_address(feed.rtsp.host):
-        return [feed.rtsp.host]
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(deadline_s):
-        found = await loop.getaddrinfo(feed.rtsp.host, feed.rtsp.port, type=socket.SOCK_STREAM)
-    return [str(info[4][0]) for info in found[:_MOST_ADDRESSES]]
+class Channels:
+    """The checks of feeds of one host and port, one after the other on one connection.
 
+    A device that ends the connection, or does not answer a second channel on it, is asked again on
+    a new one; when it answers there, it ``refuses`` to share.
 
-async def _connect(addresses: list[str], port: int) -> _Wire:
-    loop = asyncio.get_running_loop()
-    for address in addresses[:-1]:
+    Args:
+        logins: The lock-out guard.
+        settings: Limits.
+    """
+
+    def __init__(self, logins: Logins, settings: PatrolSettings) -> None:
+        self._logins = logins
+        self._settings = settings
+        self._wire: Wire | None = None
+        self.refuses = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    async def check(self, feed: Feed, plan: Plan) -> StreamCheck:
+        """Check one feed; every way it can go wrong is an outcome, none is raised."""
+        if self._wire is None or not self._wire.usable or self.refuses:
+            return await self._anew(feed, plan)
+        check = await self._on(self._wire, feed, plan)
+        if check.outcome not in _NOT_SHARED:
+            return check
+        check = await self._anew(feed, plan)
+        self.refuses = check.outcome not in _NOT_SHARED and check.rtt_ms is not None
+        return check
+
+    async def _anew(self, feed: Feed, plan: Plan) -> StreamCheck:
+        self._close()
         try:
-            return (await loop.create_connection(_Wire, address, port))[1]
-        except OSError:
-            continue
-    return (await loop.create_connection(_Wire, addresses[-1], port))[1]
-
-
-class _Wire(asyncio.Protocol):
-    """One connection; answers are matched to questions by CSeq."""
-
-    def __init__(self) -> None:
-        self._reader = AnswerReader()
-        self._answers: deque[Answer] = deque()
-        self._error: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._transport: asyncio.Transport | None = None
-        self._cseq = 0
-        self.asked = "the connection"
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-
-    def data_received(self, data: bytes) -> None:
-        if self._error is not None:
-            return
+            addresses = await resolve(feed, self._settings.connect_s)
+        except (OSError, UnicodeError) as exc:  # UnicodeError: a name that IDNA cannot encode
+            return StreamCheck("name_unresolved", detail=str(exc) or "no answer in time")
         try:
-            self._answers.extend(self._reader.feed(data))
+            async with asyncio.timeout(self._settings.connect_s):
+                self._wire = await connect(addresses, feed.rtsp.port)
+        except OSError as exc:
+            return StreamCheck(connect_outcome(exc), detail=str(exc) or "no connection in time")
+        return await self._on(self._wire, feed, plan)
+
+    async def _on(self, wire: Wire, feed: Feed, plan: Plan) -> StreamCheck:
+        check = _Check(feed, wire, self._logins, self._settings)
+        try:
+            return await check.run(plan)
         except PayloadError as exc:
-            self._fail(exc)
-        else:
-            self._wake()
+            outcome = _MALFORMED.get(exc.code, "not_rtsp")
+            return replace(check.so_far, outcome=outcome, detail=str(exc))
+        except TimeoutError:
+            detail = f"no answer to {wire.asked} in time"
+            return replace(check.so_far, outcome="timeout", detail=detail)
+        except ConnectionError as exc:
+            return replace(check.so_far, outcome="reset", detail=f"{wire.asked}: {exc}")
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(ConnectionResetError(str(exc or "the device closed the connection")))
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _fail(self, error: Exception) -> None:
-        self._error = self._error or error
-        self.abort()
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def ask(self, method: str, url: str, headers: tuple[tuple[str, str], ...]) -> Answer:
-        """Send a request and return its answer; the caller sets the time limit."""
-        assert self._transport is not None
-        self._cseq += 1
-        self.asked = method
-        self._transport.write(encode_request(method, url, self._cseq, headers))
-        while True:
-            while self._answers:
-                answer = self._answers.popleft()
-                if 100 <= answer.status < 200:
-                    continue
-                if answer.header("cseq") in {str(self._cseq), None}:  # some leave it out
-                    return answer
-            if self._error is not None:
-                raise self._error
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+    def _close(self) -> None:
+        if self._wire is not None:
+            self._wire.abort()  # no session was set up; a lingering close costs the camera a slot
+            self._wire = None
 
 
 class _Check:
-    def __init__(self, feed: Feed, wire: _Wire, logins: Logins, settings: PatrolSettings) -> None:
+    def __init__(self, feed: Feed, wire: Wire, logins: Logins, settings: PatrolSettings) -> None:
         self._feed = feed
         self._wire = wire
         self._logins = logins
@@ -226,7 +166,7 @@ class _Check:
         if credential is None:
             return self._described(await self._ask("DESCRIBE"))
         account = (self._feed.rtsp.host, self._feed.rtsp.port, credential)
-        remembered = self._logins.nonce(*account)
+        remembered = self._logins.nonce(*account) or self._wire.nonce(credential)
         if remembered is None:
             answer = await self._ask("DESCRIBE")
         else:
@@ -234,6 +174,7 @@ class _Check:
             if answer.status == 401:
                 fresh = choose(answer.every("www-authenticate"))
                 self._logins.drop(*account, stale=fresh is not None and fresh.stale)
+                self._wire.forget_nonce()
             else:
                 self._logins.accept(self._feed)
         if answer.status != 401:
@@ -246,6 +187,8 @@ class _Check:
             if answer.status != 401:
                 self._logins.accept(self._feed)
                 self._logins.keep(*account, challenge)
+                if self._logins.may_share(*account):
+                    self._wire.keep_nonce(credential, challenge)
                 return self._described(answer)
             challenge = choose(answer.every("www-authenticate"))
             if challenge is None or not challenge.stale:

@@ -33,6 +33,7 @@ Take = Callable[[Entry, Evidence], Awaitable[None]]
 FIRST_ROUND_S = 0.02
 """Seconds for each feed in the first round, so that a small site knows its pictures soon."""
 _STEP_S = 0.05
+_GONE = frozenset({"onvif_unreachable", "onvif_timeout"})
 
 
 class DeviceVisits:
@@ -140,6 +141,10 @@ class DeviceVisits:
                 jpeg = await self._fetch(feed, device, check.snapshot_url)
             if check.changed:
                 log.info("device_replaced", feed=feed.id, identity=check.identity)
+            if _stream_fails(entry) and not _GONE.isdisjoint(check.faults):
+                # That the device is gone is said already, and by whom it is decided.
+                self._again_soon(feed.id)
+                return
             await self._take(entry, check)
             faults = await self._grade(entry, jpeg) if jpeg else None
             if faults is not None:
@@ -173,6 +178,11 @@ class DeviceVisits:
         for result in faults or ("picture_good",):
             self._meter.count("tidegate_pictures", result=result)
         return faults
+
+
+def _stream_fails(entry: Entry) -> bool:
+    streams = entry.memory.streams
+    return bool(streams) and streams[-1].state in {"offline", "unknown"}
 
 
 def _device_key(feed: Feed) -> _DeviceKey:

@@ -28,7 +28,8 @@ async def test_a_recorder_that_falls_silent_is_one_alarm_and_its_channels_are_un
     tmp_path: Path,
 ) -> None:
     recorder = Recorder()
-    async with fleet_and_feeds(tmp_path, count=32, channels=32) as (fleet, feeds):
+    async with fleet_and_feeds(tmp_path, count=32, channels=32) as (fleet, listed):
+        feeds = {key: replace(feed, onvif_port=None) for key, feed in listed.items()}
         async with patrolling(feeds, recorder, sweep_s=3.0, answer_s=0.25):
             await recorder.until(lambda: list(recorder.states().values()) == ["online"] * 32)
             await fleet.change(0, "silent")

@@ -13,7 +13,8 @@ from edge_agent.cameras.address import RtspAddress
 from edge_agent.cameras.evidence import StreamCheck
 from edge_agent.cameras.inventory import Credential, Feed
 from edge_agent.cameras.logins import Logins
-from edge_agent.cameras.rtsp_client import Plan, check_stream, connect_outcome
+from edge_agent.cameras.rtsp_client import Plan, check_stream
+from edge_agent.cameras.rtsp_wire import connect_outcome
 from edge_agent.cameras.settings import PatrolSettings
 from tests.fakes.cameras import Script, ScriptedDevice, answering, fleet_and_feeds, set_up
 
