@@ -19,8 +19,8 @@ File = Annotated[Path, Parameter(help="The users file, as users_file names it.")
 
 
 @app.command
-def add(name: str, *, file: File, password_file: Path | None = None) -> None:
-    """Add a user and print its key, which is kept nowhere; the agent reads the file at its start.
+def add(name: str, *, file: File, password_file: Path | None = None, json: bool = False) -> None:
+    """Add a user and print its key, which is kept nowhere; `tidegate edge reload` lets it in.
 
         tidegate edge users add room-1 --file /etc/tidegate/users
 
@@ -28,6 +28,7 @@ def add(name: str, *, file: File, password_file: Path | None = None) -> None:
         name: The device's id; or @group for a key that devices share, whose id is then their
             client id.
         password_file: Its first line is the password, instead of a random key.
+        json: Print JSON.
     """
     if wrong := check_name(name):
         raise WrongUsage(f"{name!r}: {wrong}")
@@ -41,12 +42,15 @@ def add(name: str, *, file: File, password_file: Path | None = None) -> None:
         key = new_key()
         lines.append(f"{name}:{hash_key(key)}")
     _write(file, lines)
-    print(f"added {name}" + (f"; its key: {key}" if key else ""))
+    if json:
+        print_json({"name": name, "key": key or None})
+    else:
+        print(f"added {name}" + (f"; its key: {key}" if key else ""))
 
 
 @app.command
 def remove(name: str, *, file: File) -> None:
-    """Remove a user; connections that it has go on until the agent starts again.
+    """Remove a user; `tidegate edge reload` ends the connections that it has.
 
     tidegate edge users remove room-1 --file /etc/tidegate/users
     """

@@ -174,15 +174,23 @@ class City:
         )
 
     def edge(
-        self, *, uplink_port: int | None = None, extra: str = "", env: dict[str, str] | None = None
+        self,
+        *,
+        uplink_port: int | None = None,
+        extra: str = "",
+        env: dict[str, str] | None = None,
+        direct: str | None = None,
     ) -> Program:
+        """The agent; with ``direct`` devices connect to it, on these terms, and not to a broker."""
         folder = self.folder / "edge"
         folder.mkdir(exist_ok=True)
         (folder / "profiles").mkdir(exist_ok=True)
         config = folder / "edge.yaml"
+        broker = f"mqtt: [{{name: site, url: 'mqtt://{self.at(self.mqtt_port)}'}}]"
+        listener = f"mqtt_listen: [{{listen: '{self.at(self.mqtt_port)}', {direct}}}]"
         config.write_text(
             "edge: {id: sim-edge-01, area: '371602', data_dir: ./var}\n"
-            f"mqtt: [{{name: site, url: 'mqtt://{self.at(self.mqtt_port)}'}}]\n"
+            f"{broker if direct is None else listener}\n"
             f"coap: {{listen: '{self.at(self.coap_port)}'}}\n"
             "profiles: [./profiles]\n"
             f"uplink: {{url: 'http://{self.at(uplink_port or self.intake_port)}'}}\n"
