@@ -283,7 +283,8 @@ class Conversation:
             sessions = self._house.sessions
             if session.lasting:
                 mark = (session.number, packet_id, fingerprint(topic, packet.payload))
-                if packet.duplicate and sessions.recognises(mark):
+                # with QoS 2 the packet id tells, whatever DUP says (MQTT 3.1.1 section 4.3.3)
+                if (packet.duplicate or qos == 2) and sessions.recognises(mark):
                     load.again += 1
                 else:
                     sessions.note(mark)

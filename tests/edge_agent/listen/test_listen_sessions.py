@@ -35,6 +35,17 @@ def test_what_comes_again_after_a_reconnection_is_stored_once(client: Callable[[
     assert again.stored == []
 
 
+def test_with_qos_2_the_packet_id_tells_what_came_again_whatever_dup_says(client) -> None:
+    talk: Talk = client()
+    talk.say(LASTING)
+    talk.say(publish(V5, "t/a", b"1", 0x34, 1))
+    talk.leave()
+    again: Talk = client()
+    again.say(LASTING)
+    assert again.say(publish(V5, "t/a", b"1", 0x34, 1)).hex() == "50020001"
+    assert again.stored == []
+
+
 def test_a_packet_id_that_was_released_is_free_for_the_same_words(client) -> None:
     talk: Talk = client()
     talk.say(LASTING)
