@@ -19,20 +19,8 @@ edge:
   data_dir: {data_dir}             # spool, archive, registry and ledger
   # max_payload: 256KiB       # longer payloads are refused as too_large, and kept
 
-mqtt:                         # a list: several brokers are normal
-  - name: site
-    url: {mqtt}               # mqtts:// for TLS
-    # version: 5              # or 3.1.1
-    # username: agent         # with password_file
-    # password_file: secrets/mqtt.password
-    # ca_file: secrets/ca.pem
-    # cert_file: secrets/agent.pem
-    # key_file: secrets/agent.key
-    # subscribe: ["tg/+/up"]  # left out: the topics that the loaded profiles name
-    # shared_group: agents    # share the topics with other agents of this group
-    # receive_maximum: 4000   # messages on their way before the first is acknowledged
-    # max_packet: 4MiB        # the broker drops longer packets by itself
-
+{mqtt}
+{mqtt_listen}
 coap:
   listen: "{coap}"
 
@@ -82,6 +70,35 @@ admin:
   listen: "{admin}"           # GET /healthz /metrics /status; POST /query (on-site history)
 """
 
+BROKER = """\
+mqtt:                         # a list: several brokers are normal
+  - name: site
+    url: {url}               # mqtts:// for TLS
+    # version: 5              # or 3.1.1
+    # username: agent         # with password_file
+    # password_file: secrets/mqtt.password
+    # ca_file: secrets/ca.pem
+    # cert_file: secrets/agent.pem
+    # key_file: secrets/agent.key
+    # subscribe: ["tg/+/up"]  # left out: the topics that the loaded profiles name
+    # shared_group: agents    # share the topics with other agents of this group
+    # receive_maximum: 4000   # messages on their way before the first is acknowledged
+    # max_packet: 4MiB        # the broker drops longer packets by itself
+"""
+
+LISTENER = """\
+mqtt_listen:                  # devices connect to the agent itself; a broker may be there as well
+  - listen: "{listen}"
+{who}
+    # tls: {{cert_file: secrets/edge.pem, key_file: secrets/edge.key}}
+"""
+
+USUAL_BROKER = "mqtt://127.0.0.1:1883"
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+ANYBODY = "    anonymous: true           # whoever is on this machine"
+USERS = "    users_file: secrets/users # tidegate edge users add ID --file secrets/users"
+USERS_NOTE = "# name:hash, one a line; tidegate edge users add ID --file users\n"
+
 DEVICES = "id,profile,address,name,lat,lon\n"
 
 
@@ -92,7 +109,8 @@ class Answers:
     Attributes:
         id: Of the edge.
         area: Its area code.
-        mqtt: URL of the broker.
+        mqtt: URL of the broker; None: there is none, or, without a listener, the usual one.
+        mqtt_listen: Where devices connect to the agent itself; None: nowhere.
         coap: Where to listen for CoAP.
         uplink: URL of the collector.
         admin: Where to listen for the administrator.
@@ -102,7 +120,8 @@ class Answers:
 
     id: str
     area: str = ""
-    mqtt: str = "mqtt://127.0.0.1:1883"
+    mqtt: str | None = None
+    mqtt_listen: str | None = None
     coap: str = "[::]:5683"
     uplink: str = "http://127.0.0.1:8090"
     admin: str = "127.0.0.1:9180"
@@ -133,7 +152,8 @@ def write_site(folder: Path, answers: Answers) -> list[Path]:
         file=config.name,
         id=answers.id,
         area=answers.area,
-        mqtt=answers.mqtt,
+        mqtt=_broker(answers),
+        mqtt_listen=_listener(answers),
         coap=answers.coap,
         uplink=answers.uplink,
         admin=answers.admin,
@@ -147,6 +167,10 @@ def write_site(folder: Path, answers: Answers) -> list[Path]:
             each.mkdir(mode, parents=True, exist_ok=True)
         config.write_text(text, encoding="utf-8")
         devices.write_text(DEVICES, encoding="utf-8")
+        users = folder / "secrets" / "users"
+        if USERS in text and not users.exists():
+            users.touch(0o600)
+            users.write_text(USERS_NOTE, encoding="utf-8")
     except OSError as exc:
         message = f"cannot be written: {exc.strerror}"
         raise ConfigError(Fault(exc.filename or folder, 0, 0, "", message)) from exc
@@ -157,3 +181,21 @@ def write_site(folder: Path, answers: Answers) -> list[Path]:
         devices.unlink()
         raise
     return [config, devices, *folders[1:]]
+
+
+def _broker(answers: Answers) -> str:
+    wanted = answers.mqtt is not None or answers.mqtt_listen is None
+    text = BROKER.format(url=answers.mqtt or USUAL_BROKER)
+    return text if wanted else _commented(text)
+
+
+def _listener(answers: Answers) -> str:
+    listen = answers.mqtt_listen
+    if listen is None:
+        return _commented(LISTENER.format(listen="[::]:8883", who=USERS))
+    alone = listen.rpartition(":")[0].strip("[]") in LOOPBACK
+    return LISTENER.format(listen=listen, who=ANYBODY if alone else USERS)
+
+
+def _commented(text: str) -> str:
+    return "".join(f"# {line}" for line in text.splitlines(keepends=True))

@@ -41,7 +41,8 @@ def init(
     *,
     id: str,  # noqa: A002  # the option's name is the key's name
     area: str = "",
-    mqtt: str = "mqtt://127.0.0.1:1883",
+    mqtt: str | None = None,
+    mqtt_listen: str | None = None,
     coap: str = "[::]:5683",
     uplink: str = "http://127.0.0.1:8090",
     admin: str = "127.0.0.1:9180",
@@ -56,7 +57,9 @@ def init(
         folder: Where to.
         id: The edge's id.
         area: Code of the area tree.
-        mqtt: The broker's URL.
+        mqtt: The broker's URL; default: mqtt://127.0.0.1:1883 unless --mqtt-listen is given.
+        mqtt_listen: Where devices connect to the agent itself, without a broker; on localhost
+            everybody may, elsewhere who is in secrets/users.
         coap: Where to listen for CoAP.
         uplink: The collector's intake.
         admin: Where to listen for the administrator.
@@ -65,7 +68,8 @@ def init(
     """
     from edge_agent.init import Answers, write_site
 
-    written = write_site(folder, Answers(id, area, mqtt, coap, uplink, admin, unknown, data_dir))
+    answers = Answers(id, area, mqtt, mqtt_listen, coap, uplink, admin, unknown, data_dir)
+    written = write_site(folder, answers)
     for path in written:
         print(f"wrote {path}")
     print(f"next: tidegate edge check --config {written[0]}")

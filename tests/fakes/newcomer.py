@@ -20,13 +20,19 @@ class Desk:
     """A newcomer's folder, with ports of its own and nothing else changed.
 
     The ports come from the environment, as the configuration reference says; mosquitto_pub reads its
-    own from its configuration file; only CoAP's stands in the URL that is typed.
+    own from its configuration file; those of CoAP and of the agent's own listener stand in what is
+    typed.
+
+    Args:
+        folder: Is empty.
+        broker: Whether the site has one; its port is `broker`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, broker: bool = True) -> None:
         self.folder = folder
         self.coap = free_port("::1")
         self.broker = free_port()
+        self.direct = free_port()
         self.admin = free_port()
         self.answer = ""
         intake, api = free_port(), free_port()
@@ -40,12 +46,13 @@ class Desk:
             "TIDEGATE_INTAKE__LISTEN": f"127.0.0.1:{intake}",
             "TIDEGATE_API__LISTEN": f"127.0.0.1:{api}",
             "TIDEGATE_UPLINK__URL": f"http://127.0.0.1:{intake}",
-            "TIDEGATE_MQTT__0__URL": f"mqtt://127.0.0.1:{self.broker}",
             "TIDEGATE_COAP__LISTEN": f":{self.coap}",
             "TIDEGATE_ADMIN__LISTEN": f"127.0.0.1:{self.admin}",
             "TIDEGATE_URL": f"http://127.0.0.1:{api}",
             "COLUMNS": "200",
         }
+        if broker:
+            self.environment["TIDEGATE_MQTT__0__URL"] = f"mqtt://127.0.0.1:{self.broker}"
 
     def type(self, block: str) -> str:
         """Run a block to its end and return what it printed."""
@@ -89,4 +96,6 @@ class Desk:
 
     def _here(self, block: str) -> str:
         coap, admin = f"coap://[::1]:{self.coap}/", f"127.0.0.1:{self.admin}/"
+        block = block.replace("localhost:1884", f"localhost:{self.direct}")
+        block = block.replace("-p 1884", f"-p {self.direct}")
         return block.replace("coap://[::1]/", coap).replace("127.0.0.1:9180/", admin)

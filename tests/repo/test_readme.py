@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.broker import MOSQUITTO
 from tests.fakes.newcomer import Desk
 
 ROOT = Path(__file__).parents[2]
 SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-READY = {"collector run": "collector_started", "edge run": "broker_connected"}
+READY = {"collector run": "collector_started", "edge run": "mqtt_listening"}
 
 
 def _blocks(readme: str) -> list[str]:
@@ -23,22 +21,15 @@ def _blocks(readme: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """Yield a folder, a broker as Debian starts one, and the README's first two terminals."""
-    desk = Desk(tmp_path_factory.mktemp("first"))
-    broker = subprocess.Popen(
-        [MOSQUITTO, "-p", str(desk.broker)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    """Yield a folder and the README's first two terminals; there is no broker."""
+    desk = Desk(tmp_path_factory.mktemp("first"), broker=False)
     centre, site, devices, _ = _blocks("README.md")
-    try:
-        with (
-            desk.keep_running(centre, READY["collector run"]),
-            desk.keep_running(site, READY["edge run"]),
-        ):
-            desk.answer = desk.type(devices)
-            yield desk
-    finally:
-        broker.terminate()
-        broker.wait(10)
+    with (
+        desk.keep_running(centre, READY["collector run"]),
+        desk.keep_running(site, READY["edge run"]),
+    ):
+        desk.answer = desk.type(devices)
+        yield desk
 
 
 @pytest.mark.slow

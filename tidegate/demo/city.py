@@ -45,7 +45,8 @@ class City:
         self._plan = plan
         self._folder = folder
         self._children = children
-        self.centre, self.sites = lay_out(plan, folder, port)
+        self._broker = find_broker() if plan.broker else None
+        self.centre, self.sites = lay_out(plan, folder, port, brokers=self._broker is not None)
         self.estate = Estate(plan.systems, host=plan.loopback)
         self.url = console_url(plan, port)
         self.store = Store(self.url)
@@ -54,9 +55,9 @@ class City:
         """Start every process; those that need nothing of others first.
 
         Raises:
-            GatewayError: mosquitto is missing or a program cannot be started.
+            GatewayError: A program cannot be started.
         """
-        broker, feeds = find_broker(), await self._cameras()
+        feeds = await self._cameras()
         write_centre(self.centre)
         await self._children.start(
             "collector", _module("collector", self.centre.config), self.centre.folder
@@ -65,9 +66,15 @@ class City:
             await _until("the simulated cameras", _exists(feeds))
         for n, site in enumerate(self.sites):
             write_site(self._plan, n, site, self.centre, feeds, self.estate)
-            serve = [broker, "-c", str(site.broker_config)]
-            await self._children.start(f"{site.name}-broker", serve, site.folder)
+            if self._broker is not None and site.brokered:
+                serve = [self._broker, "-c", str(site.broker_config)]
+                await self._children.start(f"{site.name}-broker", serve, site.folder)
             await self._children.start(site.name, _module("edge_agent", site.config), site.folder)
+
+    def doors(self) -> str:
+        """Return in words how sensors reach the edges."""
+        ways = ("straight to the agent", "through mosquitto")
+        return "MQTT: " + ", ".join(f"{s.name} {ways[s.brokered]}" for s in self.sites)
 
     async def ready(self) -> None:
         """Wait until the console answers and every edge listens to its sensors.

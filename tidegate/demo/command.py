@@ -25,6 +25,7 @@ def demo(
     rate: float | None = None,
     report: Path | None = None,
     browser: Annotated[bool, Parameter(negative="--no-browser")] = True,
+    broker: Annotated[bool, Parameter(negative="--no-broker")] = True,
     port: int = 8080,
     listen: str | None = None,
     dir: Path | None = None,  # noqa: A002  # the option's name
@@ -32,7 +33,8 @@ def demo(
 ) -> int:
     """Run a whole simulated city on this machine and prove that nothing of it was lost.
 
-    Brokers, edge agents, a collector, sensors over MQTT and CoAP, cameras and IT systems; at the
+    Edge agents, a collector, sensors over MQTT and CoAP, cameras and IT systems; where mosquitto
+    is installed, every other edge has a broker, and devices of the rest speak to the agent. At the
     end every message that was acknowledged to a sensor is looked for in the time-series store.
 
         tidegate demo --for 30s --report report.json --no-browser
@@ -42,11 +44,12 @@ def demo(
         devices: Sensors over all edges.
         feeds: Cameras over all edges.
         systems: IT systems over all edges.
-        edges: Edge agents, each with a broker of its own.
+        edges: Edge agents.
         rate: Messages a second over all sensors; default: 200, or more where
             each sensor would otherwise speak less than four times.
         report: Write the report to this file, as JSON.
         browser: Open the console where there is a display.
+        broker: Let every other edge have a broker where mosquitto is installed.
         port: Of the console; when it is taken, a free one is used and named. 0: any free one.
         listen: Address of the console; default: loopback. ``::`` for all.
         dir: Work in this new folder and keep it; default: a temporary one that is removed.
@@ -74,6 +77,7 @@ def demo(
         folder=dir,
         report=report,
         browser=browser,
+        broker=broker,
     )
     screen = Screen(Console(highlight=False, stderr=json), seconds, edges)
 

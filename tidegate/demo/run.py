@@ -22,7 +22,7 @@ from tidegate.demo.children import Children
 from tidegate.demo.city import City
 from tidegate.demo.inquiry import drain
 from tidegate.demo.outcome import Outcome
-from tidegate.demo.plan import Plan, console_port, find_broker
+from tidegate.demo.plan import Plan, console_port
 from tidegate.demo.sampler import Sampler
 from tidegate.demo.screen import Glimpse, Screen
 from tidegate.demo.traffic import Traffic
@@ -43,7 +43,6 @@ async def run_demo(plan: Plan, screen: Screen) -> Outcome:
         GatewayError: Something could not be started, or ended by itself.
     """
     began = monotonic()
-    find_broker()
     port, as_asked = console_port(plan)
     if not as_asked:
         screen.say(f"port {plan.port} is taken; the console gets {port}")
@@ -62,6 +61,7 @@ async def _live(plan: Plan, city: City, folder: Path, screen: Screen, began: flo
         f"starting {plan.edges} edges, a collector, {plan.devices} sensors, {plan.feeds} cameras "
         f"and {plan.systems} systems, all simulated, in {folder}"
     )
+    screen.say(city.doors())
     await city.start()
     await city.ready()
     screen.say(f"ready after {monotonic() - began:.1f} s; the console is at {city.url}")

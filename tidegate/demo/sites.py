@@ -1,4 +1,4 @@
-"""The files of every site of the demo, as a person would write them: broker, edge, collector."""
+"""The files of every site of the demo, as a person would write them: edge, collector, broker."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ max_queued_messages 1000000
 _EDGE = """\
 # simulated site, written by tidegate demo
 edge: {{id: {name}, area: "{area}", data_dir: ./var}}
-mqtt: [{{name: site, url: "mqtt://{mqtt}"}}]
+{mqtt}
 coap: {{listen: "{coap}"}}
 {cameras}{systems}uplink: {{url: "http://{intake}"}}
 admin: {{listen: "{admin}"}}
 """
+_THROUGH_BROKER = 'mqtt: [{{name: site, url: "mqtt://{at}"}}]'
+_STRAIGHT = 'mqtt_listen: [{{listen: "{at}", anonymous: true, commands: ["tg/+/down"]}}]'
 _CENTRE = """\
 # simulated centre, written by tidegate demo
 collector: {{data_dir: ./var}}
@@ -47,9 +49,10 @@ class Site:
     Attributes:
         name: The edge's id.
         folder: Holds edge.yaml, mosquitto.conf and what they name.
-        mqtt: The broker.
+        mqtt: Where sensors connect: the broker, or the agent itself.
         coap: The agent's CoAP server.
         admin: The agent's admin listener.
+        brokered: Whether there is a broker.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Site:
     mqtt: Address
     coap: Address
     admin: Address
+    brokered: bool
 
     @property
     def config(self) -> Path:
@@ -83,13 +87,16 @@ class Centre:
         return self.folder / "collector.yaml"
 
 
-def lay_out(plan: Plan, folder: Path, port: int) -> tuple[Centre, list[Site]]:
+def lay_out(plan: Plan, folder: Path, port: int, *, brokers: bool) -> tuple[Centre, list[Site]]:
     """Choose every port and make every folder.
+
+    Sensors connect straight to the agent; with ``brokers``, at every other site through a broker.
 
     Args:
         plan: The demo.
         folder: Of the demo.
         port: Of the console.
+        brokers: Whether mosquitto is there.
     """
     host, stream, datagram = plan.loopback, socket.SOCK_STREAM, socket.SOCK_DGRAM
     intake, *ports = free_ports(host, [stream, *[stream, datagram, stream] * plan.edges])
@@ -98,7 +105,7 @@ def lay_out(plan: Plan, folder: Path, port: int) -> tuple[Centre, list[Site]]:
     sites = []
     for n, name in enumerate(edge_names(plan)):
         mqtt, coap, admin = (Address(host, each) for each in ports[3 * n : 3 * n + 3])
-        site = Site(name, folder / name, mqtt, coap, admin)
+        site = Site(name, folder / name, mqtt, coap, admin, brokers and n % 2 == 1)
         (site.folder / "broker").mkdir(parents=True, exist_ok=True)
         sites.append(site)
     return centre, sites
@@ -123,13 +130,8 @@ def write_site(
         feeds: The inventory of all simulated cameras, of which it gets its part; None: no cameras.
         estate: All simulated systems, of which it gets its part.
     """
-    user = f"user {pwd.getpwuid(0).pw_name}\n" if os.geteuid() == 0 else ""
-    site.broker_config.write_text(
-        _BROKER.format(
-            port=site.mqtt.port, host=site.mqtt.host, user=user, folder=site.folder / "broker"
-        ),
-        encoding="utf-8",
-    )
+    if site.brokered:
+        _write_broker(site)
     cameras = systems = ""
     if feeds is not None and len(plan.share(plan.feeds, edge)):
         _write_feeds(feeds, site.folder / "feeds.csv", plan.share(plan.feeds, edge))
@@ -142,12 +144,22 @@ def write_site(
         _EDGE.format(
             name=site.name,
             area=_AREA,
-            mqtt=site.mqtt,
+            mqtt=(_THROUGH_BROKER if site.brokered else _STRAIGHT).format(at=site.mqtt),
             coap=site.coap,
             cameras=cameras,
             systems=systems,
             intake=centre.intake,
             admin=site.admin,
+        ),
+        encoding="utf-8",
+    )
+
+
+def _write_broker(site: Site) -> None:
+    user = f"user {pwd.getpwuid(0).pw_name}\n" if os.geteuid() == 0 else ""
+    site.broker_config.write_text(
+        _BROKER.format(
+            port=site.mqtt.port, host=site.mqtt.host, user=user, folder=site.folder / "broker"
         ),
         encoding="utf-8",
     )

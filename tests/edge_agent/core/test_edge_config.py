@@ -8,6 +8,7 @@ import pytest
 
 from edge_agent.config import load_edge_config
 from edge_agent.init import Answers, write_site
+from edge_agent.sources.listen.users import read_users
 from gateway_core.errors import ConfigError
 from gateway_core.units import Address
 
@@ -144,6 +145,25 @@ def test_a_new_site_s_files_are_read_as_they_were_written(tmp_path: Path) -> Non
     assert config.devices.unknown == "hold"
     assert (tmp_path / "site/devices.csv").read_text() == "id,profile,address,name,lat,lon\n"
     assert (tmp_path / "site/secrets").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_new_site_without_a_broker_lets_in_who_is_on_its_machine(tmp_path: Path) -> None:
+    made = write_site(tmp_path / "site", Answers("e1", mqtt_listen="localhost:1884"))
+    config = load_edge_config(made[0])
+    assert config.mqtt == ()
+    (listener,) = config.mqtt_listen
+    assert (str(listener.listen[0]), listener.anonymous) == ("localhost:1884", True)
+
+
+def test_a_new_site_that_listens_to_the_network_asks_for_logins(tmp_path: Path) -> None:
+    answers = Answers("e1", mqtt="mqtt://broker:1883", mqtt_listen="[::]:1883")
+    made = write_site(tmp_path / "site", answers)
+    config = load_edge_config(made[0])
+    assert config.mqtt[0].url == "mqtt://broker:1883"
+    assert not config.mqtt_listen[0].anonymous
+    users = tmp_path / "site/secrets/users"
+    assert len(read_users(users)) == 0
+    assert users.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_site_s_files_are_never_overwritten(tmp_path: Path) -> None:
