@@ -16,6 +16,9 @@ from edge_agent.declared import declare
 from edge_agent.holdings.versions import Versions
 from edge_agent.knowledge import read_devices
 from edge_agent.retired import retired
+from edge_agent.sources.listen.settings import ListenSettings
+from edge_agent.sources.listen.transport import encryption
+from edge_agent.sources.listen.users import read_users
 from edge_agent.systems.inventory import load_systems
 from edge_agent.tighten import load_site_egress
 from gateway_core.errors import ConfigError, Fault
@@ -56,6 +59,8 @@ def check(path: Path) -> Checked:
     if catalogue is not None:
         checked.counts["profiles"] = len(catalogue.profiles)
         _check_against(catalogue, config, checked)
+    for listener in config.mqtt_listen:
+        _check_listener(listener, checked)
     cameras, systems = config.cameras, config.systems
     if cameras is not None:
         feeds = _try(checked, lambda: load_feeds(cameras.file))
@@ -80,6 +85,18 @@ def _check_against(catalogue: Catalogue, config: EdgeConfig, checked: Checked) -
         checked.warnings.extend(map(str, retired(catalogue.profiles, having)))
     if egress is not None:
         _try(checked, lambda: load_site_egress(egress.file, declare(catalogue)))
+
+
+def _check_listener(listener: ListenSettings, checked: Checked) -> None:
+    users, tls = listener.users_file, listener.tls
+    if users is not None and users.exists():
+        found = _try(checked, lambda: read_users(users))
+        checked.counts["users"] = checked.counts.get("users", 0) + len(found or ())
+    if tls is not None and tls.cert_file.exists() and tls.key_file.exists():
+        _try(checked, lambda: encryption(tls))
+    if listener.open_to_nobody:
+        advice = "give users_file, tls.client_ca_file or anonymous: true"
+        checked.warnings.append(f"mqtt_listen {listener.name} lets nobody in: {advice}")
 
 
 def _try(checked: Checked, load: Callable[[], T]) -> T | None:

@@ -59,6 +59,11 @@ class Broker:
         return self._source is not None and self._source.terms is not None
 
     @property
+    def clients(self) -> Mapping[str, int]:
+        """Nothing: the devices are the broker's."""
+        return {}
+
+    @property
     def open(self) -> bool:
         """Whether messages can leave through it, and answers to them come back."""
         return self._source is not None and self._source.ready.is_set()
@@ -150,7 +155,7 @@ class Listener:
         return self.connected
 
     @property
-    def clients(self) -> dict[str, int]:
+    def clients(self) -> Mapping[str, int]:
         """How many connections are in each state."""
         return self._source.states() if self._source is not None else {}
 
@@ -201,6 +206,11 @@ class CoapDoor:
     def connected(self) -> bool:
         """Whether its sockets are open."""
         return self._source.opened.is_set()
+
+    @property
+    def clients(self) -> Mapping[str, int]:
+        """Nothing: CoAP knows no connections."""
+        return {}
 
     @property
     def open(self) -> bool:

@@ -35,6 +35,10 @@ class Source(Protocol):
     def connected(self) -> bool:
         """Whether messages can come in through it now."""
 
+    @property
+    def clients(self) -> Mapping[str, int]:
+        """How many devices that are connected to it are in each state; empty where none can be."""
+
 
 HELD_NS = 30 * NS
 """A source tries again within seconds: after so long without trouble there is none."""

@@ -22,11 +22,16 @@ _NONE = {"": 0}
 
 
 class SourceStatus(msgspec.Struct, frozen=True):
-    """One source: whether messages can come in through it, and since when (ns)."""
+    """One source: whether messages can come in through it, since when (ns), and its devices.
+
+    Attributes:
+        clients: Of a listener: how many connections are in each state.
+    """
 
     name: str
     connected: bool
     since: int | None
+    clients: dict[str, int] = {}
 
 
 class ConsumerStatus(msgspec.Struct, frozen=True):
@@ -114,7 +119,10 @@ async def take_status(site: Site) -> Status:
         time=now,
         uptime_s=(now - site.started) / NS,
         parts=dict(site.running),
-        sources=[SourceStatus(s.name, s.connected, since.get(s.name)) for s in site.links.sources],
+        sources=[
+            SourceStatus(s.name, s.connected, since.get(s.name), dict(s.clients))
+            for s in site.links.sources
+        ],
         accepted=dict(books.accepted),
         consumers=_consumers(books),
         refused=dict(books.refused),

@@ -127,6 +127,12 @@ def status(*, config: Config = CONFIG, url: Url = None, json: bool = False) -> N
     print_pairs({name: found[name] for name in (*names, "devices", "feeds", "systems")})
     console.print()
     print_table(("source", "connected"), ((s["name"], s["connected"]) for s in found["sources"]))
+    listeners = [(s["name"], s["clients"]) for s in found["sources"] if s["clients"]]
+    if listeners:
+        console.print()
+        states = tuple(listeners[0][1])
+        rows = ([name, *(counts[each] for each in states)] for name, counts in listeners)
+        print_table(("listener", *states), rows)
     console.print()
     books = ("name", "accepted", "delivered", "buffered", "quarantined", "dropped", "residual")
     print_table(

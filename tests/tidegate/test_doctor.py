@@ -115,6 +115,22 @@ def test_a_city_that_works_has_nothing_that_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_taken_port_of_the_listener_for_devices_is_told_and_an_open_users_file(
+    tmp_path: Path,
+) -> None:
+    city = City(tmp_path)
+    city.edge(direct="users_file: users")
+    users = tmp_path / "edge" / "users"
+    users.write_text("")
+    users.chmod(0o644)
+    with socket.create_server((city.host, city.mqtt_port)):
+        _, findings = run("--config", str(tmp_path / "edge" / "edge.yaml"))
+    grades = {f["check"]: f["grade"] for f in findings}
+    assert grades["port mqtt_listen devices"] == "warn"
+    assert any(str(users) in f["found"] and f["grade"] != "ok" for f in findings)
+
+
+@pytest.mark.slow
 def test_a_collector_without_its_influxdb_is_told(tmp_path: Path) -> None:
     city = City(tmp_path)
     city.centre("{kind: influxdb1, url: 'http://127.0.0.1:9'}")

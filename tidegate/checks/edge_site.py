@@ -74,12 +74,17 @@ def _ports(config: EdgeConfig) -> list[Finding]:
     found = [check_port("admin", address) for address in config.admin.listen]
     if config.coap is not None:
         found += [check_port("coap", address, udp=True) for address in config.coap.listen]
+    for listener in config.mqtt_listen:
+        name = f"mqtt_listen {listener.name}"
+        found += [check_port(name, address) for address in listener.listen]
     return found
 
 
 def _secrets(config: EdgeConfig) -> list[Path]:
     files = [broker.password_file for broker in config.mqtt]
     files += [broker.key_file for broker in config.mqtt]
+    files += [listener.users_file for listener in config.mqtt_listen]
+    files += [each.tls.key_file for each in config.mqtt_listen if each.tls is not None]
     if config.uplink is not None:
         files += [config.uplink.key_file, config.uplink.token_file]
     return [file for file in files if file is not None]
@@ -88,6 +93,9 @@ def _secrets(config: EdgeConfig) -> list[Path]:
 def _certificates(config: EdgeConfig, clock: Clock) -> list[Finding]:
     files = [(f"mqtt {broker.name}", broker.cert_file) for broker in config.mqtt]
     files += [(f"mqtt {broker.name} CA", broker.ca_file) for broker in config.mqtt]
+    for listener in config.mqtt_listen:
+        if listener.tls is not None:
+            files.append((f"mqtt_listen {listener.name}", listener.tls.cert_file))
     if config.uplink is not None:
         files += [("uplink", config.uplink.cert_file), ("uplink CA", config.uplink.ca_file)]
     return [check_certificate(name, file, clock) for name, file in files if file is not None]

@@ -92,3 +92,21 @@ def test_a_broken_profile_locks_out_its_own_devices_only(tmp_path: Path) -> None
     )
     knowledge = read_knowledge(load_edge_config(path), strict=False)
     assert [each.id for each in knowledge.listings] == ["d2"]
+
+
+def test_the_files_of_a_listener_are_read_and_one_that_lets_nobody_in_is_told(
+    tmp_path: Path,
+) -> None:
+    path = site(tmp_path)
+    listener = 'mqtt_listen: [{listen: "[::1]:1884", users_file: users}, {name: b, listen: ":1"}]\n'
+    path.write_text(CONFIG + listener)
+    users = tmp_path / "users"
+    users.write_text("d1:sha256$00$00\n")
+    users.chmod(0o600)
+    found = check(path)
+    assert found.faults == []
+    assert found.counts["users"] == 1
+    assert ["lets nobody in" in warning for warning in found.warnings] == [True]
+    users.write_text("d1:geheim\n")
+    (fault,) = check(path).faults
+    assert str(fault).startswith(f"{users}:1:1: ")

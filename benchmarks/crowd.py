@@ -1,0 +1,94 @@
+"""Many MQTT 5 clients in one process: they connect, say what they have, and count PUBACKs."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Sequence
+from typing import cast
+
+import mqtt5
+
+WINDOW = 20
+
+
+class Client(asyncio.Protocol):
+    """One connection that publishes with QoS 1, ``WINDOW`` messages ahead."""
+
+    def __init__(self, name: str, messages: Sequence[tuple[str, bytes]]) -> None:
+        self.admitted = asyncio.get_running_loop().create_future()
+        self.done = asyncio.get_running_loop().create_future()
+        self._name = name
+        self._left = len(messages)
+        self._packets = [
+            mqtt5.PublishPacket(
+                topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=1 + n % 60_000
+            ).write()
+            for n, (topic, payload) in enumerate(messages)
+        ]
+        self._next = 0
+        self._transport: asyncio.Transport | None = None
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say CONNECT."""
+        self._transport = cast("asyncio.Transport", transport)
+        connect = mqtt5.ConnectPacket(self._name, keep_alive=600, session_expiry_interval=3600)
+        self._transport.write(connect.write())
+
+    def data_received(self, data: bytes) -> None:
+        """Take CONNACK, then acknowledgements; go on where there is room."""
+        data = self._rest + data
+        acknowledged = at = 0
+        while at + 2 <= len(data) and at + 2 + data[at + 1] <= len(data):
+            if data[at] == 0x40:
+                acknowledged += 1
+            elif data[at] == 0x20 and not self.admitted.done():
+                self.admitted.set_result(data[at + 3])
+            at += 2 + data[at + 1]
+        self._rest = data[at:]
+        if acknowledged:
+            self._left -= acknowledged
+            if not self._left:
+                self.done.set_result(None)
+            self.speak(acknowledged)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let nobody wait for what will not come."""
+        why = exc or ConnectionError(f"{self._name}: closed with {self._left} unacknowledged")
+        for each in (self.admitted, self.done):
+            if not each.done():
+                each.set_exception(why)
+                each.exception()  # whoever waits still gets it
+
+    def speak(self, count: int = WINDOW) -> None:
+        """Send the next messages."""
+        packets = self._packets[self._next : self._next + count]
+        self._next += count
+        if packets and self._transport is not None:
+            self._transport.write(b"".join(packets))
+
+    def close(self) -> None:
+        """Be gone."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+async def gather(
+    host: str, port: int, messages: Sequence[Sequence[tuple[str, bytes]]], at_once: int = 500
+) -> list[Client]:
+    """Connect one client for each list of messages; return when all are admitted."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    loop, room = asyncio.get_running_loop(), asyncio.Semaphore(at_once)
+
+    async def enter(n: int, mine: Sequence[tuple[str, bytes]]) -> Client:
+        async with room:
+            _, client = await loop.create_connection(
+                lambda: Client(f"sim-env-{n:05d}", mine), host, port
+            )
+            code = await client.admitted
+            assert code == 0, code
+            return client
+
+    return list(await asyncio.gather(*(enter(n, mine) for n, mine in enumerate(messages))))
