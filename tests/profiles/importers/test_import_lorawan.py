@@ -322,6 +322,36 @@ def test_the_layout_of_chirpstack_is_read(tmp_path: Path) -> None:
     assert list(profile.commands) == ["set_n"]
 
 
+def test_tests_in_the_notation_of_javascript_are_read(tmp_path: Path) -> None:
+    place = tmp_path / "acme"
+    (place / "devices").mkdir(parents=True)
+    (place / "codecs").mkdir()
+    (place / "devices" / "probe.toml").write_text(
+        '[device]\nname = "Probe"\n[[device.firmware]]\nversion = "1"\ncodec = "probe.js"\n'
+    )
+    (place / "codecs" / "probe.js").write_text(UPLINK.format("{t: i.bytes[0], mode: 'on'}"))
+    (place / "codecs" / "test_decode_probe.json").write_text(
+        """[
+  {
+    "name": "hexadecimal",
+    "input": { "fPort": 0x01, "bytes": [0xA5, 0x01] },
+    "expected": {
+      data: {
+        t: 165,
+        mode: 'on',
+      }
+    }
+  },
+]"""
+    )
+    (report,) = import_lorawan(tmp_path, tmp_path / "out")
+    proven(report)
+    assert report.agreed == 1
+    (place / "codecs" / "test_decode_probe.json").write_text("[{")
+    (report,) = import_lorawan(tmp_path, tmp_path / "again")
+    assert "test_decode_probe.json: Expecting property name" in report.troubles[0]
+
+
 BROKEN = {
     "a codec that does not compile": ("function decodeUplink( {", "", "probe.js: SyntaxError"),
     "a codec without a function": ("var x = 1;", "", "probe.js: has no function decodeUplink"),
