@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,12 @@ import _quickjs as quickjs  # the package around it starts a thread that nobody 
 from device_profiles.js.script import start
 from device_profiles.js.wire import DECODERS, ENCODERS, LARGEST_RESULT, Result
 
-STACK_BYTES = 384 << 10
+STACK_BYTES = 4 << 20
+"""Some 2,000 calls in one another: a codec may call itself for each byte, and deeper.
+
+It is the process's own stack; where the system gives less than twice of it, half of that.
+"""
+
 LOADING_S = 0.2
 """CPU time to compile a codec."""
 
@@ -82,11 +88,13 @@ def load(text: str, time_ms: int, memory_mb: int) -> Codec:
     Raises:
         Refused: It does not compile, throws, runs too long, or has no function that is known.
     """
+    given = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    stack = STACK_BYTES if given == resource.RLIM_INFINITY else min(STACK_BYTES, given // 2)
 
     def new() -> Any:
         context = quickjs.Context()
         context.set_memory_limit(memory_mb << 20)
-        context.set_max_stack_size(STACK_BYTES)
+        context.set_max_stack_size(stack)
         context.set_time_limit(LOADING_S)
         return context
 

@@ -174,6 +174,15 @@ def test_a_list_is_reached_as_items(runtime: Runtime) -> None:
     assert decoded(runtime, "function Decoder() { return [{a: 1}]; }") == {"items": [{"a": 1}]}
 
 
+def test_a_codec_may_call_itself_for_each_byte_of_the_longest_message(runtime: Runtime) -> None:
+    text = """function read(bytes, at) {
+      return at === bytes.length ? [] : [bytes[at]].map((b) => [b].concat(read(bytes, at + 1)))[0];
+    }
+    function deep(n) { return n === 0 ? 0 : 1 + deep(n - 1); }
+    function Decoder(bytes) { return {read: read(bytes, 0).length, deep: deep(1500)}; }"""
+    assert decoded(runtime, text, bytes(242)) == {"read": 242, "deep": 1500}
+
+
 def test_chance_is_the_same_for_the_same_message(runtime: Runtime) -> None:
     one = codec(runtime, "function Decoder() { return {n: Math.random(), m: Math.random()}; }")
     first = one(PAYLOAD, CONTEXT)
