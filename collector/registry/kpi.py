@@ -14,8 +14,8 @@ from typing import Literal
 from collector.registry.condition import DAY_MS, KEPT_DAYS
 from collector.registry.database import Database
 from collector.registry.figures import Figures
-from collector.registry.tallies import catch_up, counted, prune, timed
-from collector.registry.tally import NS_PER_MS, Cell
+from collector.registry.tallies import Held, catch_up, counted, prune, timed
+from collector.registry.tally import NS_PER_MS
 
 By = Literal["area", "owner", "group", "edge", "day"]
 _LEVELS = (6, 9, 12)
@@ -69,13 +69,13 @@ class FeedKpis:
             Unavailable: The database does not answer.
         """
         by = _dimension(cut)
-        found = await self._database.ask(lambda db: list(counted(db, by)))
-        cells = (
-            (_key(cut, cell, ""), _present(cell, here), amount)
-            for cell, amount in found
-            if by != "area" or cell[1].startswith(cut.under)
-        )
-        return _fold(cells)
+        found = await self._database.ask(lambda db: counted(db, by))
+        if here is not None:
+            found = [
+                (day, key, edge, held if edge in here or held == "maintenance" else "unknown", n)
+                for day, key, edge, held, n in found
+            ]
+        return _fold(cut, found)
 
     async def over(self, cut: Cut, first: int, last: int, now: int) -> dict[str, Figures]:
         """Return the figures over whole days in milliseconds, by key.
@@ -92,14 +92,9 @@ class FeedKpis:
         assert 0 <= last - first <= KEPT_DAYS
         by, days = _dimension(cut), range(first, last + 1)
         found = await self._database.ask(
-            lambda db: list(timed(db, by, days, now // NS_PER_MS, self._shift_ms))
+            lambda db: timed(db, by, days, now // NS_PER_MS, self._shift_ms)
         )
-        cells = (
-            (_key(cut, cell, shown_day(day)), cell[3], amount)
-            for (day, cell), amount in found
-            if by != "area" or cell[1].startswith(cut.under)
-        )
-        return _fold(cells)
+        return _fold(cut, found)
 
     async def catch_up(self) -> int:
         """Tally what an older program kept; return how many feeds.
@@ -139,26 +134,22 @@ def _dimension(cut: Cut) -> str:
     return cut.by if cut.by in {"owner", "group"} else "area"
 
 
-def _key(cut: Cut, cell: Cell, day: str) -> str:
-    match cut.by:
-        case "area":
-            return cell[1][: cut.level()]
-        case "edge":
-            return cell[2]
-        case "day":
-            return day
-        case _:
-            return cell[1]
-
-
-def _present(cell: Cell, here: Collection[str] | None) -> str:
-    known = here is None or cell[2] in here or cell[3] == "maintenance"
-    return cell[3] if known else "unknown"
-
-
-def _fold(cells: Iterable[tuple[str, str, int]]) -> dict[str, Figures]:
+def _fold(cut: Cut, cells: Iterable[Held]) -> dict[str, Figures]:
+    """Add up the cells of each row."""
+    level = cut.level()
     held: dict[str, dict[str, int]] = {}
-    for key, condition, amount in cells:
-        row = held.setdefault(key, {})
+    for day, key, edge, condition, amount in cells:
+        match cut.by:
+            case "area":
+                name = key[:level]
+            case "edge":
+                name = edge
+            case "day":
+                name = shown_day(day)
+            case _:
+                name = key
+        if cut.under and not key.startswith(cut.under):
+            continue
+        row = held.setdefault(name, {})
         row[condition] = row.get(condition, 0) + amount
     return {key: Figures(held[key]) for key in sorted(held)}

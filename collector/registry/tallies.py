@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Table, case, delete, func, literal, select
+from sqlalchemy import Connection, Select, Table, case, delete, func, literal, select
 from sqlalchemy import update as change
 
 from collector.registry import tables
 from collector.registry.condition import BELIEVED_MS, DAY_MS, KEPT_DAYS, condition
 from collector.registry.database import Database
-from collector.registry.tally import NS_PER_MS, Cell, Tally, cells
+from collector.registry.tally import NS_PER_MS, Tally, cells
 
 _CHUNK = 5000
-DayCell = tuple[int, Cell]
+Held = tuple[int, str, str, str, int]
+"""Day, key, edge, condition and amount."""
 
 
 def enter(db: Connection, database: Database, tally: Tally) -> None:
@@ -59,37 +60,36 @@ def prune(db: Connection, today: int) -> None:
     db.execute(delete(counts).where(counts.c.feeds == 0))
 
 
-def counted(db: Connection, by: str) -> Iterator[tuple[Cell, int]]:
-    """Yield every cell of a dimension that feeds are in, and how many."""
+def counted(db: Connection, by: str) -> list[Held]:
+    """Return every cell of a dimension that feeds are in, and how many; the day is 0."""
     t = tables.feed_counts
-    query = select(t.c.by, t.c.key, t.c.edge, t.c.condition, t.c.feeds)
-    for *cell, n in db.execute(query.where(t.c.by == by, t.c.feeds != 0)):
-        yield (cell[0], cell[1], cell[2], cell[3]), n
+    query = select(literal(0), t.c.key, t.c.edge, t.c.condition, t.c.feeds)
+    return _held(db, query.where(t.c.by == by, t.c.feeds != 0))
 
 
-def timed(
-    db: Connection, by: str, days: Collection[int], now_ms: int, shift_ms: int
-) -> Iterator[tuple[DayCell, int]]:
-    """Yield every (day, cell) of a dimension and its milliseconds.
+def timed(db: Connection, by: str, days: Collection[int], now_ms: int, shift_ms: int) -> list[Held]:
+    """Return every cell of a dimension and its milliseconds, day by day.
 
     A feed's time is in up to its last verdict; one that was silent for longer than `BELIEVED_MS`
     is in up to ``now_ms``: as its verdict said for so long, and unknown from there on.
     """
     first, last = min(days), max(days)
     t = tables.feed_days
-    query = select(t.c.day, t.c.by, t.c.key, t.c.edge, t.c.condition, t.c.ms)
+    query = select(t.c.day, t.c.key, t.c.edge, t.c.condition, t.c.ms)
     query = query.where(t.c.by == by, t.c.day.between(first, last))
-    for day, *cell, ms in db.execute(query):
-        yield (day, (cell[0], cell[1], cell[2], cell[3])), ms
+    found = _held(db, query)
     for day in range(first, last + 1):
         begin = day * DAY_MS - shift_ms
         end = min(begin + DAY_MS, now_ms)
-        yield from _silent(db, by, day, begin, end, now_ms)
+        found += _silent(db, by, day, begin, end, now_ms)
+    return found
 
 
-def _silent(
-    db: Connection, by: str, day: int, begin: int, end: int, now_ms: int
-) -> Iterator[tuple[DayCell, int]]:
+def _held(db: Connection, query: Select[Any]) -> list[Held]:
+    return [(day, key, edge, held, n) for day, key, edge, held, n in db.execute(query)]  # rows to tuples
+
+
+def _silent(db: Connection, by: str, day: int, begin: int, end: int, now_ms: int) -> Iterator[Held]:
     """Yield what silent feeds add to one day, summed in the database."""
     t = tables.feeds
     since = t.c.counted // NS_PER_MS
@@ -107,7 +107,7 @@ def _silent(
         found["unknown"] += int(lost_ms)
         for each, ms in found.items():
             if ms:
-                yield (day, (by, name, edge, each)), ms
+                yield day, name, edge, each, ms
 
 
 def _between(start: Any, stop: Any, begin: int, end: int) -> Any:
