@@ -14,14 +14,18 @@ import random
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import astuple, fields
 from pathlib import Path
 
+from collector.plan_file import read_plan
 from collector.registry.database import open_database
 from collector.registry.kpi import Cut, FeedKpis
 from collector.registry.plan import FeedPlan, PlannedFeed
 from collector.registry.registry import Filter, Registry
 from collector.registry.sink import RegistrySink
 from gateway_core.clock import NS
+from gateway_core.csv_table import Cell
+from gateway_core.marked_sheet import write_marked
 from gateway_core.model import Batch, FeedHealth, Record
 
 T = 1_800_000_000 * NS
@@ -51,7 +55,7 @@ def planned(number: int) -> PlannedFeed:
         owner=f"unit-{number * 7 % OWNERS}",
         area=f"3716{area % 10 + 2:02}{area:03}",
         group=f"nvr-{number // CHANNELS}",
-        gb_code=f"371602000013200{number % 100_000:05}",
+        gb_code=f"37160200001320{number:06}",
     )
 
 
@@ -70,6 +74,31 @@ async def measure(name: str, rounds: int, ask: Callable[[], Awaitable[object]]) 
     took.sort()
     p50, p95 = took[len(took) // 2], took[min(len(took) - 1, int(0.95 * len(took)))]
     print(f"{name:44} p50 {p50:8.1f} ms   p95 {p95:8.1f} ms", flush=True)
+
+
+async def bring_in(plan: FeedPlan, feeds: int) -> None:
+    """Import a workbook as the command does: read and check, compare, apply in one transaction."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plan.xlsx"
+        rows = [[str(each) for each in astuple(planned(number))] for number in range(feeds)]
+        header = [field.name for field in fields(PlannedFeed)]
+        cells = [
+            [Cell(text, line, col) for col, text in enumerate(row, 1)]
+            for line, row in enumerate([header, *rows], 1)
+        ]
+        write_marked(path, cells, ())
+        begun = time.perf_counter()
+        found = read_plan(path)
+        assert len(found.feeds) == feeds, found.faults[:3]
+    read = time.perf_counter()
+    await plan.compare(found.feeds)
+    await plan.apply(found.feeds, T - 600 * NS)
+    done = time.perf_counter()
+    print(
+        f"import of an .xlsx of {feeds} rows: {done - begun:.1f} s, "
+        f"{read - begun:.1f} s of it to read and check",
+        flush=True,
+    )
 
 
 async def load(sink: RegistrySink, feeds: int, random_: random.Random) -> None:
@@ -102,9 +131,7 @@ async def run(url: str, feeds: int, rounds: int, changes: int) -> None:
     async with open_database(url) as database:
         registry, kpis = Registry(database, SHIFT_S), FeedKpis(database, SHIFT_S)
         sink, plan = RegistrySink(registry), FeedPlan(database)
-        start = time.perf_counter()
-        await plan.apply([planned(number) for number in range(feeds)], T - 600 * NS)
-        print(f"{feeds} feeds planned in one transaction: {time.perf_counter() - start:.1f} s")
+        await bring_in(plan, feeds)
         start = time.perf_counter()
         await load(sink, feeds, random_)
         print(f"{feeds} first verdicts: {time.perf_counter() - start:.1f} s", flush=True)

@@ -1,7 +1,7 @@
 """devices.csv: the devices that a person listed, read with every mistake named by line and column.
 
 Columns may come in any order; the first line names them. Encodings are those of
-`edge_agent.cameras.table`.
+`gateway_core.csv_table`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from edge_agent.cameras.table import Cell, read_rows, read_text
+from gateway_core.csv_table import Cell, read_rows, read_text
 from gateway_core.errors import ConfigError, Fault
 
 log = structlog.get_logger()

@@ -10,9 +10,11 @@ from cyclopts import App
 
 from tidegate.listing import get, listed
 from tidegate.output import print_json, print_table
+from tidegate.plan_import import import_plan
 from tidegate.query import HERE, Url
 
 app = App(name="feeds")
+app.command(import_plan, name="import")
 
 _COLUMNS = ("id", "edge", "state", "faults", "since", "owner", "area", "name")
 _FIGURES = ("all", "enabled", "online", "intact", "down", "unknown", "maintenance")

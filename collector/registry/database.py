@@ -62,7 +62,14 @@ class Database:
             Unfit: A value can never be stored; nothing was changed.
             Unavailable: The database does not answer; nothing was changed.
         """
-        return await self._in(self._writer, work)
+
+        def alone(db: Connection) -> T:
+            if not self.shared:
+                # Before the first row is read: a command may change the same file meanwhile.
+                db.exec_driver_sql("BEGIN IMMEDIATE")
+            return work(db)
+
+        return await self._in(self._writer, alone)
 
     async def ask(self, work: Work[T]) -> T:
         """Run `work`, which changes nothing.

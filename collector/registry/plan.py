@@ -66,27 +66,36 @@ class FeedPlan:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def compare(self, plan: Sequence[PlannedFeed]) -> PlanChange:
+    async def compare(self, plan: Sequence[PlannedFeed], *, forget: bool = True) -> PlanChange:
         """Return what `apply` would do.
 
         Raises:
             Unavailable: The database does not answer.
         """
-        return await self._database.ask(lambda db: _compare(db, plan))
+        return await self._database.ask(lambda db: _compare(db, plan, forget=forget))
 
-    async def apply(self, plan: Sequence[PlannedFeed], now: int) -> PlanChange:
+    async def apply(
+        self, plan: Sequence[PlannedFeed], now: int, *, forget: bool = True
+    ) -> PlanChange:
         """Put ``plan`` in the place of what was planned at the edges it names; one transaction.
 
         A feed that is gone from the plan stays in the registry when it was ever seen.
+
+        Args:
+            plan: Each feed once.
+            now: Nanoseconds since 1970.
+            forget: False: the plan may lack some; what it does not name stays planned.
 
         Raises:
             Unfit: The database can never hold one of them; nothing was changed.
             Unavailable: The database does not answer; nothing was changed.
         """
-        return await self._database.change(lambda db: self._apply(db, plan, now))
+        return await self._database.change(lambda db: self._apply(db, plan, now, forget=forget))
 
-    def _apply(self, db: Connection, plan: Sequence[PlannedFeed], now: int) -> PlanChange:
-        changes, t = _compare(db, plan), tables.feeds
+    def _apply(
+        self, db: Connection, plan: Sequence[PlannedFeed], now: int, *, forget: bool
+    ) -> PlanChange:
+        changes, t = _compare(db, plan, forget=forget), tables.feeds
         touched = [*changes.new, *changes.changed]
         rows = _load(db, [each.key for each in touched])
         before = {key: tuple(cells(row, row["condition"])) for key, row in rows.items()}
@@ -119,7 +128,7 @@ class FeedPlan:
             db.execute(change(t).where(some).values(planned=None))
 
 
-def _compare(db: Connection, plan: Sequence[PlannedFeed]) -> PlanChange:
+def _compare(db: Connection, plan: Sequence[PlannedFeed], *, forget: bool) -> PlanChange:
     t = tables.feeds
     edges = sorted({each.edge for each in plan})
     columns = [t.c[name] for name in ("edge", "id", *_SAID)]
@@ -131,7 +140,7 @@ def _compare(db: Connection, plan: Sequence[PlannedFeed]) -> PlanChange:
         known |= {(row["edge"], row["id"]): row for row in db.execute(query).mappings()}
     new = tuple(each for each in plan if each.key not in known)
     changed = tuple(each for each in plan if each.key in known and _differs(each, known[each.key]))
-    gone = known.keys() - {each.key for each in plan}
+    gone = known.keys() - {each.key for each in plan} if forget else set()
     return PlanChange(new, changed, len(plan) - len(new) - len(changed), tuple(sorted(gone)))
 
 
@@ -143,11 +152,12 @@ def _differs(planned: PlannedFeed, row: Mapping[str, Any]) -> bool:
 def _load(db: Connection, keys: Sequence[Key]) -> dict[Key, dict[str, Any]]:
     """Return rows by key, locked where others might change them (SQLite needs no lock)."""
     t = tables.feeds
-    found = {}
+    found, keys = {}, sorted(keys)  # in one order everywhere: nobody locks crosswise
     for start in range(0, len(keys), _CHUNK):
         query = (
             select(t)
             .where(tuple_(t.c.edge, t.c.id).in_(keys[start : start + _CHUNK]))
+            .order_by(t.c.edge, t.c.id)
             .with_for_update()
         )
         for row in db.execute(query).mappings():

@@ -86,7 +86,7 @@ def timed(db: Connection, by: str, days: Collection[int], now_ms: int, shift_ms:
 
 
 def _held(db: Connection, query: Select[Any]) -> list[Held]:
-    return [(day, key, edge, held, n) for day, key, edge, held, n in db.execute(query)]  # rows to tuples
+    return [(day, key, edge, held, n) for day, key, edge, held, n in db.execute(query)]
 
 
 def _silent(db: Connection, by: str, day: int, begin: int, end: int, now_ms: int) -> Iterator[Held]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.cameras.address import RtspAddress, bracketed, normal_host, parse_rtsp_url
-from edge_agent.cameras.table import Cell, read_rows, read_text
+from gateway_core.csv_table import Cell, read_rows, read_text
 from gateway_core.errors import ConfigError, Fault
 
 COLUMNS = (

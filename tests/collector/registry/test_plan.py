@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from collector.registry.database import open_database
 from collector.registry.kpi import Cut, FeedKpis
 from collector.registry.plan import FeedPlan, PlannedFeed
@@ -74,3 +76,28 @@ async def test_a_new_plan_says_what_is_new_changed_and_gone(url: str) -> None:
     assert rows["e1", "b"]["planned"] == HOUR
     assert counts == {"": {"unknown": 3, "intact": 1}, "y": {"unknown": 1}}
     assert (again.new, again.changed, again.same, again.gone) == ((), (), 3, ())
+
+
+async def test_a_plan_that_comes_in_while_verdicts_do_leaves_the_figures_right(url: str) -> None:
+    async with open_database(url) as one, open_database(url) as two:
+        sink, plan = RegistrySink(Registry(one)), FeedPlan(two)
+        feeds = [f"f{n}" for n in range(40)]
+        await plan.apply([planned(feed, owner="x") for feed in feeds], HOUR)
+
+        async def judge() -> None:
+            for n in range(15):
+                state = "online" if n % 2 else "offline"
+                records = [FeedHealth("e1", feed, 2 * HOUR + n, state) for feed in feeds]
+                await sink.send(Batch(1 + 40 * n, records))
+
+        async def change() -> None:
+            for n in range(15):
+                await plan.apply([planned(feed, owner=f"o{n}") for feed in feeds], HOUR)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(judge())
+            tasks.create_task(change())
+        rows = (await Registry(one).page("feeds", Filter())).rows
+        owners = {key: each.held for key, each in (await FeedKpis(one).now(Cut("owner"))).items()}
+    assert {(row["owner"], row["state"]) for row in rows} == {("o14", "offline")}
+    assert owners == {"o14": {"down": 40}}
