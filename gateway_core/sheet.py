@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def _refuse_bombs(path: Path) -> None:
     except OSError as exc:
         message = f"cannot be read: {exc.strerror or exc}"
         raise ConfigError(Fault(path, 0, 0, "", message)) from exc
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as exc:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError) as exc:
         message = f"is no .xlsx workbook: {exc}; save it anew, or as CSV UTF-8"
         raise ConfigError(Fault(path, 0, 0, "", message)) from exc
 

@@ -51,6 +51,7 @@ TRESPASSES = {
     "QuickJS": ("device_profiles/js/step.py", "_quickjs"),
     "Compression": ("edge_agent/link.py", "zstandard"),
     "prometheus-client": ("edge_agent/status.py", "prometheus_client"),
+    "Spreadsheets": ("collector/dedupe.py", "xlsxwriter"),
     "Terminal libraries": ("collector/init.py", "rich"),
     "No cycles": ("gateway_core/errors.py", "gateway_core.wire"),
 }

@@ -141,6 +141,15 @@ def test_a_bomb_whose_directory_lies_is_refused(tmp_path: Path) -> None:
         read_plan(path)
 
 
+def test_a_damaged_workbook_is_refused(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "p.xlsx", ("edge", "id"), *[("bz-1", f"f{n}") for n in range(999)])
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3 : len(data) // 3 + 40] = bytes(40)
+    path.write_bytes(data)
+    with pytest.raises(ConfigError):
+        read_plan(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04nonsense", b"\xff\xff\xff"])
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])
 def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, ending: str) -> None:
