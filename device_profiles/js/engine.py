@@ -12,8 +12,8 @@ import _quickjs as quickjs  # the package around it starts a thread that nobody 
 from device_profiles.js.script import start
 from device_profiles.js.wire import DECODERS, ENCODERS, LARGEST_RESULT, Result
 
-STACK_BYTES = 4 << 20
-"""Some 2,000 calls in one another: a codec may call itself for each byte, and deeper.
+STACK_BYTES = 2 << 20
+"""Some 1,000 calls in one another: a codec may call itself for each byte, and deeper.
 
 It is the process's own stack; where the system gives less than twice of it, half of that.
 """

@@ -139,8 +139,9 @@
       const made = stringify(output);
       if (made === undefined) return "null";
       if (!includes(made, "null")) return made;
-    } catch {
+    } catch (error) {
       // a BigInt perhaps, which the second attempt can write
+      if (!(error instanceof RealTypeError)) return "!" + text(error);
     }
     try {
       return stringify(output, beyond);

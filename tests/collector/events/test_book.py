@@ -143,7 +143,9 @@ async def test_who_decides_on_what_is_no_longer_so_is_told(book: EventBook) -> N
 
 
 async def test_an_event_opened_by_hand_goes_the_same_way(book: EventBook) -> None:
-    opened = await book.open(Opening("", "pump-3", "reported", "major", {"en": "Smoke"}, "operations"))
+    opened = await book.open(
+        Opening("", "pump-3", "reported", "major", {"en": "Smoke"}, "operations")
+    )
     assert (opened["id"], opened["source"], opened["state"]) == ("ev-1", "person", "open")
     moved = await book.move("ev-1", Move("accept", "wang"))
     assert moved is not None
