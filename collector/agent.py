@@ -18,9 +18,11 @@ from typing import Any
 import structlog
 
 from collector.api.app import create_app
+from collector.api.overview import connected
 from collector.api.parts import Contact, Parts, Vitals
 from collector.api.rate import IngestRate
 from collector.api.serve import serve_api
+from collector.area_samples import area_samples
 from collector.config import CollectorConfig
 from collector.events.book import EventBook
 from collector.events.sink import EventSink
@@ -29,7 +31,8 @@ from collector.profiles.desk import ProfileDesk, open_desk
 from collector.query import TimeSeries
 from collector.reception import Reception
 from collector.registry.database import open_database
-from collector.registry.kpi import FeedKpis
+from collector.registry.figures import Figures
+from collector.registry.kpi import Cut, FeedKpis
 from collector.registry.registry import Registry
 from collector.registry.sink import RegistrySink
 from collector.sinks.timeseries import TimeSeriesSink
@@ -140,8 +143,17 @@ class Collector:
         books = await self.spool.books()
         snapshot = Meter()
         now, per_s = self.clock(), self.rate.per_second()
+        areas = await self._areas()
         snapshot.observe(lambda: samples(books, self.reception.edges, per_s, now))
+        snapshot.observe(lambda: area_samples(areas))
         return snapshot.render() + self.meter.render()
+
+    async def _areas(self) -> dict[str, Figures]:
+        """Return the figures on feeds by county; none while the database does not answer."""
+        try:
+            return await self.kpis.now(Cut("area", digits=6), connected(self.parts()))
+        except Unavailable:
+            return {}
 
     def contacts(self) -> list[Contact]:
         """Return every edge that ever uploaded, as the API shows it."""

@@ -166,6 +166,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True, tag="i", gc=False):
         lon: Degrees east, WGS-84.
         online: What an availability topic or will said; None when nothing was said.
         group: What a feed shares a fate with (an NVR, a switch); may be empty.
+        gb_code: A feed's 20-digit code of GB/T 28181; may be empty.
     """
 
     edge: str
@@ -179,6 +180,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True, tag="i", gc=False):
     lon: float | None = None
     online: bool | None = None
     group: str = ""
+    gb_code: str = ""
 
 
 ProfileOrigin = Literal["site", "centre", "shipped"]

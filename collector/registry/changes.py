@@ -157,7 +157,7 @@ class Changes:
         row = self._row(TABLE_OF[listed.kind], (listed.edge, listed.id), blank)
         said = {"name": shown_name(listed.name), "area": listed.area}
         if listed.kind == "feed":
-            said["group"] = listed.group
+            said |= {"group": listed.group, "gb_code": listed.gb_code}
             row["first_seen"] = row["first_seen"] or listed.time
             row["counted"] = row["counted"] or listed.time
         for name, value in said.items():

@@ -21,7 +21,7 @@ from gateway_core.model import (
 )
 
 EDGE_CHARS, ID_CHARS, RULE_CHARS, AREA_CHARS, NAME_CHARS = 64, 255, 64, 64, 255
-GROUP_CHARS = 128
+GROUP_CHARS, GB_CODE_CHARS = 128, 20
 VERSION_CHARS = 64
 TEXT_CHARS = 65_536
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
@@ -51,6 +51,7 @@ def judge(record: Record) -> Fault | None:
                 or _text("profile", record.profile, ID_CHARS)
                 or _text("area", record.area, AREA_CHARS)
                 or _text("group", record.group, GROUP_CHARS)
+                or _text("gb_code", record.gb_code, GB_CODE_CHARS)
                 or _finite("lat", record.lat)
                 or _finite("lon", record.lon)
             )

@@ -12,6 +12,7 @@ from typing import Any
 from edge_agent.cameras.address import RtspAddress, bracketed, normal_host, parse_rtsp_url
 from gateway_core.csv_table import Cell, read_rows, read_text
 from gateway_core.errors import ConfigError, Fault
+from gateway_core.gb28181 import parse_feed_code
 
 COLUMNS = (
     "id",
@@ -25,6 +26,7 @@ COLUMNS = (
     "lat",
     "lon",
     "group",
+    "gb_code",
 )
 REQUIRED = ("id", "host", "rtsp_url")
 MAX_FAULTS = 50
@@ -54,6 +56,7 @@ class Feed:
         lat: Degrees north, WGS-84.
         lon: Degrees east, WGS-84.
         group: What it shares a fate with (an NVR, a switch); may be empty.
+        gb_code: Its 20-digit code of GB/T 28181; may be empty.
     """
 
     id: str
@@ -66,6 +69,7 @@ class Feed:
     lat: float | None = None
     lon: float | None = None
     group: str = ""
+    gb_code: str = ""
 
     @property
     def place(self) -> str:
@@ -109,6 +113,7 @@ class _Reader:
         self._faults: list[Fault] = []
         self._passwords: dict[Path, str] = {}
         self._lines: dict[str, int] = {}
+        self._codes: dict[str, int] = {}
 
     def read(self) -> dict[str, Feed]:
         rows = read_rows(read_text(self._path), self._path)
@@ -164,6 +169,8 @@ class _Reader:
         onvif_port = self._take(row, "onvif_port", _port)
         lat = self._take(row, "lat", _degrees(90))
         lon = self._take(row, "lon", _degrees(180))
+        if self._take(row, "gb_code", parse_feed_code) is not None:
+            self._once(row["gb_code"], self._codes, "gb_code")
         credential = self._credential(row)
         if rtsp is not None and host is not None and rtsp.host != host:
             self._fault(
@@ -177,7 +184,7 @@ class _Reader:
                 row["lat" if "lat" in row else "lon"], "lat", "give lat and lon, or neither"
             )
         if feed_id is not None:
-            self._once(row["id"], feed_id)
+            self._once(row["id"], self._lines, "id")
         if len(self._faults) > before:
             return None
         return Feed(
@@ -191,6 +198,7 @@ class _Reader:
             lat=lat,
             lon=lon,
             group=_text(row, "group"),
+            gb_code=_text(row, "gb_code"),
         )
 
     def _take(
@@ -212,10 +220,11 @@ class _Reader:
             self._fault(cell, column, f"{shown}: {exc}")
             return None
 
-    def _once(self, cell: Cell, feed_id: str) -> None:
-        first = self._lines.setdefault(feed_id, cell.line)
+    def _once(self, cell: Cell, lines: dict[str, int], column: str) -> None:
+        first = lines.setdefault(cell.text, cell.line)
         if first != cell.line:
-            self._fault(cell, "id", f"{feed_id!r} is already on line {first}; ids must be unique")
+            message = f"{cell.text!r} is already on line {first}; each must be unique"
+            self._fault(cell, column, message)
 
     def _credential(self, row: Mapping[str, Cell]) -> Credential | None:
         username, file = _text(row, "username"), _text(row, "password_file")

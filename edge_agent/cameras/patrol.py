@@ -285,6 +285,7 @@ class Patrol:
             lat=feed.lat,
             lon=feed.lon,
             group=feed.group,
+            gb_code=feed.gb_code,
         )
 
     async def _write(self) -> None:

@@ -31,6 +31,7 @@ MEANINGS = {
     "tidegate_feed_extra_checks": "checks of video feeds that came sooner than their turn",
     "tidegate_feed_parents_lost": "groups, recorders and subnets of cameras that are lost now",
     "tidegate_feeds": "video feeds, by state",
+    "tidegate_feeds_in_area": "video feeds of an area (six digits of its code; the 50 largest, then `other`), by condition; of edges out of contact unknown",
     "tidegate_flagged": "values left out of a reading, by quality flag",
     "tidegate_held": "messages that are part of a longer one, kept until the rest of it comes",
     "tidegate_ingest_held": "times that a source held its senders because the spool was full",

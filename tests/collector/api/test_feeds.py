@@ -12,8 +12,10 @@ import pytest
 
 from collector.agent import open_collector
 from collector.api.app import create_app
+from collector.area_samples import area_samples
 from collector.config import load_collector_config
 from collector.reception import Report
+from collector.registry.figures import Figures
 from collector.registry.plan import FeedPlan, PlannedFeed
 from collector.registry.sink import RegistrySink
 from gateway_core.model import Batch, FeedHealth, Listed, Record
@@ -118,3 +120,17 @@ async def test_a_question_without_an_answer_says_why(
 ) -> None:
     found = await api.get(f"/api/v1/feeds/kpi?{asked}")
     assert found.json()["title"] == code
+
+
+async def test_metrics_count_feeds_by_area_and_condition(api: httpx.AsyncClient) -> None:
+    text = (await api.get("/metrics")).text
+    assert 'tidegate_feeds_in_area{area="371602",condition="down"} 1.0' in text
+    assert 'tidegate_feeds_in_area{area="",condition="unknown"} 1.0' in text
+
+
+def test_metrics_of_many_areas_are_few() -> None:
+    areas = {f"{n:06}": Figures({"intact": 1000 - n, "down": 1}) for n in range(300)}
+    found = list(area_samples(areas))
+    assert len(found) == 2 * 51
+    other = {s.labels["condition"]: s.value for s in found if s.labels["area"] == "other"}
+    assert other == {"intact": sum(1000 - n for n in range(50, 300)), "down": 250}

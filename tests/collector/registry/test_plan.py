@@ -49,10 +49,13 @@ async def test_what_the_plan_says_stands_against_what_an_edge_lists(url: str) ->
     async with open_database(url) as database:
         registry = Registry(database)
         await FeedPlan(database).apply([planned("f1", area="371602")], HOUR)
-        told = Listed("e1", "feed", "f1", HOUR, name="South gate", area="379999", group="nvr-9")
+        told = Listed(
+            "e1", "feed", "f1", HOUR, name="South gate", area="379999", group="nvr-9", gb_code=CODE
+        )
         await RegistrySink(registry).send(Batch(1, [told]))
         (row,) = (await registry.page("feeds", Filter())).rows
     assert (row["area"], row["name"], row["group"]) == ("371602", "South gate", "nvr-9")
+    assert row["gb_code"] == CODE
 
 
 async def test_a_new_plan_says_what_is_new_changed_and_gone(url: str) -> None:

@@ -148,3 +148,13 @@ def test_a_reload_tells_added_changed_and_removed(tmp_path: Path) -> None:
     assert [feed.id for feed in changes.added] == ["4"]
     assert [feed.id for feed in changes.changed] == ["2", "3"]
     assert [feed.id for feed in changes.removed] == ["1"]
+
+
+def test_a_gb28181_code_is_checked_and_unique(tmp_path: Path) -> None:
+    code, row = "37160200081320000017", "{},,h,,rtsp://h/s,,,,,,,{}"
+    header = f"{HEADER},gb_code"
+    assert load_feeds(write(tmp_path, row.format("c1", code), header=header))["c1"].gb_code == code
+    twice = write(tmp_path, row.format("c1", code), row.format("c2", code), header=header)
+    assert faults(twice) == [f":3:25: gb_code: '{code}' is already on line 2; each must be unique"]
+    (message,) = faults(write(tmp_path, row.format("c1", "37160200081180000018"), header=header))
+    assert "118, an NVR; a camera's are 131 or 132" in message
