@@ -99,7 +99,7 @@ def _add_decision(name: str, doc: str) -> None:
 
     decide.__doc__ = f"""{doc}
 
-        tidegate collector profiles {name} acme/thermo-1@1.1.0 --by operations --reason "looked at it"
+        tidegate collector profiles {name} acme/thermo-1@1.1.0 --by operations --reason "read it"
 
     Args:
         reason: Why, for the record.

@@ -57,6 +57,7 @@ class DeviceReport:
         differences: The examples that do not agree.
         troubles: What could not be read or made.
         remarks: What was left out or decided for want of better.
+        undecoded: Nobody published a codec for it: there was nothing to import.
     """
 
     device: str
@@ -67,11 +68,13 @@ class DeviceReport:
     differences: list[Difference] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    undecoded: bool = False
 
     @property
     def good(self) -> bool:
-        """Whether there is a profile, and nothing was wrong."""
-        return self.profile is not None and not self.differences and not self.troubles
+        """Whether all that was published is a profile, and nothing was wrong."""
+        made = self.profile is not None or self.undecoded
+        return made and not self.differences and not self.troubles
 
 
 def import_lorawan(
@@ -109,7 +112,11 @@ def import_lorawan(
 
 
 def _import(device: Device, output: Path, topic: str) -> DeviceReport:
-    report = DeviceReport(f"{device.vendor}/{device.name}", troubles=device.troubles)
+    report = DeviceReport(
+        f"{device.vendor}/{device.name}", troubles=device.troubles, undecoded=device.undecoded
+    )
+    if device.undecoded:
+        report.remarks.append("nobody published a codec: nothing to import")
     if device.script is None:
         return report
     try:

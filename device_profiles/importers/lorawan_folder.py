@@ -44,6 +44,7 @@ class Device:
         examples: Published with it.
         apart: Examples of functions that stand in files of their own, by file.
         troubles: What cannot be read.
+        undecoded: Nobody published a codec for it: there is nothing to import.
     """
 
     vendor: str
@@ -55,6 +56,7 @@ class Device:
     examples: list[Example] = field(default_factory=list)
     apart: dict[Path, list[Example]] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
+    undecoded: bool = False
 
 
 def read_folder(folder: Path) -> Iterator[Device]:
@@ -123,7 +125,7 @@ def _repository(folder: Path) -> Iterator[Device]:
         device.docs = _texts(data, ("productURL", "dataSheetURL"))
         names = _codec_names(data["firmwareVersions"])
         if not names:
-            device.troubles.append(f"{file}: names no codec: nothing decodes its messages")
+            device.undecoded = True
             yield device
         for number, name in enumerate(names):
             used.add(name)
@@ -221,7 +223,7 @@ def _read_toml(folder: Path, file: Path, device: Device) -> None:
         if isinstance(name, str) and name:
             device.script = _beside(folder / "codecs", name, file)
             return
-    raise Unreadable(f"{file}: names no codec: nothing decodes its messages")
+    device.undecoded = True
 
 
 def _texts(data: dict[str, Any], keys: tuple[str, ...]) -> list[str]:

@@ -392,6 +392,19 @@ def status(arguments: list[str]) -> int | str | None:
     return left.value.code
 
 
+def test_a_device_without_a_codec_is_named_and_is_no_mistake(tmp_path: Path) -> None:
+    place = vendor(
+        tmp_path, UPLINK.format("{x: 1}"), example({"fPort": 1, "bytes": [1]}, {"data": {"x": 1}})
+    )
+    (place / "plain.yaml").write_text(
+        "name: A button\nfirmwareVersions: [{version: '1.0', profiles: {EU863-870: {id: radio}}}]\n"
+    )
+    found = {each.device: each for each in import_lorawan(place, tmp_path / "out")}
+    assert found["acme/plain"].remarks == ["nobody published a codec: nothing to import"]
+    assert (found["acme/plain"].good, found["acme/plain"].profile) == (True, None)
+    assert found["acme/probe"].good
+
+
 def test_the_command_says_what_disagrees_and_overwrites_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
