@@ -179,9 +179,9 @@ class Visit(asyncio.Protocol):
             self._pace()
 
     def _waits(self) -> bool:
-        """Whether nothing more is read for now; MQTT 3.1.1 has no other Receive Maximum."""
+        """Whether nothing more is read for now; a CONNECT is, it needs no disk."""
         talk, desk = self.talk, self._desk
-        if desk.pressed():
+        if talk.client and desk.pressed():
             desk.held(self)
             return True
         return talk.asked is not None or talk.full

@@ -1,0 +1,61 @@
+"""While the disk is full, a flood from many connections waits in the devices, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from edge_agent.sources.listen.source import UNCOMMITTED, ListenSource
+from gateway_core.errors import SpoolFull
+from tests.edge_agent.listen.conftest import listening
+from tests.edge_agent.listen.test_listen_protocol import V5, V311, publish
+from tests.fakes.ingest import FakeIngest
+
+CONNECTIONS, EACH = 150, 200
+
+
+async def flood(port: int, number: int, version: bytes) -> bytes:
+    """Send all there is to say in one write; return the acknowledgements."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    name = f"{number:03d}".encode()
+    connect = version[:1] + bytes((version[1] + 2,)) + version[2:-2] + b"\x03" + name
+    said = (publish(version, "t/a", b"%d/%d" % (number, n), packet_id=n + 1) for n in range(EACH))
+    writer.write(connect + b"".join(said))
+    head = await reader.readexactly(2)
+    await reader.readexactly(head[1])
+    answers = await reader.readexactly(4 * EACH)
+    writer.close()
+    return answers
+
+
+def waiting(source: ListenSource) -> int:
+    """Messages that the listener holds and that are not on disk."""
+    return source._line._messages + len(source._line.open.arrivals)
+
+
+@pytest.mark.parametrize("version", [V311, V5])
+async def test_a_flood_while_the_disk_is_full_is_held_off_and_stored_once_in_the_end(
+    version: bytes,
+) -> None:
+    ingest = FakeIngest()
+    ingest.trouble = SpoolFull("full")
+    most = held = kept = 0
+    async with listening(ingest) as source, asyncio.TaskGroup() as tasks:
+        floods = [tasks.create_task(flood(source.ports[0], n, version)) for n in range(CONNECTIONS)]
+        async with asyncio.timeout(30):
+            while source.states()["held"] < CONNECTIONS // 4 or ingest.calls < 9:
+                await asyncio.sleep(0.01)
+                most, kept = max(most, waiting(source)), max(kept, source._kept)
+            while source.states()["handshake"]:  # who comes meanwhile is let in, and waits
+                await asyncio.sleep(0.01)
+        held = source.states()["held"]
+        assert not any(each.done() for each in floods)
+        ingest.trouble = None
+    assert UNCOMMITTED <= most <= UNCOMMITTED + EACH
+    assert held
+    assert kept <= CONNECTIONS * EACH * 20  # no more than what was sent
+    answers = b"".join(b"\x40\x02" + n.to_bytes(2, "big") for n in range(1, EACH + 1))
+    assert {each.result() for each in floods} == {answers}
+    assert len(ingest.stored) == CONNECTIONS * EACH
+    assert len(set(ingest.payloads())) == CONNECTIONS * EACH
