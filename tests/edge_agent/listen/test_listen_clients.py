@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiomqtt
+import gmqtt
 import paho.mqtt.client as paho
 import pytest
 import trustme
@@ -201,3 +202,30 @@ async def test_slow_and_silent_connections_are_closed_and_harm_nobody() -> None:
             writer.close()
         dribbling.close()
     assert ingest.payloads() == [b"x"]
+
+
+@pytest.mark.parametrize("version", [4, 5])
+async def test_gmqtt_publishes_comes_back_to_its_session_and_hears_its_commands(
+    version: int,
+) -> None:
+    ingest = FakeIngest()
+    heard: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+
+    async def on_message(_: object, topic: str, payload: bytes, *_more: object) -> int:
+        heard.put_nowait((topic, payload))
+        return 0
+
+    async with listening(ingest) as source:
+        for first in (0, 50):
+            client = gmqtt.Client("d1", clean_session=False, session_expiry_interval=3600)
+            client.on_message = on_message
+            await client.connect("127.0.0.1", source.ports[0], version=version)
+            if not first:
+                client.subscribe("cmd/d1", qos=1)
+            for n in range(first, first + 50):
+                client.publish("tg/d1/up", str(n), qos=1 + n % 2)
+            await ingest.until(first + 50)
+            await source.publish(Downlink("cmd/d1", b"on"))
+            assert await asyncio.wait_for(heard.get(), 10) == ("cmd/d1", b"on")
+            await client.disconnect()
+    assert sorted(map(int, ingest.payloads())) == list(range(100))
