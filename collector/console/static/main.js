@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { html, Rate } from "./parts.js";
 import { Alarms, ByState, Edges, Latest, Tiles } from "./panels.js";
+import { Figures, followFigures } from "./figures.js";
 import { follow, Profiles } from "./profiles.js";
 import { now, reachable, start, t, toggleLanguage } from "./state.js";
 
@@ -16,6 +17,7 @@ function Console() {
       <${Tiles} />
       <${Edges} /><${Alarms} />
       <${ByState} kind="devices" /><${ByState} kind="feeds" /><${ByState} kind="systems" /><${Rate} />
+      <${Figures} />
       <${Latest} />
       <${Profiles} />
     </main>`;
@@ -24,3 +26,4 @@ function Console() {
 render(html`<${Console} />`, document.getElementById("app"));
 start();
 follow();
+followFigures();

@@ -76,6 +76,7 @@ def test_the_overview_shows_what_is_known_and_asks_nobody_else(city: City, tmp_p
     assert text(dom, "tile-devices").startswith("设备 30 / 30")
     assert text(dom, "tile-feeds").startswith("视频 20 / 30")
     assert text(dom, "tile-residual").startswith("账目差额 0")
+    assert "全部 30 66.67 % 66.67 % 100.00 % 100.00 % 0 0" in text(dom, "feed-figures")
     assert text(dom, "edges").startswith("边缘节点 数据时间")
     assert "sim-edge-01 模拟 ● 已连接" in text(dom, "edges")
     assert "紧急 温度过高 sim-env-00002 · sim-edge-01 模拟" in text(dom, "alarms")
