@@ -20,6 +20,7 @@ class StreamCheck:
         fingerprint: What identifies the answer to OPTIONS; another one means a changed device.
         tracks: From DESCRIBE; empty otherwise.
         detail: For people: what was expected and found.
+        proven: Others were found to share the fault, so that it needs no second opinion.
     """
 
     outcome: Outcome
@@ -28,6 +29,7 @@ class StreamCheck:
     fingerprint: str = ""
     tracks: tuple[Track, ...] = ()
     detail: str = ""
+    proven: bool = False
 
 
 DeviceFault = Literal[

@@ -3,7 +3,7 @@
 The rules, each one a property in the tests:
 
 * one check that disagrees never changes a verdict, two of the last three do; only the first
-  success of a feed that nothing was known about counts at once;
+  success of a feed that nothing was known about, and a fault proven by others, count at once;
 * what the stream check says comes first: a picture or device fault degrades a feed that is
   online, and says nothing about one that is not;
 * a picture or device fault holds while two of its last three checks, none older than its
@@ -71,7 +71,7 @@ def judge(memory: Memory, evidence: Evidence, now: int) -> Memory:
     match evidence:
         case StreamCheck():
             streams = (*memory.streams, stream_finding(evidence.outcome))[-WINDOW:]
-            stream = _adopt(memory.stream, streams)
+            stream = streams[-1] if evidence.proven else _adopt(memory.stream, streams)
             memory = replace(memory, streams=streams, stream=stream, checked=now)
         case DeviceCheck():
             devices = (*memory.devices, Seen(now, evidence.faults))[-WINDOW:]

@@ -145,7 +145,8 @@ class StreamLooks:
             return StreamCheck("network_down", detail=check.detail)
         self._sooner(parents.note(feed, check.outcome, monotonic()))
         if OUTCOME_STATES[check.outcome] == "offline" and parents.suspected(feed.id):
-            return StreamCheck("parent_lost", detail=check.detail)
+            proven = parents.lost(feed.id) is not None
+            return StreamCheck("parent_lost", detail=check.detail, proven=proven)
         return check
 
     def _refuse(self, place: str) -> None:
@@ -156,4 +157,5 @@ class StreamLooks:
     def _not_asked(self, feed: Feed) -> StreamCheck:
         parent = self.parents.lost(feed.id)
         label = parent.label if parent is not None else "its parent"
-        return StreamCheck("parent_lost", detail=f"not asked: nothing of {label} answers")
+        detail = f"not asked: nothing of {label} answers"
+        return StreamCheck("parent_lost", detail=detail, proven=True)

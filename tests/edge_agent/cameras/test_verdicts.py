@@ -43,6 +43,15 @@ def test_the_first_success_counts_at_once_and_the_first_failure_does_not() -> No
     assert after("timeout", "timeout").verdict == Finding("offline", ("rtsp_timeout",))
 
 
+@given(st.lists(OUTCOMES, max_size=12))
+def test_a_fault_that_others_share_needs_no_second_opinion_and_one_success_ends_it(
+    before: list[Outcome],
+) -> None:
+    lost = judge(after(*before), StreamCheck("parent_lost", proven=True), 99 * NS)
+    assert lost.verdict == Finding("unknown", ("rtsp_parent_lost",))
+    assert after("ok", start=lost).verdict == Finding("online")
+
+
 @pytest.mark.parametrize(
     ("outcomes", "state"),
     [
