@@ -209,6 +209,8 @@ def whole_length(data: memoryview, max_packet: int) -> int:
     Raises:
         Broken: It is longer than ``max_packet``, or its length is malformed (section 1.5.5).
     """
+    if len(data) > 1 and data[1] < 0x80 and data[1] + 2 <= max_packet:  # as most are
+        return data[1] + 2 if data[1] + 2 <= len(data) else 0
     length = shift = 0
     for at in range(1, min(len(data), 5)):
         length |= (data[at] & 0x7F) << shift
