@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -18,6 +18,7 @@ from aiohttp import web
 
 from edge_agent.cameras.desk import FeedDesk
 from edge_agent.commands.desk import Desk
+from edge_agent.following import follow
 from edge_agent.problems import json_answer, problem, problems
 from edge_agent.site import Site
 from edge_agent.status import Status, samples, take_status
@@ -166,10 +167,28 @@ class Admin:
             return problem(503, f"{MAX_TAPS} taps are open", "close one")
         # "+" is a wildcard of topics here, not a blank as in a form
         asked = dict(parse_qsl(request.rel_url.raw_query_string.replace("+", "%2B")))
-        unknown = sorted(set(asked) - {"topic", "device", "field", "after"})
-        after = asked.get("after", "")
+        after, client = asked.get("after", ""), asked.get("client", "")
+        unknown = set(asked) - {"topic", "device", "field", "after", "client"}
         if unknown or not (after == "" or after.isdecimal()):
-            return problem(400, "unknown or unreadable parameter", "topic, device, field, after")
+            expected = "topic, device, field, after; or client"
+            return problem(400, "unknown or unreadable parameter", expected)
+        if client and len(asked) > 1:
+            return problem(400, "client goes with no other filter", "client alone")
+        if client and not self._site.config.mqtt_listen:
+            return problem(400, "no device connects to this edge itself", "add mqtt_listen to it")
+        stream = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await stream.prepare(request)
+        self._taps += 1
+        try:
+            await _pour(self._lines(asked), stream)
+        finally:
+            self._taps -= 1
+        return stream
+
+    def _lines(self, asked: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+        client, after = asked.get("client", ""), asked.get("after", "")
+        if client:
+            return follow(self._site.followed, client)
         wanted = Filter(asked.get("topic", ""), asked.get("device", ""), asked.get("field", ""))
         devices = self._site.registry.devices
 
@@ -177,15 +196,7 @@ class Admin:
             device = devices.get(name)
             return device.address if device is not None else ""
 
-        stream = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        await stream.prepare(request)
-        self._taps += 1
-        try:
-            lines = tap(self._site.spool, wanted, address, int(after) if after else None)
-            await _pour(lines, stream)
-        finally:
-            self._taps -= 1
-        return stream
+        return tap(self._site.spool, wanted, address, int(after) if after else None)
 
 
 async def serve_admin(
@@ -218,10 +229,10 @@ async def serve_admin(
         await runner.cleanup()
 
 
-async def _pour(lines: AsyncIterator[bytes], stream: web.StreamResponse) -> None:
+async def _pour(lines: AsyncGenerator[bytes, None], stream: web.StreamResponse) -> None:
     """Write lines until the reader goes, stops reading, or has had its time."""
     with contextlib.suppress(TimeoutError, ConnectionError):
-        async with asyncio.timeout(MAX_TAP_S):
+        async with contextlib.aclosing(lines), asyncio.timeout(MAX_TAP_S):
             async for line in lines:
                 async with asyncio.timeout(TAP_WRITE_S):
                     await stream.write(line)

@@ -178,6 +178,7 @@ class Agent:
             replay=self.replay,
             dispatcher=self._dispatcher,
             retired=self._retired,
+            followed=self._intake.followed,
         )
         application = Admin(site, self._outlets.answer, self._outlets.export).application()
 

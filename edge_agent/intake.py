@@ -9,6 +9,7 @@ from edge_agent.arrival import Apart, Arrival, Ingest, undivided
 from edge_agent.commands.waiting import Waiting
 from edge_agent.config import EdgeConfig, ListenSection, MqttSection
 from edge_agent.downlink import Downlink, NotSent, Publisher
+from edge_agent.following import Followed
 from edge_agent.parts import Parts
 from edge_agent.site import Links
 from edge_agent.sources.coap import CoapSource
@@ -128,6 +129,7 @@ class Listener:
         ingest: Ingest,
         clock: Clock,
         meter: Meter,
+        followed: Followed,
         apart: Apart = undivided,
     ) -> None:
         self.name = settings.source
@@ -137,6 +139,7 @@ class Listener:
         self._apart = apart
         self._clock = clock
         self._meter = meter
+        self._followed = followed
         self._source: ListenSource | None = None
 
     @property
@@ -177,6 +180,7 @@ class Listener:
             clock=self._clock,
             meter=self._meter,
             saved_state=await self._spool.state(listen_prefix(self._settings)),
+            followed=self._followed,
             apart=self._apart,
         )
         try:
@@ -243,6 +247,9 @@ class Intake:
         meter: Counts.
         waiting: Is shown the messages that commands may wait for.
         apart: Parts what a broker sent, see `Apart`.
+
+    Attributes:
+        followed: Clients of the listeners that somebody follows.
     """
 
     def __init__(
@@ -265,8 +272,10 @@ class Intake:
             for each in config.mqtt
         ]
         self.coap = CoapDoor(config.coap, self.take, clock, meter) if config.coap else None
+        self.followed = Followed(clock)
         self.listeners = [
-            Listener(each, spool, self.take, clock, meter, apart) for each in config.mqtt_listen
+            Listener(each, spool, self.take, clock, meter, self.followed, apart)
+            for each in config.mqtt_listen
         ]
         self._doors: list[Broker | Listener | CoapDoor] = [*self._brokers, *self.listeners]
         if self.coap is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.config import EdgeConfig
+from edge_agent.following import Followed
 from edge_agent.pipeline import Pipeline
 from edge_agent.registry import Registry
 from edge_agent.replay import Replayed
@@ -105,6 +106,7 @@ class Site:
         replay: Tries refused payloads again: reason, since, limit, profile.
         dispatcher: Takes commands to devices.
         retired: Tells which devices have a profile that is deprecated or withdrawn.
+        followed: Clients of the MQTT listeners that somebody follows.
     """
 
     config: EdgeConfig
@@ -126,3 +128,4 @@ class Site:
     replay: Callable[[str | None, int, int, str | None], Awaitable[Replayed]]
     dispatcher: Dispatcher
     retired: Callable[[], list[Retired]]
+    followed: Followed

@@ -7,7 +7,7 @@ A tap reads the spool behind the writers, at its reader's pace. One that falls f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -138,7 +138,7 @@ async def tap(
     address: Callable[[str], str],
     after: int | None = None,
     beat_s: float = BEAT_S,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield lines of JSON for the records that pass, for as long as the reader likes.
 
     Args:

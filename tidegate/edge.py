@@ -156,21 +156,25 @@ def tap(
     topic: str = "",
     device: str = "",
     field: str = "",
+    client: str = "",
     config: Config = CONFIG,
     url: Url = None,
 ) -> None:
-    """Watch records go by, one JSON line each, until interrupted.
+    """Watch records, or one client of the MQTT listener, one JSON line each, until interrupted.
 
         tidegate edge tap --device sim-env-00001
+
+        tidegate edge tap --client room-1
 
     Args:
         topic: An MQTT topic filter or CoAP path; wildcards allowed.
         device: One device.
         field: Only readings with this field.
+        client: Instead of records, what a client of mqtt_listen sends and what becomes of it, by
+            its client id; no other filter goes with it.
     """
-    wanted = urlencode(
-        {k: v for k, v in (("topic", topic), ("device", device), ("field", field)) if v}
-    )
+    asked = {"topic": topic, "device": device, "field": field, "client": client}
+    wanted = urlencode({k: v for k, v in asked.items() if v})
 
     async def pour() -> None:
         async for line in stream(f"{admin_url(config, url)}/tap?{wanted}"):

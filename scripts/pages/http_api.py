@@ -39,7 +39,7 @@ _ABOUT = {
     "GET /healthz": "200 while the spool takes data, parts that wait for their peer included; else 503",
     "GET /metrics": "[metrics](metrics.md) as Prometheus text",
     "GET /status": "sources, books, lag, devices, feeds, systems, head of the egress ledger",
-    "GET /tap": "records as they come, one JSON object a line; `topic`, `device`, `field`, `after`",
+    "GET /tap": "records as they come, one JSON object a line; `topic`, `device`, `field`, `after`; or with `client` what a client of `mqtt_listen` sends and what becomes of it",
     "POST /query": "on-site history, what is not archived yet included: "
     "the body of `POST /api/v1/query` and `format`: `json`, `jsonl` or `csv`",
     "POST /export": "the same without a limit, as it comes; `format`: `csv`, `jsonl` or `arrow`",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -121,3 +122,32 @@ def test_a_device_that_goes_without_a_word_is_offline_at_the_edge_and_at_the_cen
     assert city.edge_status()["devices"]["offline"] == 0
     back.client.disconnect()
     back.client.loop_stop()
+
+
+def test_one_client_is_followed_from_its_connection_to_what_became_of_each_message(
+    city: City,
+) -> None:
+    city.centre().start()
+    city.edge(direct="anonymous: true").start()
+    city.wait_connected()
+    command = [sys.executable, "-m", "tidegate", "edge", "tap", "--client", "room-1"]
+    with subprocess.Popen([*command, "--url", city.admin], stdout=subprocess.PIPE) as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == b"\n"  # it listens, and nothing happens yet
+        publish = ["mosquitto_pub", "-h", city.host, "-p", str(city.mqtt_port), "-q", "1"]
+        for topic, text in (("tg/room-1/up", '{"temperature": 21.5}'), ("no/profile", "x")):
+            subprocess.run([*publish, "-i", "room-1", "-t", topic, "-m", text], check=True)
+        lines = [json.loads(follower.stdout.readline()) for _ in range(6)]
+        follower.terminate()
+    shown = [(line["kind"], line.get("topic"), line.get("result")) for line in lines]
+    assert shown == [
+        ("connected", None, None),
+        ("message", "tg/room-1/up", "stored"),
+        ("disconnected", None, None),
+        ("connected", None, None),
+        ("message", "no/profile", "refused"),
+        ("disconnected", None, None),
+    ]
+    both = tidegate("edge", "tap", "--client", "a", "--device", "b", "--url", city.admin)
+    assert both.returncode == 1
+    assert "client goes with no other filter" in both.stderr

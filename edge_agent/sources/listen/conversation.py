@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_agent.arrival import Arrival
@@ -10,18 +10,15 @@ from edge_agent.downlink import NotSent, Undeliverable
 from edge_agent.sources.commit_line import Load
 from edge_agent.sources.listen import packets as p
 from edge_agent.sources.listen.aliases import ALIASES, Aliases
+from edge_agent.sources.listen.house import House
 from edge_agent.sources.listen.memory import Mark, fingerprint
 from edge_agent.sources.listen.packets import Broken, Codec
-from edge_agent.sources.listen.policy import Policy, matches, wrong_filter, wrong_topic
-from edge_agent.sources.listen.sessions import FOREVER_S, Session, Sessions, session_key
-from edge_agent.sources.listen.settings import ListenSettings
+from edge_agent.sources.listen.policy import matches, wrong_topic
+from edge_agent.sources.listen.sessions import FOREVER_S, Session, session_key
 from edge_agent.sources.listen.version import Unsupported, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-LONGEST_WILL = 4096
-"""Bytes; a Will is held for as long as its client is connected."""
 
 _KNOWN_TOPICS = 16
 
@@ -30,21 +27,6 @@ Word = tuple["Conversation", bytes]
 
 ClientLoad = Load[Word, Mark]
 """What one commit of a listener stores."""
-
-
-@dataclass(slots=True)
-class House:
-    """What all conversations of a listener share.
-
-    Attributes:
-        settings: Of the listener.
-        sessions: Of its clients.
-        policy: What they may publish and hear.
-    """
-
-    settings: ListenSettings
-    sessions: Sessions
-    policy: Policy
 
 
 class Conversation:
@@ -105,6 +87,8 @@ class Conversation:
             Broken: The connection must end; `goodbye` says how.
         """
         at, end = 0, len(data)
+        followed = self._house.followed.clients
+        publish = self._tell_publish if followed and self.client in followed else self._publish
         while at < end and self.asked is None and not (self._over or self.full):
             codec = self.codec = self.codec or choose(data, self._house.settings.max_packet)
             if codec is None:
@@ -115,7 +99,7 @@ class Conversation:
             packet, used = found
             at += used
             if isinstance(packet, p.Publish) and self._session is not None:
-                self._publish(packet, codec, self._session, load, received)
+                publish(packet, codec, self._session, load, received)
             else:
                 self._control(packet, codec)
         return at
@@ -133,13 +117,8 @@ class Conversation:
         connect, codec, house = self._waiting()
         settings = house.settings
         self.identity = identity
-        will = connect.will
-        if will is not None and (
-            wrong_topic(will.topic) or not house.policy.may_publish(identity, will.topic)
-        ):
-            raise Broken(p.NOT_AUTHORIZED, f"no right to publish its Will to {will.topic!r}")
-        if will is not None and max(len(will.payload), len(will.topic)) > LONGEST_WILL:
-            raise Broken(p.TOO_LARGE, f"a Will of more than {LONGEST_WILL} bytes")
+        if connect.will is not None:
+            house.check_will(identity, connect.will)
         longest = round(settings.session_expiry)
         expiry = connect.expiry_s if codec.version != "5" else min(connect.expiry_s, longest)
         if expiry == FOREVER_S:
@@ -165,6 +144,9 @@ class Conversation:
             ALIASES,
         )
         self.replies.append(codec.welcome(terms))
+        if house.followed.clients:
+            told = {"version": codec.version, "identity": identity, "session_present": present}
+            house.followed.tell(client, "connected", **told)
 
     # ---- what goes out ----
 
@@ -199,6 +181,10 @@ class Conversation:
         self._over = True
         if isinstance(why, Unsupported):
             self.codec = why.codec
+        if self._house.followed.clients:
+            client = self.client or (self.asked.client_id if self.asked is not None else "")
+            kind = "ended" if self.client else "turned_away"
+            self._house.followed.tell(client, kind, code=f"0x{why.code:02x}", why=why.detail)
         if self.codec is None:
             return
         if self.asked is not None or self._session is None:
@@ -218,6 +204,8 @@ class Conversation:
         session, connect = self._session, self._connect
         self._session = self.asked = None
         self._over = True
+        if self._house.followed.clients:
+            self._house.followed.tell(self.client, "disconnected")
         if session is not None and connect is not None:
             self._house.sessions.close(session, self, now, connect.will)
 
@@ -245,7 +233,8 @@ class Conversation:
                 self._unconfirmed.discard(packet.packet_id)
                 self.confirmed.append((packet.packet_id, packet.code))
             case p.Subscribe():
-                codes = [self._subscribe(session, *each) for each in packet.filters]
+                who, grant = self.identity or self.client, self._house.grant
+                codes = [grant(session, who, *each) for each in packet.filters]
                 self.replies.append(codec.suback(packet.packet_id, codes))
             case p.Unsubscribe():
                 self._unsubscribe(session, packet, codec)
@@ -266,7 +255,8 @@ class Conversation:
 
     def _publish(
         self, packet: p.Publish, codec: Codec, session: Session, load: ClientLoad, received: int
-    ) -> None:
+    ) -> Broken | None:
+        """Take a message in; return why not, where its client is told in the acknowledgement."""
         topic, qos, packet_id = packet.topic, packet.qos, packet.packet_id
         if packet.alias:
             topic = self._aliases.topic(packet)
@@ -275,7 +265,7 @@ class Conversation:
             if refusal is not None:
                 if codec.version == "5" and qos:
                     self._acknowledge(load, _answer(codec, qos, packet_id, refusal.code))
-                    return
+                    return refusal
                 raise refusal
         if qos:
             if codec.version == "5" and self.unacknowledged >= self._house.settings.receive_maximum:
@@ -296,6 +286,24 @@ class Conversation:
         else:
             load.arrivals.append(Arrival(self._source, topic, packet.payload, received))
         load.size += len(packet.payload) + len(topic)
+        return None
+
+    def _tell_publish(
+        self, packet: p.Publish, codec: Codec, session: Session, load: ClientLoad, received: int
+    ) -> None:
+        """Take a message in, and tell those who follow the client what becomes of it."""
+        before = len(load.arrivals)
+        refusal = self._publish(packet, codec, session, load, received)
+        followed = self._house.followed
+        if len(load.arrivals) > before:
+            followed.sent(self.client, packet.qos, load.arrivals[-1])
+            return
+        topic = self._aliases.topic(packet) if packet.alias else packet.topic
+        told = {"topic": topic, "qos": packet.qos, "size": len(packet.payload)}
+        if refusal is None:
+            followed.tell(self.client, "message", **told, result="again")
+        else:
+            followed.tell(self.client, "message", **told, result="denied", reason=refusal.detail)
 
     def _acknowledge(self, load: ClientLoad, answer: bytes) -> None:
         self.unacknowledged += 1
@@ -313,17 +321,6 @@ class Conversation:
         if len(self._allowed) < _KNOWN_TOPICS:
             self._allowed.add(topic)
         return None
-
-    def _subscribe(self, session: Session, pattern: str, qos: int) -> int:
-        if pattern.startswith("$share/"):
-            return p.NO_SHARED
-        if wrong_filter(pattern) or len(pattern) > p.LONGEST_TOPIC:
-            return p.BAD_FILTER
-        if not self._house.policy.may_hear(self.identity or self.client, pattern):
-            return p.NOT_AUTHORIZED
-        if not self._house.sessions.subscribe(session, pattern, min(qos, 1)):
-            return p.QUOTA_EXCEEDED
-        return min(qos, 1)
 
     def _unsubscribe(self, session: Session, packet: p.Unsubscribe, codec: Codec) -> None:
         leave = self._house.sessions.unsubscribe

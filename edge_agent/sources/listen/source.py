@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 import structlog
 
 from edge_agent.arrival import Apart, Arrival, Ingest, undivided
 from edge_agent.downlink import Downlink
+from edge_agent.following import Followed
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.listen import packets as p
 from edge_agent.sources.listen.admission import Admission
-from edge_agent.sources.listen.conversation import ClientLoad, Conversation, House, Word
+from edge_agent.sources.listen.conversation import ClientLoad, Conversation, Word
 from edge_agent.sources.listen.entrance import Entrance
+from edge_agent.sources.listen.house import House
 from edge_agent.sources.listen.memory import Mark
 from edge_agent.sources.listen.outgoing import Outgoing
 from edge_agent.sources.listen.packets import Broken
@@ -53,6 +55,7 @@ class ListenSource:
         clock: For the time of receipt.
         meter: Counts.
         saved_state: The spool's state under `state_prefix`, as the last run left it.
+        followed: Clients that somebody follows.
         apart: Parts a batch, see `Apart`.
 
     Attributes:
@@ -70,6 +73,7 @@ class ListenSource:
         clock: Clock,
         meter: Meter,
         saved_state: Mapping[str, bytes],
+        followed: Followed,
         apart: Apart = undivided,
     ) -> None:
         self.name = settings.source
@@ -79,7 +83,8 @@ class ListenSource:
         most = 2 * settings.max_connections
         prefix = state_prefix(settings)
         sessions = Sessions(prefix, settings.receive_maximum, most, saved_state, clock())
-        self.house = House(settings, sessions, Policy(settings.topics, settings.commands))
+        policy = Policy(settings.topics, settings.commands)
+        self.house = House(settings, sessions, policy, followed)
         self._settings = settings
         self._ingest = ingest
         self._clock = clock
@@ -87,7 +92,7 @@ class ListenSource:
         self._admission = Admission(settings.max_connections, settings.per_address)
         self._line: CommitLine[Word, Mark] = CommitLine(
             self.name,
-            ingest,
+            self._store,
             sessions,
             meter,
             most_messages=UNCOMMITTED,
@@ -253,6 +258,14 @@ class ListenSource:
         self._speak_wills()
 
     # ---- inside ----
+
+    async def _store(
+        self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None]
+    ) -> Sequence[str | None]:
+        verdicts = await self._ingest(arrivals, state)
+        if self.house.followed.awaited:
+            self.house.followed.stored(arrivals, verdicts)
+        return verdicts
 
     def _acknowledge(self, words: list[Word]) -> None:
         """Send what is stored to whom it concerns, in one write each."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol, cast
 
-from edge_agent.sources.listen.conversation import ClientLoad, Conversation, House
+from edge_agent.sources.listen.conversation import ClientLoad, Conversation
+from edge_agent.sources.listen.house import House
 from edge_agent.sources.listen.packets import QUOTA_EXCEEDED, Broken
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.following import Followed
 from edge_agent.sources.commit_line import Load
 from edge_agent.sources.listen.conversation import Conversation, House
 from edge_agent.sources.listen.packets import Broken
@@ -88,7 +89,12 @@ async def listening(ingest: FakeIngest, **more: Any) -> AsyncIterator[ListenSour
         {"listen": "127.0.0.1:0", "anonymous": True, "max_packet": 4096} | more
     )
     source = ListenSource(
-        settings, ingest=ingest, clock=wall_ns, meter=Meter(), saved_state=dict(ingest.state)
+        settings,
+        ingest=ingest,
+        clock=wall_ns,
+        meter=Meter(),
+        saved_state=dict(ingest.state),
+        followed=Followed(),
     )
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(source.run())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge_agent.sources.listen.conversation import House
+from edge_agent.sources.listen.house import House
 from edge_agent.sources.listen.policy import Policy, covers
 from edge_agent.sources.listen.sessions import Sessions
 from edge_agent.sources.listen.settings import ListenSettings

@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent.downlink import Downlink
 from edge_agent.sources.listen import source as listener
-from edge_agent.sources.listen.conversation import House
+from edge_agent.sources.listen.house import House
 from edge_agent.sources.listen.packets import KEEP_ALIVE_TIMEOUT, Broken
 from edge_agent.sources.listen.users import hash_key, hash_password
 from gateway_core.clock import NS

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.sources.listen.conversation import House
+from edge_agent.sources.listen.house import House
 from edge_agent.sources.listen.memory import Memory
 from edge_agent.sources.listen.policy import Policy
 from edge_agent.sources.listen.sessions import Sessions

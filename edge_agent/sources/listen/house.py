@@ -1,0 +1,55 @@
+"""What all connections of one listener share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edge_agent.following import Followed
+from edge_agent.sources.listen import packets as p
+from edge_agent.sources.listen.packets import Broken, Will
+from edge_agent.sources.listen.policy import Policy, wrong_filter, wrong_topic
+from edge_agent.sources.listen.sessions import Session, Sessions
+from edge_agent.sources.listen.settings import ListenSettings
+
+LONGEST_WILL = 4096
+"""Bytes; a Will is held for as long as its client is connected."""
+
+
+@dataclass(slots=True)
+class House:
+    """What all conversations of a listener share.
+
+    Attributes:
+        settings: Of the listener.
+        sessions: Of its clients.
+        policy: What they may publish and hear.
+        followed: Clients that somebody follows.
+    """
+
+    settings: ListenSettings
+    sessions: Sessions
+    policy: Policy
+    followed: Followed = field(default_factory=Followed)
+
+    def check_will(self, identity: str | None, will: Will) -> None:
+        """Check what a client leaves behind.
+
+        Raises:
+            Broken: It has no right to the topic, or it is too long.
+        """
+        if wrong_topic(will.topic) or not self.policy.may_publish(identity, will.topic):
+            raise Broken(p.NOT_AUTHORIZED, f"no right to publish its Will to {will.topic!r}")
+        if max(len(will.payload), len(will.topic)) > LONGEST_WILL:
+            raise Broken(p.TOO_LARGE, f"a Will of more than {LONGEST_WILL} bytes")
+
+    def grant(self, session: Session, who: str, pattern: str, qos: int) -> int:
+        """Enter a subscription; return the reason code of SUBACK."""
+        if pattern.startswith("$share/"):
+            return p.NO_SHARED
+        if wrong_filter(pattern) or len(pattern) > p.LONGEST_TOPIC:
+            return p.BAD_FILTER
+        if not self.policy.may_hear(who, pattern):
+            return p.NOT_AUTHORIZED
+        if not self.sessions.subscribe(session, pattern, min(qos, 1)):
+            return p.QUOTA_EXCEEDED
+        return min(qos, 1)
