@@ -11,7 +11,7 @@ from device_profiles.route import Route
 from edge_agent.arrival import Arrival
 from edge_agent.draft import Draft
 from edge_agent.memory import SpoolMemory
-from edge_agent.registry import Device, Registry
+from edge_agent.registry import Device, Registry, shown
 from edge_agent.rules import Rules
 from edge_agent.stranger import Candidate, choose
 from edge_agent.ways import Way, Ways
@@ -226,7 +226,12 @@ class Reader:
         if decoded.flags:
             self._count_flags(decoded.flags)
         if decoded.online is not None:
-            self._present(device, arrival.received, draft, online=decoded.online, live=live)
+            # a message about several devices, or with readings, is nobody's last words
+            alone = not (points or decoded.more or decoded.part)
+            said = shown(arrival.payload) if alone else ""
+            self._present(
+                device, arrival.received, draft, online=decoded.online, said=said, live=live
+            )
         if not points:
             return
         last = points[-1].time - received  # readings without a time follow one another
@@ -243,12 +248,19 @@ class Reader:
                 self._rules.step(device, kind, fields, time, draft)
 
     def _present(
-        self, device: Device, received: int, draft: Draft, *, online: bool, live: bool
+        self,
+        device: Device,
+        received: int,
+        draft: Draft,
+        *,
+        online: bool,
+        said: str,
+        live: bool,
     ) -> None:
         """Enter that a device said it is there, or not; of a replay only what is still the last."""
         if not live and received < device.last_seen:
             return
-        if self._registry.set_online(device, online):
+        if self._registry.set_online(device, said, online=online):
             draft.news.append(self._registry.listed(device, received))
 
     def _admit(self, name: str, profile: Profile, arrival: Arrival, draft: Draft) -> Device:

@@ -25,10 +25,10 @@ from gateway_core.errors import ConfigError, Fault, Unavailable
 _SAVE_DEVICE = """
 insert or replace into devices
     (id, profile, address, name, lat, lon, origin, first_seen, last_seen, online, source,
-     heard, peer)
+     heard, peer, said)
 values
     (:id, :profile, :address, :name, :lat, :lon, :origin, :first_seen, :last_seen, :online, :source,
-     :heard, :peer)
+     :heard, :peer, :said)
 """
 
 migrations = Migrations("edge_registry")
@@ -67,6 +67,12 @@ def m002_where_a_device_was_heard(db: sqlite_utils.Database) -> None:
     """Where it last spoke: what a command to it is addressed by."""
     for column in ("heard", "peer"):
         _table(db, "devices").add_column(column, str)
+
+
+@migrations()
+def m003_what_a_device_said_of_being_there(db: sqlite_utils.Database) -> None:
+    """The words of its last availability message."""
+    _table(db, "devices").add_column("said", str)
 
 
 class Register:

@@ -15,6 +15,7 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import codecs
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -31,6 +32,8 @@ log = structlog.get_logger()
 
 Unknown = Literal["register", "hold", "refuse"]
 RECOVERY_STEP = 5_000
+MOST_SAID = 200
+_Utf8 = codecs.getincrementaldecoder("utf-8")
 
 
 class Log(Protocol):
@@ -66,6 +69,7 @@ class Device:
         online: What its availability topic last said; None when nothing was said.
         heard: Topic or path that it last spoke at; empty before it spoke.
         peer: Host and port from which it last spoke over CoAP; empty for the rest.
+        said: The text of that availability message, for people, as `shown` makes it.
     """
 
     id: str
@@ -81,6 +85,7 @@ class Device:
     online: bool | None = None
     heard: str = ""
     peer: str = ""
+    said: str = ""
 
 
 class Registry:
@@ -153,8 +158,11 @@ class Registry:
             device.online,
         )
 
-    def set_online(self, device: Device, online: bool) -> bool:  # noqa: FBT001 - the datum
-        """Note what an availability message said; True when that is news."""
+    def set_online(self, device: Device, said: str, *, online: bool) -> bool:
+        """Note what an availability message said, and in which words; True when it is news."""
+        if device.said != said:
+            device.said = said
+            self._dirty.add(device.id)
         if device.online is online:
             return False
         device.online = online
@@ -245,12 +253,26 @@ class Registry:
             self.devices[record.id] = entry
         if not entry.listed:
             entry.profile = record.profile
-        entry.online = record.online
+        if entry.online is not record.online:
+            entry.online, entry.said = record.online, ""  # its words were not saved
         self._dirty.add(record.id)
 
     def _feed(self, row: Mapping[str, Any]) -> FeedHealth:
         faults = tuple(filter(None, row["faults"].split(" ")))
         return FeedHealth(self._edge, row["id"], row["judged"], row["state"], faults)
+
+
+def shown(payload: bytes) -> str:
+    """Return a message as text for people; empty where it is no text.
+
+    Control characters become blanks, and after ``MOST_SAID`` characters it ends.
+    """
+    try:
+        text = _Utf8().decode(payload[: 4 * MOST_SAID])  # the last character may be cut through
+    except UnicodeDecodeError:
+        return ""
+    clean = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(clean.split())[:MOST_SAID]
 
 
 def _device(row: Mapping[str, Any]) -> Device:
@@ -269,6 +291,7 @@ def _device(row: Mapping[str, Any]) -> Device:
         online,
         row["heard"] or "",
         row["peer"] or "",
+        row["said"] or "",
     )
 
 
@@ -287,6 +310,7 @@ def _row(device: Device) -> dict[str, Any]:
         "source": device.source,
         "heard": device.heard,
         "peer": device.peer,
+        "said": device.said,
     }
 
 

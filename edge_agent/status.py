@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from gateway_core.model import Reading
 from gateway_core.spool import Books
 
 UPLINK = "uplink"
+MOST_OFFLINE = 20
 _NONE = {"": 0}
 """A counter is there before its first reason, so that sums over it are never without a value."""
 
@@ -46,6 +48,20 @@ class ConsumerStatus(msgspec.Struct, frozen=True):
     residual: int
 
 
+class Offline(msgspec.Struct, frozen=True):
+    """A device that said, or whose Will said, that it is not there.
+
+    Attributes:
+        device: Its id.
+        last_seen: When it last spoke, nanoseconds since 1970; its Will counts as speaking.
+        said: The words; empty where there were none that people can read.
+    """
+
+    device: str
+    last_seen: int
+    said: str
+
+
 class Status(msgspec.Struct, frozen=True):
     """The state of one edge agent at one instant.
 
@@ -70,6 +86,7 @@ class Status(msgspec.Struct, frozen=True):
         lag_s: Age of the oldest record that the collector does not have; None without an uplink.
         residual: What the books cannot explain; anything but 0 is an alert.
         devices: ``known``, ``listed``, ``silent``, ``offline``.
+        offline: The devices that went last; at most 20.
         feeds: State to count.
         systems: State to count.
         ledger_head: Hash of the newest entry of the egress ledger; empty before the first.
@@ -97,6 +114,7 @@ class Status(msgspec.Struct, frozen=True):
     lag_s: float | None
     residual: int
     devices: dict[str, int]
+    offline: list[Offline]
     feeds: dict[str, int]
     systems: dict[str, int]
     ledger_head: str
@@ -140,6 +158,7 @@ async def take_status(site: Site) -> Status:
             "silent": len(site.rules.silent),
             "offline": sum(device.online is False for device in devices),
         },
+        offline=_offline(site),
         feeds={str(state): count for state, count in site.feeds().items()},
         systems=dict(Counter(site.systems().values())),
         ledger_head=site.ledger_head(),
@@ -221,6 +240,12 @@ def _consumers(books: Books) -> list[ConsumerStatus]:
         )
         for name, each in sorted(books.consumers.items())
     ]
+
+
+def _offline(site: Site) -> list[Offline]:
+    gone = (device for device in site.registry.devices.values() if device.online is False)
+    last = heapq.nlargest(MOST_OFFLINE, gone, key=lambda device: device.last_seen)
+    return [Offline(device.id, device.last_seen, device.said) for device in last]
 
 
 async def _lag(site: Site, books: Books, now: int) -> float | None:

@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 
 from edge_agent.config import load_edge_config
 from gateway_core.clock import wall_ns
-from gateway_core.instant import parse_instant
+from gateway_core.instant import parse_instant, to_rfc3339
 from gateway_core.spool.reader import open_reader
 from tidegate.edge_camera import app as camera
 from tidegate.edge_commands import command, commands
@@ -141,6 +141,10 @@ def status(*, config: Config = CONFIG, url: Url = None, json: bool = False) -> N
     if found["refused"]:
         console.print()
         print_table(("refused", "count"), found["refused"].items())
+    if found["offline"]:
+        console.print()
+        gone = ((e["device"], to_rfc3339(e["last_seen"]), e["said"]) for e in found["offline"])
+        print_table(("offline", "last seen", "said"), gone)
     if found["retired"]:
         console.print()
         columns = ("profile", "status", "successor", "devices")

@@ -117,9 +117,13 @@ def test_a_device_that_goes_without_a_word_is_offline_at_the_edge_and_at_the_cen
     plug.vanish()
     wait_for("the plug to be offline", lambda: state() == "offline")
     assert city.edge_status()["devices"]["offline"] == 1
+    (gone,) = city.edge_status()["offline"]
+    assert (gone["device"], gone["said"]) == (PLUG, "false")
+    assert PLUG in tidegate("edge", "status", "--url", city.admin).stdout
     back = Plug(city, key)
     wait_for("the plug to be back", lambda: state() == "online")
     assert city.edge_status()["devices"]["offline"] == 0
+    assert city.edge_status()["offline"] == []
     back.client.disconnect()
     back.client.loop_stop()
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 import sqlite_utils
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_agent.listing import Listing
+from edge_agent.registry import shown
 from gateway_core.errors import ConfigError
 from gateway_core.model import FeedHealth, Listed
 from tests.fakes.edge import NOW, arrival, open_edge
@@ -71,7 +74,7 @@ async def test_the_file_is_a_plain_table_of_devices(tmp_path: Path) -> None:
         {
             "id": "d1", "profile": "test/env", "address": "tg/d1/up", "name": "三号泵",
             "lat": 37.4, "lon": 118.0, "origin": "listed", "first_seen": 0, "last_seen": 0,
-            "online": None, "source": "", "heard": "", "peer": "",
+            "online": None, "source": "", "heard": "", "peer": "", "said": "",
         }
     ]  # fmt: skip
 
@@ -114,3 +117,61 @@ async def test_five_thousand_new_devices_are_one_append(tmp_path: Path) -> None:
         assert edge.spool.head == 10_000
         assert len(edge.registry.devices) == 5000
     assert len(rows(tmp_path / "registry.db", "devices")) == 5000
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (b"offline", "offline"),
+        ('{"state": "offline", "why": "电池"}'.encode(), '{"state": "offline", "why": "电池"}'),
+        (b'{"state": "offline",\r\n "why": "\\u0007"}', '{"state": "offline", "why": "\\u0007"}'),
+    ],
+)
+async def test_the_words_of_an_availability_message_survive_a_restart(
+    tmp_path: Path, said: bytes, kept: str
+) -> None:
+    async with open_edge(tmp_path) as edge:
+        await edge.say("d1", GOOD)
+        await edge.pipeline.ingest([arrival("tg/d1/online", said.decode())])
+        assert edge.registry.devices["d1"].said == kept
+        await edge.registry.save((edge.spool.epoch, edge.spool.head))
+    async with open_edge(tmp_path) as edge:
+        assert (edge.registry.devices["d1"].online, edge.registry.devices["d1"].said) == (
+            False,
+            kept,
+        )
+        await edge.pipeline.ingest([arrival("tg/d1/online", "online")])
+        assert edge.registry.devices["d1"].said == "online"
+
+
+async def test_words_that_were_not_saved_are_none_rather_than_the_wrong_ones(
+    tmp_path: Path,
+) -> None:
+    async with open_edge(tmp_path) as edge:
+        await edge.pipeline.ingest([arrival("tg/d1/online", "online")])
+        await edge.registry.save((edge.spool.epoch, edge.spool.head))
+        await edge.pipeline.ingest([arrival("tg/d1/online", "offline")])
+    async with open_edge(tmp_path) as edge:
+        assert edge.registry.devices["d1"].online is False
+        assert edge.registry.devices["d1"].said == ""
+
+
+@given(st.binary(max_size=2000) | st.text(max_size=900).map(str.encode))
+def test_what_is_shown_of_a_message_is_short_and_printable(payload: bytes) -> None:
+    text = shown(payload)
+    assert len(text) <= 200
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (b"\xff\x00", ""),
+        (b"a\x1b[31m\nb", "a [31m b"),
+        ("\u202eabc".encode(), "abc"),
+        ("泵".encode() * 400, "泵" * 200),
+        (b"x" + "泵".encode() * 400, "x" + "泵" * 199),
+    ],
+)
+def test_what_is_no_text_is_not_shown(payload: bytes, text: str) -> None:
+    assert shown(payload) == text
