@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO, cast
 
 import structlog
 
 Level = Literal["debug", "info", "warning", "error"]
+
+
+class _Stderr:
+    """Standard error as it is now; that it is closed or full is no reason to end a program."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def setup_logging(level: Level = "info", *, json: bool | None = None) -> None:
@@ -19,6 +33,7 @@ def setup_logging(level: Level = "info", *, json: bool | None = None) -> None:
         json: One JSON object a line; None: only when stderr is not a terminal.
     """
     floor = logging.getLevelNamesMapping()[level.upper()]
+    stderr = _Stderr()
     lines = json if json is not None else not sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -34,10 +49,10 @@ def setup_logging(level: Level = "info", *, json: bool | None = None) -> None:
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(floor),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", stderr)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import socket
+import sys
 
 import pytest
 import structlog
@@ -44,16 +46,7 @@ def test_two_meters_share_nothing():
     assert b"tidegate_x" not in second.render()
 
 
-@pytest.fixture
-def restored_logging():
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level)
-    yield
-    root.handlers[:], root.level = before
-    structlog.reset_defaults()
-
-
-def test_a_log_line_is_one_json_object(restored_logging, capsys):
+def test_a_log_line_is_one_json_object(capsys):
     setup_logging("info", json=True)
     structlog.get_logger().info("spool_opened", path="s.db")
     structlog.get_logger().debug("not_seen")
@@ -61,6 +54,18 @@ def test_a_log_line_is_one_json_object(restored_logging, capsys):
     ours, theirs = map(json.loads, capsys.readouterr().err.splitlines())
     assert (ours["event"], ours["level"], ours["path"]) == ("spool_opened", "info", "s.db")
     assert (theirs["event"], theirs["level"]) == ("from outside", "warning")
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(monkeypatch):
+    closed = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", closed)
+    setup_logging("info", json=True)
+    structlog.get_logger().info("written")
+    closed_text = closed.getvalue()
+    closed.close()
+    structlog.get_logger().info("lost")
+    logging.getLogger("library").warning("lost too")
+    assert '"written"' in closed_text
 
 
 def test_systemd_hears_what_it_is_told(tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ def test_after_an_outage_live_data_goes_first_and_the_backlog_at_its_share(city:
             for n in range(BACKLOG)
         ]
         assert publish(city.host, city.mqtt_port, late) == BACKLOG
-        taken = BACKLOG + DEVICES  # each device is announced once
+        taken = BACKLOG + DEVICES + 1  # each device is announced, and the version that reads them
 
         wait_for("the site to have taken all of it in", lambda: accepted(city) >= taken)
         status = city.edge_status()
