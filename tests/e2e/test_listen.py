@@ -96,7 +96,13 @@ def test_a_command_is_acknowledged_by_a_device_that_is_connected_to_the_agent(
     assert json.loads(told.stdout)["state"] == "confirmed"
     assert plug.orders == [{"id": 0, "on": True}]
     (listener,) = [s for s in city.edge_status()["sources"] if s["name"] == "mqtt_listen:devices"]
-    assert listener["clients"] == {"handshake": 0, "connected": 1, "held": 0, "sessions": 1}
+    assert listener["clients"] == {
+        "handshake": 0,
+        "waiting": 0,
+        "connected": 1,
+        "held": 0,
+        "sessions": 1,
+    }
     shown = tidegate("edge", "status", "--url", city.admin).stdout
     assert "handshake" in shown
     assert city.edge_status()["refused"] == {}

@@ -13,7 +13,9 @@ from edge_agent.sources.listen.packets import (
     MALFORMED,
     NO_SUBSCRIPTION_IDS,
     PROTOCOL_ERROR,
+    SHUTTING_DOWN,
     SUCCESS,
+    UNAVAILABLE,
     Broken,
     Confirm,
     Connect,
@@ -81,7 +83,8 @@ class Codec5:
 
     def refuse(self, code: int, detail: str) -> bytes:
         """Return CONNACK with the reason."""
-        reason = mqtt5.ConnAckReasonCode(code)
+        # CONNACK has no word for ending, only for not being there (section 3.2.2.2)
+        reason = mqtt5.ConnAckReasonCode(UNAVAILABLE if code == SHUTTING_DOWN else code)
         return mqtt5.ConnAckPacket(reason_code=reason, reason_str=detail or None).write()
 
     def puback(self, packet_id: int, code: int = SUCCESS) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from edge_agent.sources.listen import packets as p
 from edge_agent.sources.listen.packets import Broken
 from edge_agent.sources.listen.settings import ListenSettings
+from edge_agent.sources.listen.turns import Turns
 from edge_agent.sources.listen.users import Users, read_users
 from edge_agent.sources.listen.visit import Visit
 from gateway_core.meter import Meter
@@ -21,6 +22,9 @@ MOST_LOGINS = 512
 again."""
 
 LONGEST_ID = 128
+
+STEP_S = 0.01
+"""Seconds between looks at whose turn it is."""
 
 
 class Entrance:
@@ -36,6 +40,8 @@ class Entrance:
         self, settings: ListenSettings, meter: Meter, admitted: Callable[[Visit], None]
     ) -> None:
         self._admitted = admitted
+        self._turns: Turns[Visit] | None = None  # there is no clock before the loop runs
+        self._looking = False
         self._logins = 0
         self._settings = settings
         self._meter = meter
@@ -56,8 +62,47 @@ class Entrance:
             if visit.login and not users.same(visit.login, before):
                 visit.close(Broken(p.NOT_AUTHORIZED, "the login was changed or taken away"))
 
+    @property
+    def waiting(self) -> int:
+        """Clients that wait for their turn."""
+        return len(self._turns) if self._turns is not None else 0
+
+    def left(self, visit: Visit) -> None:
+        """Let a client that is gone wait no more."""
+        if self._turns is not None:
+            self._turns.leave(visit.address, visit)
+
     def receive(self, visit: Visit, tasks: asyncio.TaskGroup) -> None:
-        """Let the client in that asked, or turn it away; now, or when its password is hashed."""
+        """Let the client in that asked, or turn it away, when it is its turn."""
+        now = asyncio.get_running_loop().time()
+        if self._turns is None:
+            self._turns = Turns(self._settings.connect_rate, now)
+        turns = self._turns
+        at_once = turns.enter(visit.address, visit, now)
+        self._meter.count(
+            "tidegate_mqtt_listen_connects",
+            source=self._settings.source,
+            result="at_once" if at_once else "waited",
+        )
+        if at_once:
+            self._decide(visit, tasks)
+        elif not self._looking:
+            self._look_again(turns, tasks)
+
+    def _look_again(self, turns: Turns[Visit], tasks: asyncio.TaskGroup) -> None:
+        self._looking = True
+        asyncio.get_running_loop().call_later(STEP_S, self._look, turns, tasks)
+
+    def _look(self, turns: Turns[Visit], tasks: asyncio.TaskGroup) -> None:
+        for visit in turns.due(asyncio.get_running_loop().time()):
+            if visit.talk.asked is not None and not visit.ended:
+                self._decide(visit, tasks)
+        self._looking = False
+        if len(turns):
+            self._look_again(turns, tasks)
+
+    def _decide(self, visit: Visit, tasks: asyncio.TaskGroup) -> None:
+        """Let a client in or turn it away; now, or when its password is hashed."""
         connect = visit.talk.asked
         assert connect is not None
         users, name, password = self._users, connect.username, connect.password or b""

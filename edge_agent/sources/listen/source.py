@@ -182,9 +182,10 @@ class ListenSource:
 
     def states(self) -> dict[str, int]:
         """Return how many connections are in each state."""
-        strangers = len(self._strangers)
+        strangers, waiting = len(self._strangers), self._entrance.waiting
         return {
-            "handshake": strangers,
+            "handshake": strangers - waiting,
+            "waiting": waiting,
             "connected": len(self.visits) - strangers,
             "held": len(self._halted),
             "sessions": len(self.house.sessions),
@@ -255,6 +256,7 @@ class ListenSource:
         self._halted.discard(visit)
         self._by_talk.pop(visit.talk, None)
         self._outgoing.left(visit)
+        self._entrance.left(visit)
         self._speak_wills()
 
     # ---- inside ----
@@ -306,7 +308,7 @@ class ListenSource:
         elif talk.client:
             if 0 < 1.5 * talk.keep_alive < visit.silence(now):
                 visit.close(Broken(p.KEEP_ALIVE_TIMEOUT, "silent for too long"))
-        elif now - visit.since > self._settings.handshake:
+        elif talk.asked is None and now - visit.since > self._settings.handshake:
             visit.close(Broken(p.UNSPECIFIED, "said not in time who it is"))
 
     def _admitted(self, visit: Visit) -> None:

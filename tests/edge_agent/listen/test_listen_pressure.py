@@ -47,7 +47,7 @@ async def test_a_flood_while_the_disk_is_full_is_held_off_and_stored_once_in_the
             while source.states()["held"] < CONNECTIONS // 4 or ingest.calls < 9:
                 await asyncio.sleep(0.01)
                 most, kept = max(most, waiting(source)), max(kept, source._kept)
-            while source.states()["handshake"]:  # who comes meanwhile is let in, and waits
+            while source._strangers:  # who comes meanwhile is let in, and waits
                 await asyncio.sleep(0.01)
         held = source.states()["held"]
         assert not any(each.done() for each in floods)

@@ -1,0 +1,73 @@
+"""Whose CONNECT is looked at next, when more come than a listener takes at a time. Pure.
+
+A storm is delayed, not refused: refused clients come again at once, and the storm grows. Addresses
+take turns, so whoever brings thousands waits for them and holds up nobody else.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+BURST_S = 0.1
+"""So many seconds' worth of turns may be taken at once after a quiet time."""
+
+T = TypeVar("T")
+
+
+class Turns(Generic[T]):
+    """Those who wait, first come first served at each address.
+
+    Args:
+        rate: Turns a second.
+        now: The clock, in seconds.
+    """
+
+    def __init__(self, rate: float, now: float) -> None:
+        self._rate = rate
+        self._most = max(1.0, rate * BURST_S)
+        self._credit = self._most
+        self._at = now
+        self._lines: OrderedDict[str, OrderedDict[T, None]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return self._count
+
+    def enter(self, address: str, who: T, now: float) -> bool:
+        """Return True if it is its turn at once; else it waits for `due` to name it."""
+        self._earn(now)
+        if not self._lines and self._credit >= 1:
+            self._credit -= 1
+            return True
+        self._lines.setdefault(address, OrderedDict())[who] = None
+        self._count += 1
+        return False
+
+    def leave(self, address: str, who: T) -> None:
+        """Wait no more; nothing where it did not wait."""
+        line = self._lines.get(address)
+        if line is not None and who in line:
+            del line[who]
+            self._count -= 1
+            if not line:
+                del self._lines[address]
+
+    def due(self, now: float) -> list[T]:
+        """Return those whose turn has come."""
+        self._earn(now)
+        found = []
+        while self._lines and self._credit >= 1:
+            address, line = self._lines.popitem(last=False)
+            who, _ = line.popitem(last=False)
+            if line:
+                self._lines[address] = line
+            self._credit -= 1
+            self._count -= 1
+            found.append(who)
+        return found
+
+    def _earn(self, now: float) -> None:
+        self._credit = min(self._most, self._credit + max(0.0, now - self._at) * self._rate)
+        self._at = now
