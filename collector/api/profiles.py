@@ -60,7 +60,7 @@ def _to_read(routes: APIRouter, desk: ProfileDesk) -> None:
 
     @routes.get(
         "/{vendor}/{model}",
-        summary="One version, or the current one: as JSON, YAML or bundle, as Accept says",
+        summary="One version, or the current one (else the newest pending): JSON, YAML or bundle",
         responses={200: {"content": {"application/json": {}, YAML: {}, BUNDLE: {}}}},
     )
     async def one(
@@ -70,12 +70,13 @@ def _to_read(routes: APIRouter, desk: ProfileDesk) -> None:
         accept: Annotated[str, Header(max_length=1024)] = "",
         if_none_match: Annotated[str, Header(max_length=1024)] = "",
     ) -> Response:
-        data = await _bundle(desk, f"{vendor}/{model}", version)
-        if data is None:
+        found = await _bundle(desk, f"{vendor}/{model}", version)
+        if found is None:
             what = f"{vendor}/{model}" + (f" {version}" if version else "")
             detail = f"no profile {what}; GET /api/v1/profiles lists them"
             return problem(404, "unknown_profile", detail)
-        headers = {"ETag": f'"{digest_of(data)}"', "Vary": "Accept"}
+        data, state = found
+        headers = {"ETag": f'"{digest_of(data)}"', "Vary": "Accept", "Tidegate-State": state}
         if headers["ETag"] in if_none_match:
             return Response(status_code=304, headers=headers)
         if BUNDLE in accept:
@@ -166,8 +167,12 @@ def shown_results(exc: NotFit) -> list[dict[str, Any]]:
     ]
 
 
-async def _bundle(desk: ProfileDesk, profile: str, version: str | None) -> bytes | None:
-    """Return a version's bundle, of the one that ships too; without a version the current one's."""
+async def _bundle(desk: ProfileDesk, profile: str, version: str | None) -> tuple[bytes, str] | None:
+    """Return a version's bundle and state, of the one that ships too.
+
+    Without a version the current one's; where none was published yet, the newest that waits for a
+    person: who sent it can read it back, and its state says that no edge uses it.
+    """
     rows = await desk.versions.of(profile)
     ours = (await asyncio.to_thread(shipped)).get(profile)
     if version is None:
@@ -178,11 +183,13 @@ async def _bundle(desk: ProfileDesk, profile: str, version: str | None) -> bytes
         row = row if newer else None
     else:
         row = next((row for row in rows if row["version"] == version), None)
-    if row is not None:
-        return await desk.versions.bundle(row["sha256"])
-    if ours is not None and version in {None, ours.version}:
-        return (await asyncio.to_thread(pack, ours.file)).encode()
-    return None
+    if row is None and ours is not None and version in {None, ours.version}:
+        return (await asyncio.to_thread(pack, ours.file)).encode(), "shipped"
+    if row is None and version is None:
+        waiting = [each for each in rows if each["state"] == "pending"]
+        row = max(waiting, key=lambda each: read_version(each["version"]), default=None)
+    data = None if row is None else await desk.versions.bundle(row["sha256"])
+    return None if row is None or data is None else (data, row["state"])
 
 
 def _item(name: str, rows: list[Row], ours: Document | None) -> dict[str, Any]:
