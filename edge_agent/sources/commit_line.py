@@ -142,7 +142,8 @@ class CommitLine(Generic[Word, Mark]):
         self._judge_pressure()
 
     def _may_begin(self) -> bool:
-        flying = sum(not load.slow for load in self._flying)
+        # What is stored and only waits to be acknowledged behind a slow load holds up nobody.
+        flying = sum(not (load.slow or load.done) for load in self._flying)
         return self._tasks is not None and not self._held and flying < COMMITS_AT_ONCE
 
     def _waiting(self) -> bool:

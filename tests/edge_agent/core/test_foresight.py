@@ -168,6 +168,24 @@ async def test_many_loads_with_a_bad_message_each_do_not_stop_the_line(tmp_path:
         assert len(await edge.refused()) == 30
 
 
+async def test_what_is_stored_behind_a_codec_that_hangs_holds_up_nothing_that_comes_later(
+    tmp_path: Path,
+) -> None:
+    held = {"bad": Held(hangs=True)}
+    async with opened(tmp_path, held) as (edge, foresight), asyncio.TaskGroup() as tasks:
+        line = Line(foresight)
+        line.line.start(tasks)
+        line.receive(("bad/b", b"\x01"))
+        for n in range(30):  # one after the other: they are stored, and cannot be acknowledged
+            line.receive((f"tg/d{n}/up", '{"temperature": 20}'))
+            async with asyncio.timeout(10):
+                await _until(edge, n + 1)
+        assert (held["bad"].asked, line.acked) == (0, [])
+        held["bad"].open.set()
+        await line.line.drained()
+        assert line.acked == list(range(1, 32))
+
+
 async def test_what_one_codec_decodes_is_read_in_the_order_of_receipt(tmp_path: Path) -> None:
     held = {"good": Held()}
     held["good"].open.clear()
