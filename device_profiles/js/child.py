@@ -23,6 +23,7 @@ from device_profiles.js.wire import (
     Request,
     pack,
     read_answer,
+    spoken,
 )
 
 START_S = 20.0
@@ -196,6 +197,8 @@ class Child:
         self._at = self._where()
 
     def _wait(self, ready: select.poll) -> None:
+        if spoken(ready):
+            return
         while True:
             left = self._until - self._clock()
             if left > 0:

@@ -12,6 +12,7 @@ import ctypes
 import mmap
 import os
 import resource
+import select
 import signal
 import sys
 import time
@@ -31,6 +32,7 @@ from device_profiles.js.wire import (
     Result,
     pack,
     read_request,
+    spoken,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _LOOK_EVERY = 512
 _PIECE = 1 << 16
+_READABLE = select.poll()
+_READABLE.register(0, select.POLLIN)
 
 
 def confine(parent: int) -> None:
@@ -122,6 +126,7 @@ def _receive() -> memoryview | None:
     body = bytearray()
     size = HEAD.size
     while len(body) < size:
+        spoken(_READABLE)
         part = os.read(0, _PIECE)
         if not part:
             return None
