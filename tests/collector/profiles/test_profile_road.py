@@ -147,7 +147,7 @@ def test_plain_yaml_waits_for_a_person_and_is_published_by_one(city: City, vendo
         "pending",
         "unsigned",
     )
-    headers, waiting = _get(city, "profiles/acme/room", "application/yaml")
+    headers, waiting = _get(city, "profiles/acme/room?version=3.0.0", "application/yaml")
     assert (headers["tidegate-state"], waiting.decode()) == ("pending", text)
     assert _put(city, text)[0] == 200
     status, found = _put(city, text.replace("[-40, 85]", "[-40, 84]"))
