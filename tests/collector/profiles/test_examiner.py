@@ -23,24 +23,25 @@ def _with_codec(code: bytes, expect: str) -> bytes:
     return Bundle({"profile.yaml": text.encode(), "c.js": code}).encode()
 
 
-def _below() -> list[psutil.Process]:
-    """Return the Python programs that this one started; other tests' databases run as well."""
-    found = psutil.Process(os.getpid()).children(recursive=True)
-    return [each for each in found if "python" in each.name()]
+def _below() -> set[psutil.Process]:
+    """Return the processes that this one started; other tests' stay until their modules end."""
+    return set(psutil.Process(os.getpid()).children(recursive=True))
 
 
 async def test_a_codec_that_never_ends_fails_its_vectors_and_is_gone() -> None:
+    before = _below()
     found = await examine_apart(_with_codec(HANGS, "reject: codec_timeout"), None, ())
     assert not found.passed
     told = [mistake.message for result in found.results for mistake in result.mistakes]
     assert any("codec_timeout" in each or "codec_quarantined" in each for each in told)
-    assert _below() == []
+    assert _below() - before == set()
 
 
 async def test_an_examination_that_takes_too_long_is_killed_and_told() -> None:
+    before = _below()
     with pytest.raises(PayloadError, match=r"too_slow: .* within 0\.05 s: make fewer or cheaper"):
         await examine_apart(pack_text(PLAIN).encode(), None, (), patience_s=0.05)
-    assert _below() == []
+    assert _below() - before == set()
 
 
 async def test_a_file_that_is_no_profile_is_told_with_its_place() -> None:
