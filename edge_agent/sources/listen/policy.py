@@ -13,7 +13,9 @@ class Policy:
 
     A client that proved who it is may use topics that name it: where patterns are given, those
     with its identity in place of ``{device}``; else every topic one level of which is its
-    identity. Who is anonymous may publish to every topic that does not begin with ``$``.
+    identity. Who is anonymous may publish to every topic that does not begin with ``$``. Clients
+    that share a key choose their identity: one that is not a single level of a topic (``+``,
+    ``a/b``) has no right to any, because it would fill a pattern with the topics of others.
 
     Args:
         publish: Patterns of topics, MQTT filters with ``{device}``; empty: as above.
@@ -30,6 +32,8 @@ class Policy:
             return False
         if identity is None:
             return True
+        if not _is_level(identity):
+            return False
         if not self._publish:
             return identity in topic.split("/")
         return any(matches(_filled(each, identity), topic) for each in self._publish)
@@ -41,13 +45,17 @@ class Policy:
             client: Its identity; the client id of an anonymous one.
             pattern: The filter.
         """
-        if pattern.startswith("$"):
+        if pattern.startswith("$") or not _is_level(client):
             return False
         if not self._hear:
             levels = pattern.split("/")
             wild = [at for at, level in enumerate(levels) if level in ("+", "#")]
             return client in levels and (not wild or levels.index(client) < wild[0])
         return any(covers(_filled(each, client), pattern) for each in self._hear)
+
+
+def _is_level(identity: str) -> bool:
+    return re.fullmatch(r"[^+#/]+", identity) is not None
 
 
 def _filled(pattern: str, identity: str) -> str:
