@@ -272,8 +272,7 @@ class _Parser:
             self._take(")")
             return value
         if text == "-":
-            inner = self._reached()
-            return lambda scope: -_plain(inner(scope))
+            return self._signed()
         constant: Any
         if group == "number":
             constant = float(text) if "." in text else int(text)
@@ -287,6 +286,14 @@ class _Parser:
             why = "is not understood" if text in _KEYWORDS or group != "name" else "is not known"
             raise TemplateFault(f"{text!r} {why}: a template can use value and value_json")
         return lambda _scope: constant
+
+    def _signed(self) -> Compute:
+        sign = -1
+        while self._peek() == "-":  # counted, not nested: a row of signs must not use up the stack
+            self._take()
+            sign = -sign
+        inner = self._reached()
+        return lambda scope: sign * _plain(inner(scope))
 
 
 def _or(left: Compute, right: Compute) -> Compute:

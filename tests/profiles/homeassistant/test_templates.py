@@ -72,6 +72,22 @@ def test_what_is_not_understood_is_named(template: str, why: str) -> None:
         compile_template(template)
 
 
+LONGEST = [
+    ("{{ " + "-" * 990 + "4 }}", 4),
+    ("{{ " + "-" * 989 + "4 }}", -4),
+    ("{{ " + "not " * 247 + "4 }}", False),
+    ("{{ 1" + "+1" * 495 + " }}", 496),
+    ("{{ value_json" + ".a" * 490 + " }}", None),
+    ("{{ value" + "|d" * 490 + " }}", "{}"),
+]
+
+
+@pytest.mark.parametrize(("template", "value"), LONGEST, ids=range(len(LONGEST)))
+def test_the_longest_templates_do_not_use_up_the_stack(template: str, value: object) -> None:
+    assert len(template) <= 1000
+    assert compile_template(template)(b"{}") == value
+
+
 @given(
     st.text(alphabet="value_json.'[]()|+-*/ 0123456789ifelsandort\"<>=!", max_size=60),
     st.binary(max_size=60),
