@@ -56,8 +56,8 @@ class Broker:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker let the agent in."""
-        return self._source is not None and self._source.terms is not None
+        """Whether the broker let the agent in and subscribed it: without that it would be deaf."""
+        return self._source is not None and self._source.ready.is_set()
 
     @property
     def clients(self) -> Mapping[str, int]:
@@ -67,7 +67,7 @@ class Broker:
     @property
     def open(self) -> bool:
         """Whether messages can leave through it, and answers to them come back."""
-        return self._source is not None and self._source.ready.is_set()
+        return self.connected
 
     @property
     def follows_profiles(self) -> bool:
