@@ -83,10 +83,10 @@ async def test_a_wrong_version_is_seen_in_the_shadow_taken_back_and_mended(
 
     registry.offer(good, wrong)
     async with asyncio.timeout(60):
-        while not registry.said("shadow") or not registry.reports[-1].messages:
+        while not (heard := [r for r in registry.reports if r.kind == "shadow" and r.messages]):
             await broker.publish("tg/d1/up", '{"temperature": 5.5}')
             await asyncio.sleep(1)
-    report = next(each for each in reversed(registry.reports) if each.kind == "shadow")
+    report = heard[-1]
     ((difference),) = report.differences
     assert (difference.change, difference.subject) == ("changed", "temperature")
     assert (difference.before, difference.after) == ("5.5", "55.0")
