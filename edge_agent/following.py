@@ -54,7 +54,8 @@ class Followed:
 
     Attributes:
         clients: Client id to those who follow it; empty while nobody follows.
-        awaited: Messages of followed clients on their way to the disk, by `id`.
+        awaited: Messages of followed clients on their way to the disk, by `id`; each is held here,
+            so its id is nobody else's.
     """
 
     def __init__(self, clock: Clock = wall_ns) -> None:
@@ -98,6 +99,10 @@ class Followed:
                     told["reason"] = verdict
                 topic, size = arrival.address, len(arrival.payload)
                 self.tell(client, "message", topic=topic, qos=qos, size=size, **told)
+
+    def abandon(self, source: str) -> None:
+        """Await nothing more of a listener that ended: what it did not store will come again."""
+        self.awaited = {key: held for key, held in self.awaited.items() if held[2].source != source}
 
 
 async def follow(

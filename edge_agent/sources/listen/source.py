@@ -334,6 +334,8 @@ class ListenSource:
                 await self._line.drained()
         except TimeoutError:
             log.warning("commits_abandoned", source=self.name, after_s=FINISH_S)
+        finally:
+            self.house.followed.abandon(self.name)
         for visit in list(self.visits):
             visit.close(Broken(p.SHUTTING_DOWN, "the agent is ending"))
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from typing import Any
 
 import pytest
 
+from edge_agent.arrival import Arrival
 from edge_agent.following import MOST_LINES, Followed, follow
+from edge_agent.sources.listen import source as listener
 from edge_agent.sources.listen.house import House
+from gateway_core.errors import SpoolFull
 from tests.edge_agent.listen.conftest import Talk, listening
 from tests.edge_agent.listen.test_listen_clients import mosquitto
 from tests.edge_agent.listen.test_listen_protocol import V5, V311, publish
@@ -115,6 +120,26 @@ def test_nobody_is_told_of_a_client_that_is_not_followed_any_more(
     assert trail.take() == b""
     assert house.followed.awaited == {}
     assert house.followed.clients == {}
+
+
+@pytest.mark.parametrize("trouble", [SpoolFull("full"), RuntimeError("a bad disk")])
+async def test_nothing_is_awaited_for_ever_of_a_listener_that_ended_before_it_was_stored(
+    trouble: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "FINISH_S", 0.1)
+    ingest = FakeIngest()
+    ingest.trouble = trouble
+    with contextlib.suppress(ExceptionGroup):
+        async with listening(ingest) as source:
+            followed = source.house.followed
+            followed.begin("a")
+            elsewhere = Arrival("mqtt_listen:others", "t/a", b"x", 1)
+            followed.sent("a", 1, elsewhere)
+            _, writer = await asyncio.open_connection("127.0.0.1", source.ports[0])
+            writer.write(V311 + publish(V311, "t/a"))
+            await ingest.when(lambda: ingest.calls > 0)
+    writer.close()
+    assert list(followed.awaited) == [id(elsewhere)]
 
 
 def test_a_reader_that_is_slow_is_told_how_much_it_missed() -> None:
