@@ -16,6 +16,7 @@ from collector.config import IntakeSection
 from collector.reception import Refused
 from gateway_core.config import read_yaml
 from gateway_core.errors import ConfigError, Fault
+from gateway_core.tls import server_context
 
 
 class Gatekeeper:
@@ -102,17 +103,7 @@ def tls_context(settings: IntakeSection) -> ssl.SSLContext | None:
     """
     if settings.cert_file is None or settings.key_file is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-        if settings.client_ca_file is not None:
-            context.load_verify_locations(settings.client_ca_file)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as exc:
-        message = f"cannot read the certificate, its key or the CA: {exc}"
-        raise ConfigError(Fault(settings.cert_file, 0, 0, "intake", message)) from exc
-    return context
+    return server_context(settings.cert_file, settings.key_file, settings.client_ca_file, "intake")
 
 
 def _read_tokens(path: Path) -> dict[str, str]:

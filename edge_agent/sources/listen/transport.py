@@ -7,7 +7,7 @@ import socket
 import ssl
 
 from edge_agent.sources.listen.settings import ListenSettings, TlsSettings
-from gateway_core.errors import ConfigError, Fault
+from gateway_core.tls import server_context
 
 FILES_BESIDE = 1024
 """Open files that the rest of the agent may need."""
@@ -33,14 +33,4 @@ def encryption(tls: TlsSettings) -> ssl.SSLContext:
     Raises:
         ConfigError: A file cannot be read, or is not fit for it.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-        if tls.client_ca_file is not None:
-            context.load_verify_locations(tls.client_ca_file)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as exc:
-        message = f"cannot be used: {exc}"
-        raise ConfigError(Fault(tls.cert_file, 0, 0, "mqtt_listen.tls", message)) from exc
-    return context
+    return server_context(tls.cert_file, tls.key_file, tls.client_ca_file, "mqtt_listen.tls")
