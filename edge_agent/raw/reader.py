@@ -99,7 +99,7 @@ class RawReader:
                 continue
             if number > self.place.number:
                 self.place = Place(number)
-            last = path == raw_files(self._folder)[-1]
+            last = [path] == raw_files(self._folder)[-1:]
             try:
                 data = _rest(path, self.place.at)
             except FileNotFoundError:  # retired meanwhile

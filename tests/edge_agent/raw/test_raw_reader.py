@@ -131,3 +131,12 @@ def test_a_file_that_is_retired_under_the_reader_is_passed_over(tmp_path: Path) 
     assert first.arrival.payload == b"1"
     gone.unlink()
     assert [int(one.arrival.payload) for one in reading] == [2]
+
+
+def test_a_reader_whose_files_are_all_retired_under_it_ends(tmp_path: Path) -> None:
+    gone = [write(tmp_path, [message(1)]), write(tmp_path, [message(2)])]
+    reading = RawReader(tmp_path).read()
+    assert next(reading).arrival.payload == b"1"
+    for file in gone:
+        file.unlink()
+    assert list(reading) == []
