@@ -188,6 +188,16 @@ async def test_a_profile_that_does_not_load_leaves_the_version_before(
         assert "flaot" in detail
 
 
+async def test_a_bundle_that_holds_another_profile_than_the_plan_says_is_not_used(
+    tmp_path: Path, registry
+) -> None:
+    async with open_site(tmp_path, registry) as site:
+        registry.offer(registry.add(ENV.replace("test/env", "test/other"), "1.1.0"))
+        await site.poll()
+        assert registry.said("failed") == [("1.1.0", "the bundle holds test/other 1.1.0")]
+        assert "test/other" not in site.knowledge.catalogue.profiles
+
+
 async def test_a_vendor_s_signature_must_be_right(tmp_path: Path, registry) -> None:
     async with open_site(tmp_path, registry) as site:
         vendor, thief = make_key(tmp_path / "vendor"), make_key(tmp_path / "thief")
