@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import sys
 import time
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from cyclopts import Parameter
+from rich.progress import Progress
 
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.profile_api import (
@@ -24,6 +26,7 @@ from tidegate.profile_api import (
 from tidegate.query import HERE, Url
 
 _POLL_S = 1.0
+_NAMED = 3
 _EDGES = ("edge", "active", "shadow", "said", "version", "asked", "detail")
 _ROLLED = ("number", "version", "stage", "canary", "edges", "since", "actor", "reason")
 _SAID = ("received", "edge", "kind", "version", "previous", "messages", "refused", "differing")
@@ -159,10 +162,9 @@ def backtest(
     body = {"actor": by or getpass.getuser(), "version": number, "since": back}
     asked = call("POST", f"{at(url, profile)}/backtest", body | {"limit": limit, "edges": chosen})
     if not wait:
-        say(asked, f"task {asked['task']}: {', '.join(asked['edges']) or 'no edge'}", json=json)
+        say(asked, f"task {asked['task']}: {', '.join(asked['edges'])}", json=json)
         return 0
-    while (found := call("GET", f"{at(url, profile)}/backtests/{asked['task']}"))["waiting"]:
-        time.sleep(_POLL_S)
+    found = _wait(f"{at(url, profile)}/backtests/{asked['task']}", len(asked["edges"]))
     if json:
         print_json(found)
     else:
@@ -201,6 +203,22 @@ def lineage(
         print_json(found)
     else:
         print_pairs(found)
+
+
+def _wait(where: str, edges: int) -> dict[str, Any]:
+    """Return what a backtest found once every edge has answered; show who has not."""
+    on_terminal = sys.stderr.isatty()
+    with Progress(console=console, transient=True, disable=not on_terminal) as bar:
+        task = bar.add_task("", total=edges)
+        while (found := call("GET", where))["waiting"]:
+            waiting = ", ".join(found["waiting"][:_NAMED])
+            bar.update(
+                task,
+                completed=edges - len(found["waiting"]),
+                description=f"waiting for {waiting}",
+            )
+            time.sleep(_POLL_S)
+    return found
 
 
 def _print_reports(said: list[dict[str, Any]]) -> None:

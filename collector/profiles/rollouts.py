@@ -149,6 +149,8 @@ class Rollouts:
             if row is None or row["state"] not in (*USABLE, "pending"):
                 raise Clash(f"there is no {profile} {version} that could be tried")
             chosen = list(edges) or sorted(_known(db))
+            if not chosen:
+                raise Clash("no edge has asked for a plan yet, so none can try it; start one first")
             _refuse_strangers(chosen, _known(db))
             now = self._clock()
             for edge in chosen:
@@ -156,8 +158,7 @@ class Rollouts:
                     raise Clash(f"edge {edge} has {MAX_TASKS} tasks to do already; wait for them")
             about: Row = {"id": task, "profile": profile, "version": version, "since": since}
             about |= {"most": most, "created": now, "actor": actor, "done": None}
-            if chosen:
-                db.execute(insert(tasks), [about | {"edge": edge} for edge in chosen])
+            db.execute(insert(tasks), [about | {"edge": edge} for edge in chosen])
             db.execute(delete(tasks).where(tasks.c.created < now - 4 * TASK_NS))
             note(db, now, actor, "backtest", profile, version, f"{task}: {', '.join(chosen)}")
             return chosen

@@ -208,6 +208,31 @@ async def test_a_backtest_is_a_task_until_the_edge_answers_and_its_answer_counts
     assert row["said"]["messages"] == 7
 
 
+async def test_a_backtest_that_no_edge_does_within_a_week_is_given_up(here: Desk) -> None:
+    await here.desk.rollouts.backtest("bt-1", "acme/room", "1.1.0", ["e1"], 5, 100, "op")
+    here.time.pass_by(7 * 86_400 - 1)
+    assert [task.id for task in (await here.plan("e1")).tasks] == ["bt-1"]
+    here.time.pass_by(61)
+    assert (await here.plan("e1")).tasks == ()
+
+
+async def test_what_is_not_there_or_was_withdrawn_is_tried_by_nobody(here: Desk) -> None:
+    ask = here.desk.rollouts.backtest
+    await ask("bt-1", "acme/room", "1.1.0", ["e1"], 5, 100, "op")
+    await here.desk.versions.decide("acme/room", "1.1.0", "withdraw", "op", "wrong", "")
+    assert (await here.plan("e1")).tasks == ()
+    for version in ("1.1.0", "9.0.0"):
+        with pytest.raises(Clash, match=f"there is no acme/room {version} that could be tried"):
+            await ask("bt-2", "acme/room", version, ["e1"], 5, 100, "op")
+
+
+async def test_a_backtest_where_no_edge_is_known_says_so(url: str, tmp_path: Path) -> None:
+    async with desk_at(url, tmp_path) as here:
+        await _enter(here, "1.0.0", PLAIN)
+        with pytest.raises(Clash, match="no edge has asked for a plan yet"):
+            await here.desk.rollouts.backtest("bt-1", "acme/room", "1.0.0", [], 5, 100, "op")
+
+
 async def test_tasks_of_an_edge_are_bounded(here: Desk) -> None:
     for n in range(16):
         await here.desk.rollouts.backtest(f"bt-{n}", "acme/room", "1.1.0", ["e1"], 0, 1, "op")
