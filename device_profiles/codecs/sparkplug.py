@@ -248,7 +248,10 @@ def _packets(found: Mapping[tuple[int | None, bool], dict[str, Any]]) -> list[Pa
 def _bd_seq(payload: Any) -> int | None:
     for metric in payload.metrics:
         if metric.name == "bdSeq":
-            value = plain_value(metric, metric.datatype)
+            try:
+                value = plain_value(metric, metric.datatype)
+            except Untyped:  # a counter to 255: a number that may be negative is none
+                return None
             return value if type(value) is int else None
     return None
 

@@ -25,6 +25,7 @@ _ARRAYS = {
     34: "Q",
 }
 _BOOLEANS, _TEXTS = 32, 33
+_PROPERTY_SETS = (20, 21)
 _SCALARS = (
     "int_value",
     "long_value",
@@ -97,12 +98,12 @@ def _signed(value: int, bits: int, wire: int) -> int:
 
 
 def properties(metric: Any) -> dict[str, Any]:
-    """Return a metric's properties that are scalars (``engUnit``, ``Quality``)."""
+    """Return a metric's properties that are scalars (``engUnit``, ``Quality``), of a known type."""
     found = metric.properties
     return {
         key: None if value.is_null else scalar(value, value.type)
         for key, value in zip(found.keys, found.values, strict=False)
-        if value.type not in (0, 20, 21)
+        if value.type in _KNOWN and value.type not in _PROPERTY_SETS
     }
 
 

@@ -231,6 +231,53 @@ def test_a_damaged_payload_gives_a_message_or_a_payload_error(at: int, byte: int
         Node().hears("DBIRTH", bytes(data), "d")
 
 
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "name": st.sampled_from(["", "bdSeq", "x"]),
+                "alias": st.integers(0, 3),
+                "timestamp": st.integers(0, 2**64 - 1),
+                "datatype": st.integers(0, 40),
+                "is_historical": st.booleans(),
+                "is_null": st.booleans(),
+                "int_value": st.integers(0, 2**32 - 1),
+                "long_value": st.integers(0, 2**64 - 1),
+                "float_value": st.floats(width=32),
+                "string_value": st.text(max_size=3),
+                "bytes_value": st.binary(max_size=9),
+            },
+        ),
+        max_size=3,
+    )
+)
+@example([{"name": "bdSeq", "long_value": 2**63}])
+def test_any_fields_of_metrics_give_a_message_or_a_payload_error(
+    metrics: list[dict[str, Any]],
+) -> None:
+    node = Node()
+    for kind, device in (("NBIRTH", ""), ("DBIRTH", "d"), ("NDATA", ""), ("NDEATH", "")):
+        with contextlib.suppress(PayloadError):
+            assert isinstance(node.hears(kind, made(*metrics, seq=1), device), Message)
+
+
+def test_a_session_number_that_may_be_negative_is_none() -> None:
+    node = Node()
+    untyped = made({"name": "bdSeq", "long_value": 2**63}, seq=0)
+    assert node.hears("NBIRTH", untyped).online is True
+    assert node.memory.get("sparkplug/g/n", Session) == Session(0, None, AT, born=True, since=AT)
+    assert node.hears("NDEATH", untyped).online is False
+
+
+def test_a_property_whose_type_nobody_knows_is_left_out() -> None:
+    pairs = b"\x0a\x01p\x0a\x01q"  # the keys; then the values: UInt32 5, and 2^31 of type 99
+    pairs += bytes.fromhex("12 04 08 07 18 05 12 08 08 63 18 80 80 80 80 08")
+    metric = b"\x0a\x01x\x20\x07\x50\x01\x4a" + _length(pairs) + pairs
+    found = Node().hears("NDATA", b"\x12" + _length(metric) + metric)
+    assert found.named[0].values == {"x": 1, "x#p": 5}
+
+
 def test_templates_within_templates_end_somewhere() -> None:
     inner = made({"name": "x", "int_value": 1})[7:]
     for _ in range(40):
