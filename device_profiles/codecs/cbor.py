@@ -21,6 +21,10 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 """Deepest nesting of arrays, maps and tags."""
 
+MAX_INTEGER_BYTES = 1_785
+"""Longest big integer: a longer one has more than the 4,300 digits that JSON's reader takes, and
+that Python writes as text (as a key, or to tell duplicates apart)."""
+
 _MAX_EXPONENT = 400
 """Of decimal fractions and bigfloats: beyond it nothing fits a double."""
 
@@ -81,6 +85,19 @@ def _carried(value: Any, _immutable: bool) -> Any:  # noqa: FBT001 - cbor2 calls
     return value
 
 
+def _big(sign: int, plus: int) -> Callable[[Any, bool], int]:
+    """Return the decoder of integers beyond 64 bits, which come as bytes."""
+
+    def big(value: Any, _immutable: bool) -> int:  # noqa: FBT001 - cbor2 calls it so
+        if not isinstance(value, bytes):
+            raise cbor2.CBORDecodeError("a big integer is bytes")
+        if len(value.lstrip(b"\0")) > MAX_INTEGER_BYTES:
+            raise cbor2.CBORDecodeError(f"an integer of more than {MAX_INTEGER_BYTES} bytes")
+        return sign * int.from_bytes(value) + plus
+
+    return big
+
+
 def _fraction(scale: Callable[[int, int], float]) -> Callable[[Any, bool], Any]:
     """Return the decoder of fractions ``[exponent, mantissa]`` that `scale` puts together."""
 
@@ -101,6 +118,8 @@ _DECODERS: dict[int, Callable[[Any, bool], Any]] = {
     **{tag: _refuser(tag) for tag in _KNOWN_TAGS},
     0: _carried,
     1: _carried,
+    2: _big(1, 0),
+    3: _big(-1, -1),
     4: _fraction(lambda mantissa, exponent: float(f"{mantissa}e{exponent}")),
     5: _fraction(math.ldexp),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
+import cbor2
 import pytest
 
 from device_profiles.codecs import Context, compile_decode, parse_cbor, parse_json, unwrap
@@ -134,6 +135,22 @@ def test_cbor_is_bounded_in_depth_and_size_and_ends_where_its_value_ends() -> No
         refusal(parse_cbor, b"\x5a" + MAX_BYTES.to_bytes(4, "big") + bytes(MAX_BYTES)) == "not_cbor"
     )
     assert refusal(parse_cbor, b"\x01\x02") == "trailing_bytes"
+
+
+@pytest.mark.parametrize("bits", [64, 1024, 14_280])
+def test_an_integer_of_up_to_4299_digits_is_whole_to_the_last_of_them(bits: int) -> None:
+    for number in (2**bits - 1, -(2**bits)):
+        assert parse_cbor(cbor2.dumps([number])) == parse_json(f"[{number}]".encode()) == [number]
+        assert parse_cbor(cbor2.dumps({number: 1})) == {str(number): 1}
+    assert parse_cbor(bytes.fromhex("c2 43 00 00 07")) == 7
+
+
+def test_an_integer_that_nobody_could_write_as_text_is_refused() -> None:
+    for number in (2**14_280, -(2**14_280) - 1):
+        for value in (number, [number], {number: 1}, {"n": {"n": number}}):
+            assert refusal(parse_cbor, cbor2.dumps(value)) == "not_cbor"
+    assert refusal(parse_json, b"1" * 4301) == "not_json"
+    assert refusal(parse_cbor, bytes.fromhex("c2 01")) == "not_cbor"
 
 
 def test_one_step_reads_json_and_cbor_by_content_format() -> None:
