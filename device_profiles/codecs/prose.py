@@ -91,6 +91,8 @@ def _pairs(found: Mapping[str, Any], path: Path) -> _Take:
 
     def take(content: str) -> Values:
         pieces = [piece for piece in content.split(between, MOST_PIECES) if piece.strip()]
+        if len(pieces) > MOST_PIECES:
+            raise PayloadError("bad_text", f"more than {MOST_PIECES} pairs")
         pairs = []
         for piece in pieces:
             name, sign, value = piece.partition(assign)

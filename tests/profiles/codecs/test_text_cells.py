@@ -91,6 +91,12 @@ def test_of_several_patterns_the_first_that_matches_counts():
     assert run(step, b"ERR no probe") == {"why": "no probe"}
 
 
+def test_of_pairs_there_are_at_most_ten_thousand():
+    pairs = [f"k{n}=1" for n in range(10_001)]
+    assert len(run({"text": {"pairs": {}}}, ",".join(pairs[:10_000]).encode())) == 10_000
+    assert code({"text": {"pairs": {}}}, ",".join(pairs).encode()) == "bad_text"
+
+
 def test_pairs_are_text_until_they_have_a_type():
     step = {"text": {"pairs": {"separator": ";", "assign": ":"}, "types": {"T": "float"}}}
     assert run(step, b" T : 21.5 ; H:40;; x:") == {"T": 21.5, "H": "40"}
