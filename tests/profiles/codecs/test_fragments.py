@@ -95,6 +95,7 @@ def test_a_part_that_comes_twice_counts_once() -> None:
 def test_the_same_serial_number_later_is_another_message() -> None:
     both = [jt_part(b"\x01", 10, 1, 2), jt_part(b"\x02", 11, 2, 2)]
     assert [type(each) for each in _heard(JT808, both * 2)] == [str, dict, str, dict]
+    assert [type(each) for each in _heard(JT808, [*both, both[1]])] == [str, dict, str]
 
 
 def test_a_part_that_cannot_be_is_refused() -> None:
@@ -105,6 +106,24 @@ def test_a_part_that_cannot_be_is_refused() -> None:
 def test_parts_beyond_a_mebibyte_are_refused() -> None:
     frames = [bytes([0xAA, 1, 1, n, 250]) + bytes(32_000) for n in range(1, 35)]
     assert _heard(DESCRIBED, frames) == ["held"] * 32 + ["bad_fragment"] * 2
+
+
+def test_a_part_is_at_most_32_kibibytes_long() -> None:
+    head = bytes([0xAA, 1, 1, 1, 2])
+    assert _heard(DESCRIBED, [head + bytes(32_769)]) == ["bad_fragment"]
+    assert _heard(DESCRIBED, [head + bytes(32_768)]) == ["held"]
+
+
+def test_parts_of_messages_that_differ_in_length_are_not_mixed() -> None:
+    frames = [b"\xaa\1\7\1\3\xca", b"\xaa\1\7\3\3\xbe", b"\xaa\1\7\1\2\xfe"]
+    assert _heard(DESCRIBED, frames) == ["held"] * 3
+
+
+def test_parts_that_two_profiles_read_are_not_mixed() -> None:
+    memory = MemoryOfOne()
+    for owner, part in (("p", b"\xaa\1\7\1\2\xca"), ("q", b"\xaa\1\7\2\2\xfe")):
+        with pytest.raises(Held):
+            DESCRIBED(part, Context(memory=memory, owner=owner))
 
 
 def test_without_a_memory_a_part_is_refused_as_one() -> None:

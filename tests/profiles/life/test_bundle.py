@@ -15,6 +15,7 @@ from device_profiles.bundle import (
     MAX_FILE_BYTES,
     PROFILE,
     Bundle,
+    check_files,
     decode_bundle,
     digest_of,
     open_unpacked,
@@ -90,7 +91,10 @@ def test_a_codec_that_is_missing_is_told_with_its_place_in_the_file(tmp_path: Pa
         pack(path)
 
 
-@pytest.mark.parametrize("name", ["../up.js", "/etc/passwd", "a//b", "a/./b", "", "a\\b", "a\nb"])
+@pytest.mark.parametrize(
+    "name",
+    ["../up.js", "/etc/passwd", "a//b", "a/./b", "", "a\\b", "a\nb", "a" * 256, "a/" * 8 + "b"],
+)
 def test_a_name_that_leads_outside_is_refused(name: str) -> None:
     assert "leaves the profile's folder" in _refused({PROFILE: b"", name: b"x"})
 
@@ -112,6 +116,13 @@ def test_a_bundle_is_bounded_and_has_a_profile() -> None:
     assert _refused({PROFILE: b"", "a": b"", "a/b": b""}) == "a/b stands in a file"
 
 
+def test_a_bundle_is_at_most_eight_mebibytes_long() -> None:
+    with pytest.raises(PayloadError, match="larger than 8388608 bytes"):
+        decode_bundle(bytes(8_388_609))
+    with pytest.raises(PayloadError, match="larger than 8388608 bytes"):
+        check_files({PROFILE: b"", **{f"f{n}": bytes(1_048_576) for n in range(8)}})
+
+
 def test_files_in_another_order_or_twice_are_not_canonical() -> None:
     for pairs in ([("z", b""), (PROFILE, b"")], [(PROFILE, b"1"), (PROFILE, b"2")]):
         with pytest.raises(PayloadError, match="sort them, each once"):
@@ -130,6 +141,15 @@ def test_a_damaged_folder_is_noticed_and_mended_by_unpacking_again(tmp_path: Pat
         unpack(data, tmp_path)
         assert open_unpacked(tmp_path, digest_of(data)).read_text() == ROOM
     assert [path.name for path in tmp_path.iterdir()] == [digest_of(data)]
+
+
+def test_a_link_in_the_place_of_a_file_is_damage(tmp_path: Path) -> None:
+    data = pack_text(ROOM).encode()
+    profile = unpack(data, tmp_path / "store") / PROFILE
+    profile.rename(tmp_path / "outside.yaml")
+    profile.symlink_to(tmp_path / "outside.yaml")
+    with pytest.raises(PayloadError, match="bad_bundle"):
+        open_unpacked(tmp_path / "store", digest_of(data))
 
 
 @pytest.mark.parametrize("digest", ["..", "0" * 63, "0" * 64, ""])
