@@ -27,7 +27,7 @@ from edge_agent.sources.listen.packets import (
     Unsubscribe,
     Welcome,
     Will,
-    whole_length,
+    frame,
 )
 
 _FOREVER = 0xFFFFFFFF
@@ -95,12 +95,10 @@ class Codec311:
 
     def read(self, data: memoryview) -> tuple[Packet, int] | None:
         """Return the first packet and its length; see `packets.Codec.read`."""
-        total = whole_length(data, self._max_packet)
-        if not total:
+        found = frame(data, self._max_packet)
+        if found is None:
             return None
-        head, at = data[0], 2
-        while data[at - 1] & 0x80:
-            at += 1
+        head, (at, total) = data[0], found
         body = _Body(data[at:total])
         kind, flags = head >> 4, head & 0x0F
         if kind == 3:

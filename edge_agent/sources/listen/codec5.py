@@ -28,7 +28,7 @@ from edge_agent.sources.listen.packets import (
     Unsubscribe,
     Welcome,
     Will,
-    whole_length,
+    frame,
 )
 from edge_agent.sources.listen.texts5 import check_properties, check_texts, read_text
 
@@ -51,12 +51,10 @@ class Codec5:
 
     def read(self, data: memoryview) -> tuple[Packet, int] | None:
         """Return the first packet and its length; see `packets.Codec.read`."""
-        total = whole_length(data, self._max_packet)
-        if not total:
+        found = frame(data, self._max_packet)
+        if found is None:
             return None
-        head, at = data[0], 2
-        while data[at - 1] & 0x80:
-            at += 1
+        head, (at, total) = data[0], found
         if head >> 4 == 3:
             return _publish(head, data[:total], at), total
         if head >> 4 not in _FROM_CLIENTS:

@@ -203,14 +203,14 @@ class Codec(Protocol):
         """Return a PUBLISH of QoS 1, or of QoS 0 where the packet id is 0."""
 
 
-def whole_length(data: memoryview, max_packet: int) -> int:
-    """Return the length of the first packet in bytes if all of it has come, else 0.
+def frame(data: memoryview, max_packet: int) -> tuple[int, int] | None:
+    """Return where the first packet's variable part begins and ends; None while not all has come.
 
     Raises:
         Broken: It is longer than ``max_packet``, or its length is malformed (section 1.5.5).
     """
     if len(data) > 1 and data[1] < 0x80 and data[1] + 2 <= max_packet:  # as most are
-        return data[1] + 2 if data[1] + 2 <= len(data) else 0
+        return (2, data[1] + 2) if data[1] + 2 <= len(data) else None
     length = shift = 0
     for at in range(1, min(len(data), 5)):
         length |= (data[at] & 0x7F) << shift
@@ -219,7 +219,7 @@ def whole_length(data: memoryview, max_packet: int) -> int:
             total = 1 + at + length
             if total > max_packet:
                 raise Broken(TOO_LARGE, f"a packet of {total} bytes, at most {max_packet}")
-            return total if total <= len(data) else 0
+            return (1 + at, total) if total <= len(data) else None
     if len(data) >= 5:
         raise Broken(MALFORMED, "a packet without a length")
-    return 0
+    return None

@@ -9,7 +9,7 @@ from edge_agent.sources.listen.packets import (
     UNSUPPORTED_VERSION,
     Broken,
     Codec,
-    whole_length,
+    frame,
 )
 
 _CONNECT = 0x10
@@ -39,12 +39,10 @@ def choose(data: memoryview, max_packet: int) -> Codec | None:
     """
     if data[0] != _CONNECT:
         raise Broken(PROTOCOL_ERROR, "something else than CONNECT at the beginning")
-    total = whole_length(data, max_packet)
-    if not total:
+    found = frame(data, max_packet)
+    if found is None:
         return None
-    at = 2
-    while data[at - 1] & 0x80:
-        at += 1
+    at, _ = found
     size = 2 + int.from_bytes(data[at : at + 2], "big")
     name, level = bytes(data[at : at + size]), bytes(data[at + size : at + size + 1])
     if name == b"\0\x06MQIsdp":
