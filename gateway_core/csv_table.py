@@ -11,6 +11,8 @@ from gateway_core.errors import ConfigError, Fault
 
 MAX_BYTES = 64 * 1024 * 1024
 """A feeds file of 300,000 rows is about 45 MiB."""
+MAX_CELLS = 1000
+"""Of one row: each costs more memory than the comma that ends it."""
 _PLAIN = re.compile(r"[^,\r\n]*")
 
 
@@ -49,7 +51,7 @@ def read_rows(text: str, path: Path) -> Iterator[list[Cell]]:
     """Yield every row that is not blank.
 
     Raises:
-        ConfigError: A quoted cell never ends, or text follows a closing quote.
+        ConfigError: A quoted cell never ends, text follows a closing quote, or a row is too wide.
     """
     at, line, start = 0, 1, 0  # `start` is where the line begins, so that col = at - start + 1
     row: list[Cell] = []
@@ -61,6 +63,9 @@ def read_rows(text: str, path: Path) -> Iterator[list[Cell]]:
             plain = _PLAIN.match(text, at)
             assert plain is not None
             value, at = plain[0], plain.end()
+        if len(row) == MAX_CELLS:
+            message = f"more than {MAX_CELLS} cells in one row; remove what is beyond the table"
+            raise ConfigError(Fault(path, *place, "", message))
         row.append(Cell(value.strip(), *place))
         if text[at : at + 1] == ",":
             at += 1

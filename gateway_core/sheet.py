@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import python_calamine
 
@@ -14,10 +16,18 @@ from gateway_core.csv_table import MAX_BYTES, Cell, read_rows, read_text
 from gateway_core.errors import ConfigError, Fault
 
 MAX_UNPACKED = 512 * 1024 * 1024
+MAX_CELLS = 16_000_000
+"""From the first cell to the last, the empty ones between them too: all are held at once. A million
+rows of as many columns as a plan has, and one that strayed to the last row, are half of it."""
 MAX_COLUMNS = 64
 MAX_CHARS = 1000
 """Of one cell. A longer one is cut, and is refused by whoever knows what belongs there."""
 _TOO_MANY_DIGITS = 10**15
+_READ_BYTES = 1 << 20
+_PLACE = re.compile(
+    rb"""<(?:\w+:)?(?:c|row)(?=[\s/>])(?:[^<>]*?\sr\s*=\s*["']([A-Za-z]{0,8})(\d{1,12}))?"""
+)
+"""A cell or a row, and where it says that it is."""
 
 
 def read_sheet(path: Path) -> Iterator[list[Cell]]:
@@ -45,7 +55,7 @@ def _workbook_rows(path: Path) -> Iterator[list[Cell]]:
 
 
 def _refuse_bombs(path: Path) -> None:
-    """Refuse a file that would not fit into memory once unpacked; every byte is really unpacked."""
+    """Refuse a file that would not fit into memory once read; every byte is really unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -53,15 +63,49 @@ def _refuse_bombs(path: Path) -> None:
             if path.stat().st_size > MAX_BYTES or unpacked > MAX_UNPACKED:
                 message = f"is larger than {MAX_BYTES >> 20} MiB, or {MAX_UNPACKED >> 20} unpacked"
                 raise ConfigError(Fault(path, 0, 0, "", message))
-            # A size that the directory understates shows in the checksum.
-            if (broken := archive.testzip()) is not None:
-                raise ConfigError(Fault(path, 0, 0, "", f"its part {broken!r} is damaged"))
+            for each in members:
+                # A size that the directory understates shows in the checksum, at the end.
+                with archive.open(each) as part:
+                    rows, columns = _extent(part)
+                if rows * columns > MAX_CELLS:
+                    message = (
+                        f"a cell stands as far off as row {rows}, column {columns}; delete the rows"
+                        " and columns beyond the table, or save it as CSV UTF-8"
+                    )
+                    raise ConfigError(Fault(path, 0, 0, "", message))
     except OSError as exc:
         message = f"cannot be read: {exc.strerror or exc}"
         raise ConfigError(Fault(path, 0, 0, "", message)) from exc
-    except (zipfile.BadZipFile, zlib.error, RuntimeError) as exc:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as exc:
         message = f"is no .xlsx workbook: {exc}; save it anew, or as CSV UTF-8"
         raise ConfigError(Fault(path, 0, 0, "", message)) from exc
+
+
+def _extent(part: IO[bytes]) -> tuple[int, int]:
+    """Return how many rows and columns a sheet may have, at most; (0, 0) for what is no sheet.
+
+    Five kilobytes can name a cell at the far corner, and the reader makes room for all before it.
+    """
+    far_row = far_column = unplaced = 0
+    rest = b""
+    while block := part.read(_READ_BYTES):
+        data = rest + block
+        end = data.rfind(b"<")  # what begins there may go on in the next block
+        end = len(data) if end < 0 or len(data) - end > _READ_BYTES else end
+        rest = data[end:]
+        found = _PLACE.findall(data, 0, end)
+        far_row = max(far_row, *(int(row) for _, row in found if row), 0)
+        far_column = max(far_column, *map(_column, {name for name, _ in found}), 0)
+        unplaced += sum(not row for _, row in found)  # those follow the one before
+    return far_row + unplaced, far_column + unplaced
+
+
+def _column(name: bytes) -> int:
+    """Return which column, from 1, letters name; 0 for none."""
+    number = 0
+    for letter in name.upper():
+        number = 26 * number + letter - ord("A") + 1
+    return number
 
 
 def _text(value: object) -> str:

@@ -123,6 +123,13 @@ def test_formulas_count_as_what_they_last_showed(tmp_path: Path) -> None:
     assert read_plan(path).feeds == [PlannedFeed("bz-1", "7")]
 
 
+def test_a_row_of_a_thousand_cells_is_read_and_one_more_is_refused(tmp_path: Path) -> None:
+    rows = read_sheet(table(tmp_path / "p.csv", "a" + "," * 999 + "\n" + "," * 1000))
+    assert len(next(rows)) == 1000
+    with pytest.raises(ConfigError, match=r"p\.csv:2:1001: more than 1000 cells in one row"):
+        next(rows)
+
+
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     path = workbook(tmp_path / "p.xlsx", ("edge", "id"), ("bz-1", "a"))
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -138,6 +145,33 @@ def test_a_bomb_whose_directory_lies_is_refused(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data.replace(struct.pack("<I", 1 << 20), struct.pack("<I", 16)))
     with pytest.raises(ConfigError, match=r"is damaged|is no \.xlsx"):
+        read_plan(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "place"),
+    [(99_999, 16_383, "row 100000, column 16384"), (1_048_575, 16, "17")],
+)
+def test_one_cell_that_strayed_far_off_is_refused_before_room_is_made_for_all_before_it(
+    tmp_path: Path, row: int, column: int, place: str
+) -> None:
+    path = tmp_path / "p.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ("edge", "id"))
+        sheet.write(row, column, "stray")
+    with pytest.raises(ConfigError, match=f"{place}; delete the rows and columns beyond"):
+        read_plan(path)
+
+
+def test_cells_that_do_not_say_where_they_stand_count_as_far_as_they_may_reach(
+    tmp_path: Path,
+) -> None:
+    path = workbook(tmp_path / "p.xlsx", ("edge", "id"), ("bz-1", "a"))
+    far = b"<x:row r='1048576'>" + b"<x:c/>" * 15 + b"<x:c t='s'><x:v>0</x:v></x:c></x:row>"
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xl/worksheets/sheet2.xml", b"<x:worksheet>" + far + b"</x:worksheet>")
+    with pytest.raises(ConfigError, match="as far off as row 1048592, column 16"):
         read_plan(path)
 
 
