@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.arrival import Arrival
+from edge_agent.arrival import Apart, Arrival, Parts, undivided
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.redelivery import Redelivery, fingerprint
 from gateway_core.errors import SpoolFull
@@ -20,19 +21,23 @@ class Gates:
 
     def __init__(self) -> None:
         self.waiting: list[asyncio.Future[None]] = []
+        self.begun: list[tuple[list[bytes], bool]] = []
         self.stored: list[bytes] = []
 
     async def __call__(
-        self, arrivals: Sequence[Arrival], _state: Mapping[str, bytes | None]
+        self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None]
     ) -> list[str | None]:
         gate = asyncio.get_running_loop().create_future()
         self.waiting.append(gate)
+        self.begun.append(([each.payload for each in arrivals], bool(state)))
         await gate
         self.stored += [each.payload for each in arrivals]
         return [None] * len(arrivals)
 
 
-def _line(ingest, *, most_messages: int = 100) -> tuple[CommitLine, list[int], list[bool]]:
+def _line(
+    ingest, *, most_messages: int = 100, most_bytes: int = 10**6, apart: Apart = undivided
+) -> tuple[CommitLine, list[int], list[bool]]:
     acked: list[int] = []
     pressure: list[bool] = []
     line = CommitLine(
@@ -41,7 +46,8 @@ def _line(ingest, *, most_messages: int = 100) -> tuple[CommitLine, list[int], l
         Redelivery("mqtt/site/", 100, {}),
         Meter(),
         most_messages=most_messages,
-        most_bytes=10**6,
+        most_bytes=most_bytes,
+        apart=apart,
     )
     line.on_acknowledged = acked.extend
     line.on_pressure = pressure.append
@@ -119,6 +125,92 @@ async def test_pressure_is_said_once_at_the_limit_and_once_at_half_of_it() -> No
             await _turns()
         await line.drained()
     assert pressure == [True, False]
+
+
+async def test_pressure_is_said_for_bytes_as_well() -> None:
+    ingest = Gates()
+    line, _, pressure = _line(ingest, most_bytes=40)
+    async with asyncio.TaskGroup() as tasks:
+        line.start(tasks)
+        for packet_id in range(4):
+            assert pressure == []
+            _receive(line, packet_id)
+            line.go()
+            await _turns()
+        assert pressure == [True]
+        for gate in ingest.waiting:
+            gate.set_result(None)
+        await line.drained()
+    assert pressure == [True, False]
+
+
+async def _slow_first(arrivals: Sequence[Arrival]) -> Parts:
+    """Part a load as one does whose message ``0`` is slow to decode."""
+    now = [each for each in arrivals if each.payload != b"0"]
+    slow = [each for each in arrivals if each.payload == b"0"]
+    return now, [slow] if slow else []
+
+
+async def test_marks_are_stored_after_every_part_of_the_load_that_they_name() -> None:
+    ingest = Gates()
+    line, acked, _ = _line(ingest, apart=_slow_first)
+    async with asyncio.TaskGroup() as tasks:
+        line.start(tasks)
+        _receive(line, 0)
+        _receive(line, 1)
+        line.go()
+        for at in range(3):
+            await _turns()
+            assert len(ingest.begun) == at + 1
+            ingest.waiting[at].set_result(None)
+        await line.drained()
+    assert ingest.begun == [([b"1"], False), ([b"0"], False), ([], True)]
+    assert acked == [0, 1]
+
+
+async def test_what_is_stored_and_waits_behind_a_slow_part_counts_until_it_is_acknowledged() -> (
+    None
+):
+    ingest = Gates()
+    line, acked, pressure = _line(ingest, most_messages=20, apart=_slow_first)
+    async with asyncio.TaskGroup() as tasks:
+        line.start(tasks)
+        for packet_id in range(20):
+            _receive(line, packet_id)
+            line.go()
+            await _turns()
+            if packet_id:
+                ingest.waiting[packet_id].set_result(None)
+                await _turns()
+        assert ingest.stored == [b"%d" % n for n in range(1, 20)]
+        assert (acked, pressure) == ([], [True])
+        ingest.waiting[0].set_result(None)
+        await _turns()
+        ingest.waiting[20].set_result(None)  # the marks of the slow one
+        await line.drained()
+    assert acked == list(range(20))
+    assert pressure == [True, False]
+
+
+async def test_a_fault_in_what_stores_acknowledges_nothing_and_nobody_waits_for_it() -> None:
+    async def ingest(
+        _arrivals: Sequence[Arrival], _state: Mapping[str, bytes | None]
+    ) -> list[str | None]:
+        raise RuntimeError("a fault")
+
+    line, acked, _ = _line(ingest)
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            line.start(tasks)
+            _receive(line, 0)
+            line.go()
+
+    with pytest.raises(ExceptionGroup):
+        await run()
+    async with asyncio.timeout(10):
+        await line.drained()
+    assert acked == []
 
 
 async def test_a_full_spool_keeps_the_order_and_begins_nothing_new(monkeypatch) -> None:
