@@ -15,6 +15,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -94,7 +95,7 @@ class Foresight:
         self._ingest = ingest
         self._reader = reader
         self._ways = ways
-        self._lines: dict[JsCodec, _Line] = {}
+        self._lines: WeakKeyDictionary[JsCodec, _Line] = WeakKeyDictionary()
         self._asked: dict[int, _Group] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads: ThreadPoolExecutor | None = None
@@ -276,8 +277,6 @@ class Foresight:
                 questions, answer = line.waiting.popleft()
                 if not answer.done():
                     answer.set_result(_with_any_time(questions, found))
-        if line.last is None or line.last.done():
-            self._lines.pop(codec, None)
 
 
 def _with_any_time(questions: dict[Key, str], found: dict[Key, Result]) -> dict[Key, Result]:
