@@ -131,14 +131,14 @@ class Dispatcher:
             if order.state == "accepted":
                 await self._send_in_turn(order, spec)
             elif order.state == "sent" and self._may_repeat(order, spec):
-                order = await self.docket.move(
-                    order, "accepted", "sent_again", "the agent was restarted"
-                )
+                order = await self.docket.move(order, "accepted", "sent_again", RESTARTED)
                 await self._send_in_turn(order, spec)
             else:
                 expectation = self._expectation(order, spec)
                 with self._waiting.expecting(expectation, order.answer):
-                    await self._see(order, expectation, "restarted", RESTARTED)
+                    # it is under way, so the next one waits, as if this run had sent it
+                    async with self._turns.taken(_lanes(order, spec), 0.0):
+                        await self._see(order, expectation, "restarted", RESTARTED)
         finally:
             self._alive.discard(order.id)
 
@@ -146,13 +146,13 @@ class Dispatcher:
         return spec is not None and spec.idempotent and self._clock() < order.expires
 
     async def _send_in_turn(self, order: Order, spec: CommandSpec | None) -> None:
-        lanes = [f"device {order.device}"]
-        if spec is not None and spec.ack is not None and spec.ack.shared:
-            lanes.append(f"topic {order.answer}")
-        async with self._turns.taken(lanes, (order.expires - self._clock()) / NS) as mine:
+        left = (order.expires - self._clock()) / NS
+        async with self._turns.taken(_lanes(order, spec), left) as mine:
             publisher = await self._way_out(order) if mine else None
             while publisher is not None:
                 order = await self.docket.move(order, "sent", sent=self._clock())
+                if self._clock() >= order.expires:  # the disk took that long
+                    break
                 expectation = self._expectation(order, spec)
                 with self._waiting.expecting(expectation, order.answer):
                     order = await self._send(order, spec, expectation, publisher)
@@ -253,6 +253,13 @@ class Dispatcher:
         peer = self._addressing.peer(order.device) if order.via == COAP else ""
         form, method = order.content_format, order.method
         return Downlink(order.address, order.payload, left, form, peer, method)
+
+
+def _lanes(order: Order, spec: CommandSpec | None) -> list[str]:
+    lanes = [f"device {order.device}"]
+    if spec is not None and spec.ack is not None and spec.ack.shared:
+        lanes.append(f"topic {order.answer}")
+    return lanes
 
 
 def _other(field: str, wanted: object, last: object) -> str:

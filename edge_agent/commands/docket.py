@@ -31,17 +31,22 @@ class Docket:
         book: Where orders are kept.
         clock: The edge's clock.
         meter: Counts ``tidegate_commands_total{state}``.
+        most: Open orders at a time.
 
     Attributes:
         counts: How many of the orders kept are in each state.
     """
 
-    def __init__(self, book: CommandBook, clock: Clock, meter: Meter) -> None:
+    def __init__(
+        self, book: CommandBook, clock: Clock, meter: Meter, most: int = MOST_OPEN
+    ) -> None:
         self.counts: Counter[str] = Counter(book.counts())
         self._book = book
         self._clock = clock
         self._meter = meter
+        self._most = most
         self._open: dict[str, Order] = {}
+        self._entering = 0
         self._changed = asyncio.Condition()
 
     def __len__(self) -> int:
@@ -61,14 +66,15 @@ class Docket:
             TooMany: 1,000 orders are open.
             Unavailable: The disk did not take it.
         """
-        if len(self._open) >= MOST_OPEN:
-            raise TooMany(f"{MOST_OPEN} commands are under way; wait until some have ended")
-        self._open[order.id] = order
+        if len(self._open) + self._entering >= self._most:
+            raise TooMany(f"{self._most} commands are under way; wait until some have ended")
+        self._entering += 1
         try:
             gone = await asyncio.to_thread(self._book.enter, order)
-        except BaseException:
-            del self._open[order.id]
-            raise
+        finally:
+            self._entering -= 1
+        # only now: `reload` shall not begin what the disk may still refuse
+        self._open.setdefault(order.id, order)
         if gone:
             self._meter.count("tidegate_commands_forgotten", gone)
             self.counts = Counter(await asyncio.to_thread(self._book.counts))
