@@ -136,7 +136,7 @@ class Link311:
             except ValueError as exc:
                 raise Undeliverable("too_large", str(exc)) from exc
 
-        await self._outgoing.deliver(send)
+        await self._outgoing.deliver(send, downlink.expiry_s)
 
     async def lost(self) -> Unavailable:
         """Return why the connection ended, once it has."""

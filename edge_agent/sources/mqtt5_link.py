@@ -138,7 +138,7 @@ class Link5(asyncio.BufferedProtocol):
             self._send(packet)
             return packet_id
 
-        await self._outgoing.deliver(send)
+        await self._outgoing.deliver(send, downlink.expiry_s)
 
     async def lost(self) -> Unavailable:
         """Return why the connection ended, once it has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from edge_agent.downlink import NotSent, Undeliverable
@@ -32,11 +33,12 @@ class Outgoing:
         self._waiting: dict[int, asyncio.Future[int]] = {}
         self._ended = False
 
-    async def deliver(self, send: Callable[[], int]) -> None:
+    async def deliver(self, send: Callable[[], int], room_within_s: float | None = None) -> None:
         """Send one message and wait for its acknowledgement.
 
         Args:
             send: Sends it and returns its packet id.
+            room_within_s: When there is room only after so many seconds, it is not sent.
 
         Raises:
             NotSent: There was no room in time, or the connection has ended.
@@ -45,8 +47,12 @@ class Outgoing:
         """
         found: asyncio.Future[int] | None = None
         packet_id = 0
+        clock = asyncio.get_running_loop().time
+        late = math.inf if room_within_s is None else clock() + room_within_s
         try:
             async with asyncio.timeout(ANSWER_S), self._room:
+                if clock() > late:
+                    raise NotSent("its time was over before there was room for it")
                 if self._ended:
                     raise NotSent("the connection to the broker has ended")
                 packet_id = send()

@@ -139,3 +139,23 @@ async def test_a_packet_larger_than_the_broker_takes_is_undeliverable(make_sourc
             await source.publish(Downlink("down/1", b"x" * 200))
     await small.stop()
     assert found.value.code == "too_large"
+
+
+async def test_what_waited_for_room_beyond_its_time_to_live_does_not_leave(
+    bytebroker: ByteBroker, make_source
+) -> None:
+    source = make_source(bytebroker.url, FakeIngest())
+    async with supervised(source):
+        await source.ready.wait()
+        early = [
+            asyncio.ensure_future(source.publish(Downlink(f"down/{n}", b"x"))) for n in range(16)
+        ]
+        await bytebroker.when(lambda: len(bytebroker.of(mqtt5.PublishPacket)) == 16)
+        late = asyncio.ensure_future(source.publish(Downlink("down/16", b"x", expiry_s=0.2)))
+        await asyncio.sleep(0.5)
+        for packet in bytebroker.of(mqtt5.PublishPacket):
+            bytebroker.send(mqtt5.PubAckPacket(packet.packet_id).write())
+        with pytest.raises(NotSent):
+            await late
+        await asyncio.gather(*early)
+    assert len(bytebroker.of(mqtt5.PublishPacket)) == 16
