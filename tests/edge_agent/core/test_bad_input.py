@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent import ways as limits
 from tests.fakes.edge import arrival, open_edge, write_profile
 
 GOOD = '{"temperature": 21.5}'
@@ -188,3 +189,15 @@ async def test_a_flood_of_bad_messages_leaves_every_good_one(tmp_path: Path) -> 
         assert told.count(None) == 1000
         assert len(await edge.readings()) == 1000
         assert (await edge.spool.books()).refused == {"not_json": 1000}
+
+
+async def test_a_flood_of_addresses_is_remembered_up_to_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_WAYS", 3)
+    async with open_edge(tmp_path) as edge:
+        for number in range(10):
+            edge.ways.find("mqtt", f"flood/{number}")
+            edge.ways.find("coap", f"flood/{number}")
+        assert list(edge.ways._mqtt) == ["flood/7", "flood/8", "flood/9"]
+        assert len(edge.ways._coap) == 3

@@ -134,6 +134,21 @@ async def test_beyond_its_limit_the_memory_forgets_the_oldest_and_counts_it(
         assert b'tidegate_memory_evicted_total{kind="dedup"} 1.0' in edge.meter.render()
 
 
+async def test_beyond_its_bytes_the_memory_gives_up_the_oldest_raw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (bytes([0xAA, n, 1, 2, 0]) for n in range(3))
+    async with open_edge(tmp_path, profile=PARTED) as edge:
+        held = edge.reader.memory
+        await edge.pipeline.ingest([arrival("parts/d1", first)])
+        monkeypatch.setattr(limits, "MOST_BYTES", 2 * held._bytes.total())
+        await edge.pipeline.ingest([arrival("parts/d1", second), arrival("parts/d1", third)])
+        assert len(await edge.spool.state("held/")) == 2
+        assert [(r.reason, r.payload) for r in await edge.refused()] == [
+            ("fragments_missing", first)
+        ]
+
+
 async def test_memory_that_cannot_be_read_is_forgotten_not_fatal(tmp_path: Path) -> None:
     async with open_edge(tmp_path, profile=DEDUP) as edge:
         await edge.pipeline.ingest([], {"memory/dedup/test/env/d1": b"\xc1 broken"})
