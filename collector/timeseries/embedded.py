@@ -22,6 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from collector.query import Measurement, Query, Row, Table, answer, plan
+from collector.timeseries.alike import Alike, part
 from collector.timeseries.block import Block
 from collector.timeseries.selection import select
 from collector.timeseries.series import (
@@ -107,11 +108,15 @@ class Embedded:
         blocks: dict[str, Block] = {}
         rejected: list[Rejection] = []
         apart = 0
-        for seq, record in enumerate(batch.records, batch.first):
+        alike, others = part(batch.records)
+        for group in alike:
+            if not self._gather_alike(group, blocks):
+                others += group.places
+        for place in sorted(others):  # so that a column gets the type of its first value
             try:
-                apart += not self._gather(record, blocks)
+                apart += not self._gather(place, batch.records[place], blocks)
             except Unwritable as reason:
-                rejected.append(Rejection(seq, reason.code, reason.detail))
+                rejected.append(Rejection(batch.first + place, reason.code, reason.detail))
         try:
             self._store(blocks)
         except duckdb.Error:
@@ -122,30 +127,54 @@ class Embedded:
         dropped = {"not_a_series": apart} if apart else {}
         return Receipt(rejected=tuple(rejected), dropped=dropped)
 
-    def _gather(self, record: Record, blocks: dict[str, Block]) -> bool:
+    def _gather_alike(self, group: Alike, blocks: dict[str, Block]) -> bool:
+        """Put readings into their block at once; False where each is to be judged on its own."""
+        shelf = self._catalogue.shelves.get(group.measurement)
+        times, columns = group.times(), group.columns()
+        if shelf is None or times is None or columns is None:
+            return False
+        types = shelf.types
+        cells = {}
+        for name, (column, kind) in zip(group.names, columns, strict=True):
+            if types.get(name) is not kind:
+                return False
+            cells[name] = column
+        try:
+            series = [self._place(each)[1] for each in group.readings]
+        except Unwritable:
+            return False
+        self._block(shelf, blocks).extend(group.places, times, series, cells)
+        return True
+
+    def _gather(self, place: int, record: Record, blocks: dict[str, Block]) -> bool:
         """Put one record into its block; False for a kind that is not a series."""
         if type(record) is Reading:
-            key: tuple[str, ...]
-            key = (record.measurement, record.edge, record.device, record.profile)
-            if record.tags:
-                key += tuple(part for pair in record.tags.items() for part in pair)
-            place = self._places.get(key) or self._place(key, record)
+            shelf, series = self._place(record)
             fields, time = record.fields, record.time
         else:
             point = to_point(record)
             if point is None:
                 return False
-            place = self._catalogue.place(point)
+            shelf, series = self._catalogue.place(point)
             fields, time = point.fields, point.time
-        shelf, series = place
         self._judge(shelf, record, fields, time)
+        self._block(shelf, blocks).add(place, time, series, fields)
+        return True
+
+    def _block(self, shelf: Shelf, blocks: dict[str, Block]) -> Block:
         block = blocks.get(shelf.name)
         if block is None:
             block = blocks[shelf.name] = Block()
-        block.add(time, series, fields)
-        return True
+        return block
 
-    def _place(self, key: tuple[str, ...], record: Reading) -> tuple[Shelf, int]:
+    def _place(self, record: Reading) -> tuple[Shelf, int]:
+        """Return where a reading goes, by its measurement and tags."""
+        key: tuple[str, ...] = (record.measurement, record.edge, record.device, record.profile)
+        if record.tags:
+            key += tuple(each for pair in record.tags.items() for each in pair)
+        found = self._places.get(key)
+        if found is not None:
+            return found
         clash = OWN_TAGS & record.tags.keys()
         if clash:
             raise Unwritable("reserved_name", f"tag {min(clash)}")
@@ -165,11 +194,7 @@ class Embedded:
             if not (OWN_TAGS.isdisjoint(fields) and (not tags or tags.keys().isdisjoint(fields))):
                 clash = (tags.keys() | OWN_TAGS) & fields.keys()
                 raise Unwritable("field_is_tag", ",".join(sorted(clash)))
-        types = shelf.types
-        for name, value in fields.items():
-            if type(value) is not float or types.get(name) is not float or value - value != 0.0:
-                self._catalogue.admit(shelf, fields)
-                return
+        self._catalogue.admit(shelf, fields)
 
     def _store(self, blocks: dict[str, Block]) -> None:
         schema, series = self._catalogue.drain()
