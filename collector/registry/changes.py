@@ -22,7 +22,6 @@ from gateway_core.model import (
     Reading,
     Record,
     SystemHealth,
-    Value,
 )
 
 Row = dict[str, Any]
@@ -41,11 +40,12 @@ def touched(records: Iterable[Record]) -> dict[str, set[Key]]:
     found: dict[str, set[Key]] = {
         name: set() for name in ("devices", "feeds", "systems", "edges", "alarms")
     }
+    devices = found["devices"]
     for record in records:
         found["edges"].add((record.edge,))
         match record:
             case Reading():
-                found["devices"].add((record.edge, record.device))
+                devices.add((record.edge, record.device))
             case FeedHealth():
                 found["feeds"].add((record.edge, record.feed))
             case SystemHealth():
@@ -112,23 +112,28 @@ class Changes:
             row["lost"] += record.last - record.first + 1
 
     def _reading(self, reading: Reading, seq: int) -> None:
-        row = self._row("devices", (reading.edge, reading.device), blank_device())
+        key, time, received = (reading.edge, reading.device), reading.time, reading.received
+        row = self.rows.setdefault("devices", {}).get(key)
+        if row is None:
+            row = self._row("devices", key, blank_device())
         row["profile"] = row["profile"] or reading.profile
-        row["first_seen"] = min(row["first_seen"] or reading.received, reading.received)
+        row["first_seen"] = min(row["first_seen"] or received, received)
         latest = row["latest"].setdefault(reading.measurement, {})
+        names = len(latest)
         for name, value in reading.fields.items():
             known = latest.get(name)
-            if known is None or known[1] <= reading.time:
-                latest[name] = [_kept(value), reading.time]
-        _bound(row["latest"])
+            if known is None or known[1] <= time:
+                latest[name] = [_kept(value) if type(value) is str else value, time]
+        if len(latest) != names:
+            _bound(row["latest"])
         if seq > row["seq"]:
             row["seq"] = seq
             row["readings"] += 1
-        if reading.received >= (row["last_seen"] or 0):
-            row["last_seen"] = reading.received
-            if reading.received > (row["since"] or 0):
+        if received >= (row["last_seen"] or 0):
+            row["last_seen"] = received
+            if received > (row["since"] or 0):
                 row["silent"] = False
-                _settle_device(row, reading.received)
+                _settle_device(row, received)
 
     def _feed(self, health: FeedHealth) -> None:
         row = self._health("feeds", health.feed, health, BLANK_FEED)
@@ -234,9 +239,9 @@ def blank_device() -> Row:
     }
 
 
-def _kept(value: Value) -> Value:
-    """Return a value as the registry shows it; the whole of a long text is in the series."""
-    return value if type(value) is not str or len(value) <= SHOWN_CHARS else value[:SHOWN_CHARS]
+def _kept(text: str) -> str:
+    """Return a text as the registry shows it; the whole of a long one is in the series."""
+    return text[:SHOWN_CHARS]
 
 
 def _bound(latest: dict[str, dict[str, list[Any]]]) -> None:

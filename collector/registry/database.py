@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import (
     Connection,
     Engine,
@@ -115,7 +116,13 @@ def _translated(exc: SQLAlchemyError) -> GatewayError:
 
 def _create(url: str) -> Engine:
     """Return an engine whose tables exist, at a schema version that this program knows."""
-    engine = create_engine(_with_driver(url), pool_pre_ping=True, pool_size=_READERS + 1)
+    engine = create_engine(
+        _with_driver(url),
+        pool_pre_ping=True,
+        pool_size=_READERS + 1,
+        json_serializer=_to_json,
+        json_deserializer=msgspec.json.decode,
+    )
     if engine.dialect.name == "sqlite":
         if engine.url.database:
             Path(engine.url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -135,6 +142,10 @@ def _create(url: str) -> Engine:
             )
             raise ConfigError(Fault(engine.url.render_as_string(), 0, 0, "registry.url", message))
     return engine
+
+
+def _to_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _catch_up(engine: Engine) -> None:

@@ -7,6 +7,7 @@ refuse the whole batch; codes are those of docs/reference/formats/series.md.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from gateway_core.model import (
     Alarm,
@@ -26,6 +27,8 @@ VERSION_CHARS = 64
 TEXT_CHARS = 65_536
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 COUNT_MAX = 2**31 - 1
+_NAMES = 50_000
+"""Names whose judgement is remembered: a device's readings all have the same."""
 
 Fault = tuple[str, str]
 """A stable code, and which part of the record it is about."""
@@ -117,6 +120,7 @@ def _id(what: str, text: str) -> Fault | None:
     return _text(what, text, ID_CHARS) if text else ("empty_name", what)
 
 
+@lru_cache(_NAMES)
 def _text(what: str, text: str, chars: int) -> Fault | None:
     if len(text) > chars:
         return "too_long", f"{what}: more than {chars} characters"
