@@ -20,28 +20,47 @@ AMPLIFICATION = 3
 
 @dataclass(slots=True)
 class Asked:
-    """A request that has no answer yet.
+    """A request that has no answer yet; a message that could be decoded.
 
     Attributes:
-        message: The request.
+        data: The request's datagram.
         peer: Who asked.
         local: Which of our addresses was asked.
         key: Under which its answer is remembered.
-        size: Of the request's datagram in bytes.
         silence: Classes of answers not wanted (RFC 7967).
         options: For a good answer: the Block1 option that is to be echoed.
         promised: Whether an empty ACK went out and the answer follows on its own.
     """
 
-    message: Message
+    data: bytes
     peer: Peer
     local: Local
     key: int
-    size: int
     silence: int = 0
     options: tuple[tuple[int, bytes], ...] = ()
     promised: bool = False
 
+    @property
+    def confirmable(self) -> bool:
+        """Whether the peer waits for an ACK."""
+        return self.data[0] >> 4 & 3 == coap.CON
+
+    @property
+    def message_id(self) -> int:
+        """The request's."""
+        return self.data[2] << 8 | self.data[3]
+
+    @property
+    def token(self) -> bytes:
+        """The request's."""
+        return self.data[4 : 4 + (self.data[0] & 15)]
+
+
+STORED = Verdict(coap.CHANGED)
+"""What nearly every request is answered with."""
+
+_STORED_ACK = [encode(Message(coap.ACK, coap.CHANGED, 0, bytes(n)))[:2] for n in range(9)]
+"""The first two bytes of that answer, by the length of its token; message id and token follow."""
 
 Send = Callable[[bytes, Peer, Local], None]
 
@@ -62,14 +81,18 @@ class Replies:
 
     def answer(self, asked: Asked, verdict: Verdict) -> bytes:
         """Send the answer; return the datagram to send again if the request comes again."""
-        message = asked.message
-        confirmable = message.kind == coap.CON
+        confirmable = asked.confirmable
+        if verdict is STORED and confirmable and not asked.promised:  # nearly all of them
+            token_end = 4 + (asked.data[0] & 15)
+            data = _STORED_ACK[token_end - 4] + asked.data[2:token_end]
+            self._send(data, asked.peer, asked.local)
+            return data
         if not confirmable and asked.silence & (1 << (verdict.code >> 5) - 1):
             return b""
         if asked.promised:
             return self._separate(asked, verdict)
         kind, message_id = (
-            (coap.ACK, message.message_id) if confirmable else (coap.NON, self.new_id())
+            (coap.ACK, asked.message_id) if confirmable else (coap.NON, self.new_id())
         )
         data = _fitting(kind, message_id, asked, verdict)
         self._send(data, asked.peer, asked.local)
@@ -78,7 +101,7 @@ class Replies:
     def promise(self, asked: Asked) -> bytes:
         """Acknowledge a confirmable request now; its answer comes when there is one."""
         asked.promised = True
-        data = encode(Message(coap.ACK, coap.EMPTY, asked.message.message_id))
+        data = encode(Message(coap.ACK, coap.EMPTY, asked.message_id))
         self._send(data, asked.peer, asked.local)
         return data
 
@@ -107,7 +130,7 @@ class Replies:
         else:
             wait = ACK_TIMEOUT_S * self._chance.uniform(1.0, ACK_RANDOM_FACTOR)
             self._repeat(data, asked, message_id, wait, MAX_RETRANSMIT)
-        return encode(Message(coap.ACK, coap.EMPTY, asked.message.message_id))
+        return encode(Message(coap.ACK, coap.EMPTY, asked.message_id))
 
     def _repeat(self, data: bytes, asked: Asked, message_id: int, wait: float, left: int) -> None:
         key = (asked.peer, message_id)
@@ -128,7 +151,7 @@ class Replies:
 
 def _fitting(kind: int, message_id: int, asked: Asked, verdict: Verdict) -> bytes:
     """Return the answer, without its diagnostic (and options) where it would be too long."""
-    token, room = asked.message.token, AMPLIFICATION * asked.size
+    token, room = asked.token, AMPLIFICATION * len(asked.data)
     for options, payload in (
         (verdict.options, verdict.diagnostic.encode()),
         (verdict.options, b""),

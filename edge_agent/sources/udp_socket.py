@@ -18,6 +18,8 @@ _IP_MULTICAST_ALL = 49
 _IPV6_MULTICAST_ALL = 29
 _MAPPED = bytes(10) + b"\xff\xff"
 _RECEIVE_BUFFER = 4 * 2**20
+_LOCALS = 1024
+"""Addresses of this machine, with the interface of each, that are remembered."""
 
 Peer = tuple[str, int] | tuple[str, int, int, int]
 """Host and port; for IPv6 flow label and scope as well."""
@@ -49,7 +51,9 @@ class UdpSocket:
                 Fault("", 0, 0, "coap.listen", f"cannot listen on udp {address}: {exc.strerror}")
             ) from exc
         self._buffer = bytearray(65_535)
+        self._buffers = (self._buffer,)
         self._view = memoryview(self._buffer)
+        self._locals: dict[tuple[int, int, bytes], Local] = {}
         self._space = socket.CMSG_SPACE(20)
         name = self._sock.getsockname()
         self.address = Address(name[0], name[1])
@@ -62,26 +66,33 @@ class UdpSocket:
         """Return the next datagram meant for this machine alone, or None when there is no more."""
         while True:
             try:
-                size, ancillary, _flags, peer = self._sock.recvmsg_into([self._buffer], self._space)
+                size, ancillary, _flags, peer = self._sock.recvmsg_into(self._buffers, self._space)
             except OSError:
                 return None
-            local: Local = ()
-            if ancillary:
-                found = _local(*ancillary[0])
-                if found is None:
-                    continue
-                local = (found,)
-            return Datagram(bytes(self._view[:size]), peer, local)
+            local = self._local(ancillary[0]) if ancillary else ()
+            if local is not None:
+                return Datagram(bytes(self._view[:size]), peer, local)
 
-    def send(
-        self, data: bytes, peer: tuple[str, int] | tuple[str, int, int, int], local: Local
-    ) -> bool:
+    def send(self, data: bytes, peer: Peer, local: Local) -> bool:
         """Send; False if the system would not take it."""
         try:
-            self._sock.sendmsg([data], local, 0, peer)
+            self._sock.sendmsg((data,), local, 0, peer)
         except OSError:
             return False
         return True
+
+    def _local(self, told: tuple[int, int, bytes]) -> Local | None:
+        """Return what to answer with, or None for a datagram to many; each is found out once."""
+        known = self._locals.get(told)
+        if known is not None:
+            return known
+        found = _local(*told)
+        if found is None:
+            return None
+        if len(self._locals) >= _LOCALS:
+            self._locals.clear()
+        self._locals[told] = (found,)
+        return self._locals[told]
 
     def close(self) -> None:
         """Close it."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from edge_agent.sources import coap as coap_source
+from edge_agent.sources import coap_desk
 from edge_agent.sources import coap_message as coap
 from edge_agent.sources.coap import CoapSource
 from edge_agent.sources.coap_message import Message, decode, encode, uint
@@ -153,7 +153,7 @@ async def test_a_device_that_wants_no_answer_gets_none(device: Device, ingest) -
 async def test_a_slow_commit_is_acknowledged_first_and_answered_later(
     device: Device, ingest, monkeypatch
 ) -> None:
-    monkeypatch.setattr(coap_source, "PROMISE_AFTER_S", 0.01)
+    monkeypatch.setattr(coap_desk, "PROMISE_AFTER_S", 0.01)
     ingest.gate.clear()
     promise = await device.ask(_put(7))
     assert promise == Message(coap.ACK, coap.EMPTY, 7, b"", [])
@@ -168,7 +168,7 @@ async def test_a_slow_commit_is_acknowledged_first_and_answered_later(
 async def test_a_separate_answer_is_repeated_until_it_is_acknowledged(
     device: Device, ingest, monkeypatch
 ) -> None:
-    monkeypatch.setattr(coap_source, "PROMISE_AFTER_S", 0.01)
+    monkeypatch.setattr(coap_desk, "PROMISE_AFTER_S", 0.01)
     monkeypatch.setattr("edge_agent.sources.coap_replies.ACK_TIMEOUT_S", 0.01)
     ingest.gate.clear()
     await device.ask(_put(7))
@@ -270,6 +270,23 @@ async def test_many_waiting_datagrams_become_one_commit(device: Device, ingest) 
     await ingest.until(100)
     assert ingest.commits < 20
     assert sorted(ingest.payloads()) == sorted(b"%d" % number for number in range(100))
+
+
+async def test_what_comes_while_enough_commits_are_under_way_is_promised_and_stored_by_one(
+    device: Device, ingest, monkeypatch
+) -> None:
+    monkeypatch.setattr(coap_desk, "PROMISE_AFTER_S", 0.01)
+    ingest.gate.clear()
+    for number in range(coap_desk.COMMITS_AT_ONCE):
+        assert (await device.ask(_put(number))).code == coap.EMPTY
+    for number in range(100, 120):
+        assert await device.ask(_put(number, b"late")) == Message(
+            coap.ACK, coap.EMPTY, number, b"", []
+        )
+    assert ingest.calls == coap_desk.COMMITS_AT_ONCE
+    ingest.gate.set()
+    await ingest.until(coap_desk.COMMITS_AT_ONCE + 20)
+    assert ingest.sizes == [1] * coap_desk.COMMITS_AT_ONCE + [20]
 
 
 async def test_ipv6_is_as_good(device: Device, ingest) -> None:
