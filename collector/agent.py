@@ -24,9 +24,11 @@ from collector.api.rate import IngestRate
 from collector.api.serve import serve_api
 from collector.area_samples import area_samples
 from collector.config import CollectorConfig
+from collector.control import open_control
 from collector.events.book import EventBook
 from collector.events.sink import EventSink
 from collector.intake import Intake, open_intake
+from collector.lull import Lull
 from collector.profiles.desk import ProfileDesk, open_desk
 from collector.query import TimeSeries
 from collector.reception import Reception
@@ -36,6 +38,7 @@ from collector.registry.kpi import Cut, FeedKpis
 from collector.registry.registry import Registry
 from collector.registry.sink import RegistrySink
 from collector.sinks.timeseries import TimeSeriesSink
+from collector.snapshot import SPOOL_FILE, Snapshots
 from collector.status import Health, WatchedSink, edge_statuses, samples, stored
 from collector.timeseries.store import open_timeseries
 from gateway_core.clock import Clock, wall_ns
@@ -51,7 +54,6 @@ from gateway_core.units import Address
 log = structlog.get_logger()
 
 OWNER = "centre"
-SPOOL_FILE = "spool.db"
 SINKS = ("timeseries", "registry", "events")
 _ALIVE_KEY = "collector/alive"
 _ALIVE_S = 5.0
@@ -94,6 +96,7 @@ class Collector:
         clock: The wall clock.
         started: Nanoseconds since 1970.
         sockets: The people's listener.
+        lull: Holds the sinks while a snapshot begins.
     """
 
     config: CollectorConfig
@@ -111,6 +114,7 @@ class Collector:
     clock: Clock
     started: int
     sockets: list[socket.socket]
+    lull: Lull
 
     @property
     def api_url(self) -> str:
@@ -123,10 +127,13 @@ class Collector:
         """Return every sink with how it is fed."""
         events = EventSink(self.events, self.config.events.severities)
         return [
-            Lane(WatchedSink(TimeSeriesSink(self.store), self.health), 5000, 0.05),
-            Lane(WatchedSink(RegistrySink(self.registry), self.health), 20_000, 1.0),
-            Lane(WatchedSink(events, self.health), 20_000, 1.0),
+            Lane(self._watched(TimeSeriesSink(self.store)), 5000, 0.05),
+            Lane(self._watched(RegistrySink(self.registry)), 20_000, 1.0),
+            Lane(self._watched(events), 20_000, 1.0),
         ]
+
+    def _watched(self, sink: Sink) -> WatchedSink:
+        return WatchedSink(sink, self.health, self.lull)
 
     async def vitals(self) -> Vitals:
         """Try the spool with a commit and return how every part is."""
@@ -206,7 +213,7 @@ async def open_collector(
         group_commit_s=config.spool.group_commit,
         keep_s=config.spool.keep,
     )
-    meter, health = Meter(), Health()
+    meter, health, lull = Meter(), Health(), Lull()
     async with contextlib.AsyncExitStack() as stack:
         spool = await stack.enter_async_context(
             open_spool(data / SPOOL_FILE, OWNER, options, clock)
@@ -224,6 +231,7 @@ async def open_collector(
         stack.callback(_close, sockets)
         desk = open_desk(database, data, clock, config.intake.max_edges)
         intake = await stack.enter_async_context(open_intake(config.intake, reception, meter, desk))
+        await stack.enter_async_context(open_control(data, Snapshots(config, store, lull)))
         rate = IngestRate(lambda: stored(reception.edges), clock)
         yield Collector(
             config=config,
@@ -241,6 +249,7 @@ async def open_collector(
             clock=clock,
             started=clock(),
             sockets=sockets,
+            lull=lull,
         )
 
 

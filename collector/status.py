@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from collector.lull import Lull
 from collector.reception import EdgeBook
 from gateway_core.clock import NS
 from gateway_core.errors import Unavailable
@@ -30,9 +31,10 @@ class Health:
 class WatchedSink:
     """A sink whose health is known: wrong since it was unavailable, right since it delivered."""
 
-    def __init__(self, sink: Sink, health: Health) -> None:
+    def __init__(self, sink: Sink, health: Health, lull: Lull) -> None:
         self._sink = sink
         self._health = health
+        self._lull = lull
 
     @property
     def name(self) -> str:
@@ -46,7 +48,8 @@ class WatchedSink:
             Unavailable: As the sink does.
         """
         try:
-            receipt = await self._sink.send(batch)
+            async with self._lull.sending():
+                receipt = await self._sink.send(batch)
         except Unavailable as exc:
             self._health.wrong[self.name] = str(exc)
             raise

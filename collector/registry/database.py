@@ -93,7 +93,7 @@ class Database:
             except (OverflowError, UnicodeError) as exc:
                 raise Unfit(str(exc)) from exc
             except SQLAlchemyError as exc:
-                raise _translated(exc) from exc
+                raise translated(exc) from exc
 
         return await asyncio.get_running_loop().run_in_executor(threads, run)
 
@@ -104,7 +104,7 @@ class Database:
         self._engine.dispose()
 
 
-def _translated(exc: SQLAlchemyError) -> GatewayError:
+def translated(exc: SQLAlchemyError) -> GatewayError:
     """Return our error; only the driver's own words: the statement may hold values."""
     if isinstance(exc, DataError | IntegrityError):
         return Unfit(str(exc.orig).strip())
@@ -114,10 +114,10 @@ def _translated(exc: SQLAlchemyError) -> GatewayError:
     return Unavailable(f"the registry's database does not answer: {str(why).strip()}")
 
 
-def _create(url: str) -> Engine:
+def create(url: str) -> Engine:
     """Return an engine whose tables exist, at a schema version that this program knows."""
     engine = create_engine(
-        _with_driver(url),
+        with_driver(url),
         pool_pre_ping=True,
         pool_size=_READERS + 1,
         json_serializer=_to_json,
@@ -169,7 +169,7 @@ def _catch_up(engine: Engine) -> None:
                 index.create(engine, checkfirst=True)
 
 
-def _with_driver(url: str) -> str:
+def with_driver(url: str) -> str:
     """Name the driver that is installed where the URL leaves it open."""
     scheme, mark, rest = url.partition("://")
     return f"postgresql+psycopg{mark}{rest}" if scheme == "postgresql" else url
@@ -197,9 +197,9 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         Unavailable: The database does not answer, or its folder cannot be made.
     """
     try:
-        engine = await asyncio.to_thread(_create, url)
+        engine = await asyncio.to_thread(create, url)
     except SQLAlchemyError as exc:
-        raise _translated(exc) from exc
+        raise translated(exc) from exc
     except OSError as exc:
         raise Unavailable(f"the registry's folder cannot be made: {exc}") from exc
     database = Database(engine)

@@ -24,6 +24,7 @@ import pyarrow as pa
 from collector.query import Measurement, Query, Row, Table, answer, plan
 from collector.timeseries.alike import Alike, part
 from collector.timeseries.block import Block
+from collector.timeseries.copying import StoreCopy
 from collector.timeseries.selection import select
 from collector.timeseries.series import (
     OWN_TAGS,
@@ -53,8 +54,9 @@ class Embedded:
 
     name = "embedded"
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, path: Path) -> None:
         self._connection = connection
+        self._path = path
         self._catalogue = Catalogue()
         self._places: dict[tuple[str, ...], tuple[Shelf, int]] = {}
         self._writer = ThreadPoolExecutor(1, "timeseries-write")
@@ -84,6 +86,10 @@ class Embedded:
     async def ping(self) -> str:
         """Return the product and its version."""
         return f"DuckDB {duckdb.__version__}"
+
+    async def begin_copy(self) -> StoreCopy:
+        """Return the store as of now, to be copied while it is written."""
+        return await self._in(self._readers, lambda: StoreCopy(self._connection, self._path))
 
     def close(self) -> None:
         """Finish what is being written, write a checkpoint and close the file."""
@@ -306,7 +312,7 @@ async def open_embedded(path: Path, memory: int, threads: int = 2) -> AsyncItera
     }
     try:
         connection = await asyncio.to_thread(duckdb.connect, str(path), config=options)
-        store = await asyncio.to_thread(Embedded, connection)
+        store = await asyncio.to_thread(Embedded, connection, path)
     except duckdb.Error as exc:
         raise Unavailable(f"embedded time series {path}: {exc}") from exc
     try:

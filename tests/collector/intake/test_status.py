@@ -10,6 +10,7 @@ import pytest
 from collector.agent import open_collector
 from collector.api.parts import Vitals
 from collector.config import load_collector_config
+from collector.lull import Lull
 from collector.reception import Report
 from collector.status import Health, WatchedSink, edge_statuses, seconds_to_full
 from gateway_core.errors import ConfigError, Unavailable
@@ -72,7 +73,7 @@ class Moody:
 
 async def test_a_sink_is_unhealthy_until_it_delivers_again() -> None:
     health, sink = Health(), Moody()
-    watched = WatchedSink(sink, health)
+    watched = WatchedSink(sink, health, Lull())
     with pytest.raises(Unavailable):
         await watched.send(Batch(1, readings(1, 1)))
     assert health.parts(["timeseries"]) == {"timeseries": "no answer"}
