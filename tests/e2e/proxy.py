@@ -1,14 +1,23 @@
-"""A TCP proxy that can refuse, and that keeps every byte that crossed it, and when."""
+"""A line to the centre that can be cut, and that keeps every byte that crossed it, and when.
+
+It is the relay of `tidegate simulate wan`, on an event loop of its own, so that tests that wait in
+the ordinary way can cut, mend and change it.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import asyncio
 import threading
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+
+from gateway_core.units import Address
+from simulators.wan.options import CutKind, WanOptions
+from simulators.wan.relay import Relay, Side
 
 
 @dataclass
@@ -29,82 +38,85 @@ class Request:
 
 
 class Proxy:
-    """Between an edge and its collector; a context manager. Closed at first."""
+    """Between an edge and its collector; a context manager. Cut at first."""
 
-    def __init__(self, port: int, to: int, host: str = "127.0.0.1") -> None:
-        self.port = port
-        self._to = (host, to)
-        self._host = host
-        self._listener: socket.socket | None = None
-        self._sockets: list[socket.socket] = []
-        self._lock = threading.Lock()
-        self.sent: list[Stream] = []
-        self.answered: list[Stream] = []
+    def __init__(
+        self, port: int, to: int, host: str = "127.0.0.1", options: WanOptions | None = None
+    ) -> None:
+        self._ends = Address(host, port), Address(host, to)
+        self._options = options or WanOptions()
+        self._streams: dict[tuple[Side, int], Stream] = defaultdict(Stream)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def __enter__(self) -> Self:
+        self._thread.start()
+        self._relay = self._wait(self._open())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self.cut()
+        self._wait(self._relay.__aexit__(kind, exc, tb))
+        self._wait(_rest())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def restore(self) -> None:
         """Let connections through from now on."""
-        listener = socket.create_server((self._host, self.port), reuse_port=False)
-        self._listener = listener
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        self._do(self._relay.mend)
 
-    def cut(self) -> None:
-        """Break every connection and refuse new ones."""
-        listener, self._listener = self._listener, None
-        with self._lock:
-            ending, self._sockets = self._sockets, []
-        for each in [*([listener] if listener else []), *ending]:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+    def cut(self, how: CutKind = "reset") -> None:
+        """Break every connection and refuse new ones, or fall silent."""
+        self._do(lambda: self._relay.cut(how))
+
+    def change(self, options: WanOptions) -> None:
+        """Be like this from now on."""
+        self._do(lambda: self._relay.change(options))
 
     @property
     def crossed(self) -> bytes:
         """Everything that the edge sent, connection after connection."""
         return b"".join(bytes(each.data) for each in self.sent)
 
+    @property
+    def sent(self) -> list[Stream]:
+        """What the edge sent, by connection."""
+        return [each for (side, _), each in sorted(self._streams.items()) if side == "out"]
+
     def requests(self) -> list[Request]:
         """The requests that crossed whole, in the order in which they did."""
         found = [request for stream in self.sent for request in _requests(stream)]
         return sorted(found, key=lambda each: each.at)
 
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                near, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                far = socket.create_connection(self._to, timeout=10)
-            except OSError:
-                near.close()
-                continue
-            far.settimeout(None)
-            with self._lock:
-                self._sockets += [near, far]
-                sent, answered = Stream(), Stream()
-                self.sent.append(sent)
-                self.answered.append(answered)
-            for pair in ((near, far, sent), (far, near, answered)):
-                threading.Thread(target=_pump, args=pair, daemon=True).start()
+    async def _open(self) -> Relay:
+        relay = Relay(*self._ends, self._options, self._heard)
+        await relay.__aenter__()
+        relay.cut()
+        return relay
+
+    def _heard(self, number: int, side: Side, data: bytes) -> None:
+        stream = self._streams[side, number]
+        stream.data += data
+        stream.ends.append((len(stream.data), time.monotonic()))
+
+    def _do(self, what: Callable[[], None]) -> None:
+        async def done() -> None:
+            what()
+
+        self._wait(done())
+
+    def _wait(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
 
-def _pump(source: socket.socket, target: socket.socket, stream: Stream) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
-            stream.data += data
-            stream.ends.append((len(stream.data), time.monotonic()))
-            target.sendall(data)
-    for each in (source, target):
-        with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+async def _rest() -> None:
+    """Let what still runs on this loop end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for each in others:
+        each.cancel()
+    await asyncio.wait(others, timeout=10) if others else None
 
 
 def _requests(stream: Stream) -> list[Request]:

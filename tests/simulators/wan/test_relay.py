@@ -84,19 +84,69 @@ async def test_a_cut_breaks_connections_and_lets_nobody_through_until_mended() -
         assert relay.cuts == 1
 
 
-async def test_a_way_is_cut_and_mended_in_turn() -> None:
-    said: list[bool] = []
-    enough = asyncio.Event()
-
-    def told(whole: bool) -> None:
-        said.append(whole)
-        if len(said) == 4:
-            enough.set()
-
-    options = WanOptions(cut_every_s=0.01, cut_for_s=0.01, seed=3)
+async def test_a_silent_cut_tells_nobody_and_has_forgotten_the_connection_when_it_ends() -> None:
     here = Address("127.0.0.1", 0)
-    async with Relay(here, here, options) as relay, asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(relay.run(told))
-        await enough.wait()
-        running.cancel()
-    assert said[:4] == [False, True, False, True]
+    async with echo("127.0.0.1") as target, Relay(here, target, WanOptions()) as relay:
+        reader, writer = await asyncio.open_connection(*relay.address)
+        writer.write(b"one")
+        assert await reader.readexactly(3) == b"one"
+        relay.cut("silent")
+        writer.write(b"two")
+        late = asyncio.open_connection(*relay.address)
+        late_reader, late_writer = await late  # the system accepts; nobody answers
+        late_writer.write(b"late")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await reader.read(1)
+        assert relay.passed == 6
+        relay.mend()
+        with pytest.raises(ConnectionResetError):
+            await reader.read(1)
+        assert await late_reader.readexactly(4) == b"late"
+        for each in (writer, late_writer):
+            each.close()
+
+
+async def test_a_reset_hits_one_connection_and_spares_the_others() -> None:
+    here = Address("127.0.0.1", 0)
+    async with echo("127.0.0.1") as target, Relay(here, target, WanOptions(seed=4)) as relay:
+        pairs = [await asyncio.open_connection(*relay.address) for _ in range(3)]
+        for reader, writer in pairs:
+            writer.write(b"x")
+            assert await reader.readexactly(1) == b"x"
+        relay.reset_one()
+        alive = 0
+        for reader, writer in pairs:
+            with contextlib.suppress(ConnectionResetError):
+                writer.write(b"y")
+                alive += await reader.read(1) == b"y"
+            writer.close()
+        assert (alive, relay.resets) == (2, 1)
+
+
+async def test_bits_are_flipped_as_often_as_asked_and_the_same_ones_with_the_same_seed() -> None:
+    async def spoiled(seed: int) -> bytes:
+        options = WanOptions(flip_every=1000, seed=seed)
+        here = Address("127.0.0.1", 0)
+        async with echo("127.0.0.1") as target, Relay(here, target, options) as relay:
+            return await sent_and_read(relay.address, bytes(100_000))
+
+    found = await spoiled(1)
+    assert len(found) == 100_000
+    assert 120 < sum(each.bit_count() for each in found) < 280  # twice 100 on average
+    assert await spoiled(2) != found
+
+
+async def test_a_trickle_and_losses_take_time_and_no_bytes() -> None:
+    data = random.Random(2).randbytes(2_000)
+    options = WanOptions(trickle=7, jitter_s=0.002)
+    clock = asyncio.get_running_loop().time
+    async with (
+        echo("127.0.0.1") as target,
+        Relay(Address("127.0.0.1", 0), target, options) as relay,
+    ):
+        assert await sent_and_read(relay.address, data) == data
+        relay.change(WanOptions(loss=1.0))
+        began = clock()
+        assert await sent_and_read(relay.address, b"lost and sent again") == b"lost and sent again"
+        assert clock() - began > 0.39  # a retransmission time-out each way
