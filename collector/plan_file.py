@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,22 +11,14 @@ from collector.registry.plan import PlannedFeed
 from gateway_core.csv_table import Cell
 from gateway_core.errors import ConfigError, Fault
 from gateway_core.gb28181 import parse_feed_code
+from gateway_core.headings import FEED, MARK, read_headings
 from gateway_core.sheet import read_sheet
 
 MAX_ROWS = 1_000_000
-NAMES = {
-    "edge": ("edge", "边缘节点", "边缘", "节点"),
-    "id": ("id", "编号", "设备编号"),
-    "name": ("name", "名称", "设备名称", "点位名称"),
-    "owner": ("owner", "权属单位", "所属单位", "建设单位", "单位"),
-    "area": ("area", "行政区划", "区划代码", "区域"),
-    "group": ("group", "分组", "所属分组"),
-    "gb_code": ("gb_code", "国标编码", "国标编号", "国标id"),
-}
-_COLUMN = {name: column for column, names in NAMES.items() for name in names}
-_SECRET = {"password", "密码", "口令"}
-MARK = "error"
-"""A column that a marked-up copy has; a mended copy can be imported as it is."""
+COLUMNS = ("edge", "id", "name", "owner", "area", "group", "gb_code")
+_AT_THE_EDGE = FEED.keys() - {*COLUMNS, "password"}
+_NOT_READ = {*_AT_THE_EDGE, MARK}
+_FORBIDDEN = {"password": "passwords have no place at the centre; remove the column"}
 _EDGE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _ID = re.compile(r"[^\s\x00-\x20\x7f,\"]{1,128}")
 _AREA = re.compile(r"[0-9A-Za-z._-]{1,64}")
@@ -64,7 +55,7 @@ def read_plan(
     rows = read_sheet(path)
     header = next(rows, None)
     if header is None:
-        raise ConfigError(Fault(path, 1, 1, "", f"is empty; the columns are {', '.join(NAMES)}"))
+        raise ConfigError(Fault(path, 1, 1, "", f"is empty; the columns are {', '.join(COLUMNS)}"))
     reader = _Reader(path, _columns(path, header, needs_edge=not edge), edge)
     reader.found.rows.append(header)
     for number, cells in enumerate(rows, 1):
@@ -88,7 +79,8 @@ class _Reader:
         found, before = self.found, len(self.found.faults)
         found.rows.append(cells)
         row = {name: cell for name, cell in zip(self._columns, cells, strict=False) if cell.text}
-        row.pop(MARK, None)
+        for name in _NOT_READ & row.keys():
+            del row[name]
         here = cells[0]
         nameless = row.pop("", None)
         for extra in (nameless, *cells[len(self._columns) :]):
@@ -124,20 +116,8 @@ class _Reader:
 
 
 def _columns(path: Path, header: Sequence[Cell], *, needs_edge: bool) -> list[str]:
-    faults, columns = [], []
-    for cell in header:
-        name = cell.text.lower()
-        column = _COLUMN.get(name, "")
-        if name in _SECRET:
-            message = "passwords have no place at the centre; remove the column"
-            faults.append(Fault(path, cell.line, cell.col, name, message))
-        elif not column and name not in {MARK, ""}:
-            near = difflib.get_close_matches(name, _COLUMN, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_COLUMN)}"
-            faults.append(Fault(path, cell.line, cell.col, name, f"unknown column; {hint}"))
-        elif column and column in columns:
-            faults.append(Fault(path, cell.line, cell.col, name, f"{column} is there twice"))
-        columns.append(column or name)
+    columns = read_headings(path, header, COLUMNS, aside=_AT_THE_EDGE, forbidden=_FORBIDDEN)
+    faults = []
     if needs_edge and "edge" not in columns:
         faults.append(Fault(path, 1, 1, "edge", "the column is missing; add it, or name one edge"))
     if not {"id", "gb_code"} & set(columns):

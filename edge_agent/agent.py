@@ -16,12 +16,13 @@ from device_profiles.catalogue import Catalogue
 from device_profiles.js.runtime import shared
 from edge_agent.admin import Admin, serve_admin
 from edge_agent.asking import Asking
-from edge_agent.cameras.inventory import load_feeds
+from edge_agent.cameras.feeds_file import load_feeds
+from edge_agent.cameras.inventory import Feed
 from edge_agent.commands.addressing import Addressing
 from edge_agent.commands.book import CommandBook
 from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.commands.waiting import Waiting
-from edge_agent.config import EdgeConfig
+from edge_agent.config import CamerasSection, EdgeConfig
 from edge_agent.discovery import Discovery
 from edge_agent.foresight import Foresight
 from edge_agent.holdings.versions import Versions
@@ -211,7 +212,7 @@ class Agent:
             ConfigError: feeds.csv, the users or a certificate is wrong; all goes on as it was.
         """
         cameras = self._config.cameras
-        feeds = await asyncio.to_thread(load_feeds, cameras.file) if cameras else {}
+        feeds = await asyncio.to_thread(_feeds, cameras) if cameras else {}
         entrances = await self._intake.reread()
         catalogue = knowledge.catalogue
         self._lineage.use(knowledge.origins)
@@ -276,7 +277,7 @@ class Agent:
 
         return Patrol(
             self._config.edge.id,
-            load_feeds(cameras.file),
+            _feeds(cameras),
             store,
             settings=PatrolSettings(sweep_s=cameras.sweep),
             clock=self._clock,
@@ -302,3 +303,14 @@ class Agent:
                 self._growth.look(self._spool.head, now)
                 await self._registry.save((self._spool.epoch, self._spool.head))
             await asyncio.sleep(TICK_S)
+
+
+def _feeds(cameras: CamerasSection) -> dict[str, Feed]:
+    feeds = load_feeds(cameras.file, cameras.key_file)
+    troubled = [feed for feed in feeds.values() if feed.login_trouble]
+    if troubled:
+        first = troubled[0]
+        log.error(
+            "passwords_unreadable", feeds=len(troubled), first=first.id, why=first.login_trouble
+        )
+    return feeds

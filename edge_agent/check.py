@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from device_profiles.catalogue import Catalogue, load_catalogue
 from device_profiles.signing import load_public
-from edge_agent.cameras.inventory import load_feeds
-from edge_agent.config import EdgeConfig, load_edge_config
+from edge_agent.cameras.feeds_file import load_feeds
+from edge_agent.cameras.inventory import Feed
+from edge_agent.config import CamerasSection, EdgeConfig, load_edge_config
 from edge_agent.declared import declare
 from edge_agent.holdings.versions import Versions
 from edge_agent.knowledge import read_devices
@@ -63,8 +64,9 @@ def check(path: Path) -> Checked:
         _check_listener(listener, checked)
     cameras, systems = config.cameras, config.systems
     if cameras is not None:
-        feeds = _try(checked, lambda: load_feeds(cameras.file))
-        checked.counts["feeds"] = len(feeds or {})
+        feeds = _try(checked, lambda: load_feeds(cameras.file, cameras.key_file)) or {}
+        checked.counts["feeds"] = len(feeds)
+        checked.faults.extend(_sealed(cameras, feeds))
     if systems is not None:
         watched = _try(checked, lambda: load_systems(systems.file))
         checked.counts["systems"] = len(watched or ())
@@ -97,6 +99,19 @@ def _check_listener(listener: ListenSettings, checked: Checked) -> None:
     if listener.open_to_nobody:
         advice = "give users_file, tls.client_ca_file or anonymous: true"
         checked.warnings.append(f"mqtt_listen {listener.name} lets nobody in: {advice}")
+
+
+def _sealed(cameras: CamerasSection, feeds: Mapping[str, Feed]) -> Iterator[Fault]:
+    """Yield what is wrong with the key and with each sealed password."""
+    if cameras.key_file.exists() and (trouble := _trouble(cameras.key_file, secret=True)):
+        yield Fault(cameras.key_file, 0, 0, "cameras.key_file", trouble)
+    same: dict[str, list[str]] = {}
+    for feed in feeds.values():
+        same.setdefault(feed.login_trouble, []).append(feed.id)
+    for trouble, ids in same.items():
+        if trouble:
+            named = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+            yield Fault(cameras.file, 0, 0, f"password_sealed of {named}", trouble)
 
 
 def _try(checked: Checked, load: Callable[[], T]) -> T | None:

@@ -99,10 +99,12 @@ class CamerasSection(_Section):
     Attributes:
         file: feeds.csv.
         sweep: How often each feed is judged.
+        key_file: Seals the passwords in it; every camera's password is lost with it.
     """
 
     file: Path
     sweep: Annotated[Duration, Field(ge=1)] = 60.0
+    key_file: Path = Path("secrets/cameras.key")
 
 
 class SystemsSection(_Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_agent.cameras.seal import SiteKey
 from edge_agent.config import load_edge_config
 from gateway_core.errors import ConfigError, Fault
 
@@ -34,6 +35,7 @@ devices:
 # cameras:
 #   file: feeds.csv           # id,name,host,onvif_port,rtsp_url,username,password_file,area,...
 #   sweep: 60s                # every feed is judged once in this time
+#   key_file: secrets/cameras.key # seals the passwords; keep a copy of it elsewhere
 
 # systems:
 #   file: systems.yaml        # systems: [{{id, name, kind: tcp|http, target, every, timeout}}]
@@ -94,6 +96,7 @@ mqtt_listen:                  # devices connect to the agent itself; a broker ma
 """
 
 USUAL_BROKER = "mqtt://127.0.0.1:1883"
+CAMERAS_KEY = Path("secrets/cameras.key")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 ANYBODY = "    anonymous: true           # whoever is on this machine"
 USERS = "    users_file: secrets/users # tidegate edge users add ID --file secrets/users"
@@ -171,6 +174,10 @@ def write_site(folder: Path, answers: Answers) -> list[Path]:
         if USERS in text and not users.exists():
             users.touch(0o600)
             users.write_text(USERS_NOTE, encoding="utf-8")
+        key = SiteKey(folder / CAMERAS_KEY)
+        if not key.exists:
+            key.make()
+            key.keep()
     except OSError as exc:
         message = f"cannot be written: {exc.strerror}"
         raise ConfigError(Fault(exc.filename or folder, 0, 0, "", message)) from exc

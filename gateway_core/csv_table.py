@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway_core.errors import ConfigError, Fault
 
@@ -16,8 +16,7 @@ MAX_CELLS = 1000
 _PLAIN = re.compile(r"[^,\r\n]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One value and its place; line and column count from 1, in characters."""
 
     text: str

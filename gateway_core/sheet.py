@@ -94,9 +94,10 @@ def _extent(part: IO[bytes]) -> tuple[int, int]:
         end = len(data) if end < 0 or len(data) - end > _READ_BYTES else end
         rest = data[end:]
         found = _PLACE.findall(data, 0, end)
-        far_row = max(far_row, *(int(row) for _, row in found if row), 0)
+        rows = [row for _, row in found]
+        far_row = max(far_row, *map(int, set(rows) - {b""}), 0)
         far_column = max(far_column, *map(_column, {name for name, _ in found}), 0)
-        unplaced += sum(not row for _, row in found)  # those follow the one before
+        unplaced += rows.count(b"")  # those follow the one before
     return far_row + unplaced, far_column + unplaced
 
 

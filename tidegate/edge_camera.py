@@ -12,10 +12,14 @@ from cyclopts import App, Parameter
 from gateway_core.instant import to_rfc3339
 from gateway_core.model import FeedState
 from tidegate.edge_history import CONFIG, Config, Url, admin_url
+from tidegate.feed_import import import_feeds, make_key, password
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.remote import ask
 
 app = App(name="camera", help="Video feeds that the agent watches.")
+app.command(import_feeds, name="import")
+app.command(password)
+app.command(make_key, name="key")
 
 
 @app.command(name="list")
@@ -124,7 +128,7 @@ def _print(found: dict[str, Any]) -> None:
             "since": _time(feed["since"]),
             "verdict": found["verdict"] if found["maintenance"] else None,
             "lost parent": found["parent"],
-            "login": found["login"],
+            "login": found["login_trouble"] or found["login"],
             "next check": _seconds(found["next_check_s"]),
             "device": device.get("identity"),
             "clock": _seconds(device.get("skew_s")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +15,8 @@ from collector.plan_file import PlanFile, read_plan
 from collector.registry.database import open_database
 from collector.registry.plan import FeedPlan, PlanChange
 from gateway_core.clock import wall_ns
-from gateway_core.errors import Fault
-from gateway_core.marked_sheet import write_marked
+from tidegate.import_report import tell_faults, tell_some
 from tidegate.output import console
-
-SHOWN = 20
-"""How many mistakes are printed; the marked-up copy has all."""
 
 
 def import_plan(
@@ -53,7 +48,7 @@ def import_plan(
         task = bar.add_task("rows", total=None)
         found = read_plan(file, edge, lambda rows: bar.update(task, completed=rows))
     if found.faults:
-        _tell(file, found)
+        tell_faults(file, found.rows, found.faults)
         if not skip_bad:
             print("nothing was imported; mend the rows, or leave them out with --skip-bad")
             return 1
@@ -86,26 +81,6 @@ def _preview(change: PlanChange) -> None:
         f"new {len(change.new)}, changed {len(change.changed)}, as before {change.same}, "
         f"gone {len(change.gone)}"
     )
-    _some("new", [f"{each.edge} {each.id}" for each in change.new])
-    _some("changed", [f"{each.edge} {each.id}" for each in change.changed])
-    _some("gone", [" ".join(key) for key in change.gone])
-
-
-def _some(what: str, names: Sequence[str], most: int = 5) -> None:
-    for name in names[:most]:
-        print(f"  {what}: {name}")
-    if len(names) > most:
-        print(f"  {what}: and {len(names) - most} more")
-
-
-def _tell(file: Path, found: PlanFile) -> None:
-    ending = ".xlsx" if file.suffix.lower() == ".xlsx" else ".csv"
-    marked = file.with_name(f"{file.stem}.marked{ending}")
-    write_marked(marked, found.rows, found.faults)
-    faults: Sequence[Fault] = found.faults
-    for fault in faults[:SHOWN]:
-        print(fault, file=sys.stderr)
-    if len(faults) > SHOWN:
-        print(f"and {len(faults) - SHOWN} more", file=sys.stderr)
-    lines = len({fault.line for fault in faults})
-    print(f"{lines} of {len(found.rows) - 1} rows have mistakes; each is marked in {marked}")
+    tell_some("new", [f"{each.edge} {each.id}" for each in change.new])
+    tell_some("changed", [f"{each.edge} {each.id}" for each in change.changed])
+    tell_some("gone", [" ".join(key) for key in change.gone])

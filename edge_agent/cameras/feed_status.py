@@ -8,6 +8,7 @@ import msgspec
 
 from edge_agent.cameras.board import Entry, Look
 from edge_agent.cameras.evidence import DeviceCheck
+from edge_agent.cameras.inventory import Feed
 from edge_agent.cameras.judge import Seen
 from edge_agent.cameras.logins import Permit
 from gateway_core.model import FeedState
@@ -40,7 +41,9 @@ class FeedDetail(msgspec.Struct, frozen=True):
         verdict: What would be reported if nobody was at work there.
         verdict_faults: Its reasons.
         parent: The lost switch, recorder or subnet that it depends on; empty while none is.
-        login: Whether its login may be tried; ``none`` when it has none.
+        login: Whether its login may be tried; ``none`` when it has none, ``unreadable`` when its
+            sealed password cannot be opened.
+        login_trouble: Why it cannot.
         next_check_s: Seconds until its next stream check; None when it is not in the timetable.
         looks: The last stream checks, oldest first.
         device: What ONVIF said last; None before the first time.
@@ -55,7 +58,8 @@ class FeedDetail(msgspec.Struct, frozen=True):
     verdict: FeedState
     verdict_faults: tuple[str, ...]
     parent: str
-    login: Permit | Literal["none"]
+    login: Permit | Literal["none", "unreadable"]
+    login_trouble: str
     next_check_s: float | None
     looks: tuple[Look, ...]
     device: DeviceCheck | None
@@ -99,10 +103,17 @@ def detail_of(
         verdict=memory.verdict.state,
         verdict_faults=memory.verdict.faults,
         parent=parent,
-        login=login if feed.credential is not None else "none",
+        login=_login(entry.feed, login),
+        login_trouble=feed.login_trouble,
         next_check_s=next_check_s,
         looks=entry.looks,
         device=entry.device,
         device_faults=memory.devices,
         picture_faults=memory.pictures,
     )
+
+
+def _login(feed: Feed, permit: Permit) -> Permit | Literal["none", "unreadable"]:
+    if feed.login_trouble:
+        return "unreadable"
+    return permit if feed.credential is not None else "none"

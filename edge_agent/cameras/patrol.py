@@ -61,7 +61,7 @@ class Patrol:
 
     Args:
         edge: The edge's id.
-        feeds: By id, from `inventory.load_feeds`.
+        feeds: By id, from `feeds_file.load_feeds`.
         append: Stores records.
         settings: Pace and limits.
         clock: Wall clock, for the records.

@@ -206,6 +206,8 @@ class _Check:
         )
 
     def _described(self, answer: Answer) -> StreamCheck:
+        if answer.status == 401 and (trouble := self._feed.login_trouble):
+            return replace(self.so_far, outcome="password_unreadable", detail=trouble)
         if answer.status == 401:
             return self._end("auth_missing", answer)
         if 300 <= answer.status < 400:

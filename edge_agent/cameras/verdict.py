@@ -29,6 +29,7 @@ Outcome = Literal[
     "redirected",
     "server_error",
     "auth_missing",
+    "password_unreadable",
     "auth_failed",
     "auth_unsupported",
     "forbidden",
@@ -63,6 +64,7 @@ OUTCOME_STATES: Mapping[Outcome, FeedState] = MappingProxyType(
         "server_error": "no_stream",
         # The device does not let us in.
         "auth_missing": "auth_failed",
+        "password_unreadable": "auth_failed",
         "auth_failed": "auth_failed",
         "auth_unsupported": "auth_failed",
         "forbidden": "auth_failed",

@@ -10,7 +10,8 @@ from random import Random
 from typing import Self
 
 from edge_agent.cameras.address import RtspAddress, bracketed
-from edge_agent.cameras.inventory import Credential, Feed, load_feeds
+from edge_agent.cameras.feeds_file import load_feeds
+from edge_agent.cameras.inventory import Credential, Feed
 from edge_agent.cameras.patrol import Patrol
 from edge_agent.cameras.settings import PatrolSettings
 from gateway_core.errors import SpoolFull

@@ -108,7 +108,7 @@ def test_a_marked_copy_can_be_mended_and_imported(tmp_path: Path, ending: str) -
         ("edge,id,password", "passwords have no place at the centre"),
         ("edge,id,密码", "passwords have no place at the centre"),
         ("edge,id,nmae", "did you mean 'name'"),
-        ("edge,id,编号", "id is there twice"),
+        ("edge,id,编号", "column 'id' is there twice"),
         ("id,name", "edge: the column is missing"),
         ("edge,name", "id: the column is missing"),
     ],
@@ -191,3 +191,9 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, ending: str
     path.write_bytes(content)
     with pytest.raises(ConfigError):
         read_plan(path)
+
+
+def test_columns_that_only_an_edge_needs_are_left_aside(tmp_path: Path) -> None:
+    text = "边缘节点,编号,IP地址,rtsp_url,用户名\nbz-1,c1,10.0.0.7,not even a url,viewer\n"
+    found = read_plan(table(tmp_path / "p.csv", text))
+    assert (found.feeds, found.faults) == ([PlannedFeed("bz-1", "c1")], [])

@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 
 from edge_agent.cameras.evidence import DeviceFault
-from edge_agent.cameras.inventory import COLUMNS, load_feeds
+from edge_agent.cameras.feed_row import COLUMNS
+from edge_agent.cameras.feeds_file import load_feeds
 from edge_agent.cameras.verdict import GRADES, OUTCOME_STATES
 from gateway_core.model import FeedState
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.cameras.inventory import Credential, compare, load_feeds
+from edge_agent.cameras.feeds_file import load_feeds
+from edge_agent.cameras.inventory import Credential, compare
 from gateway_core.errors import ConfigError
 
 HEADER = "id,name,host,onvif_port,rtsp_url,username,password_file,area,lat,lon,group"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.cameras.seal import SiteKey
 from edge_agent.config import load_edge_config
 from edge_agent.init import Answers, write_site
 from edge_agent.sources.listen.users import read_users
@@ -177,3 +178,10 @@ def test_an_unacceptable_answer_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"edge\.id"):
         write_site(tmp_path, Answers("Not An Id"))
     assert not (tmp_path / "edge.yaml").exists()
+
+
+def test_a_new_site_has_a_key_for_its_cameras_passwords(tmp_path: Path) -> None:
+    write_site(tmp_path / "site", Answers("e1"))
+    key = tmp_path / "site" / "secrets" / "cameras.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert SiteKey(key).open("c1", SiteKey(key).seal("c1", "word")) == "word"

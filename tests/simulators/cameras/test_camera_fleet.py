@@ -11,8 +11,8 @@ from random import Random
 
 import pytest
 
+from edge_agent.cameras.feeds_file import load_feeds
 from edge_agent.cameras.grader import Grader
-from edge_agent.cameras.inventory import load_feeds
 from edge_agent.cameras.picture import grade
 from gateway_core.errors import Unavailable
 from simulators.cameras.fleet import CameraFleet

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from device_profiles.catalogue import load_catalogue
-from edge_agent.cameras.inventory import load_feeds
+from edge_agent.cameras.feeds_file import load_feeds
 from edge_agent.systems.inventory import load_systems
 from simulators.sensors.profiled import make_encoders, make_fleet
 from simulators.sensors.truth import read_truth
