@@ -101,7 +101,10 @@ class EpochBook:
 
     def lose(self, spans: Iterable[tuple[int, int]]) -> EpochBook:
         """Return the books after the edge said that it lost `spans`."""
-        return replace(self, lost=Intervals([*self.lost, *spans]))
+        lost = Intervals([*self.lost, *spans])
+        if len(lost) > MAX_INTERVALS // 2:
+            lost = _joined(lost, self.received)
+        return replace(self, lost=lost)
 
     @property
     def high_water(self) -> int:
@@ -148,6 +151,18 @@ class EpochBook:
             held.began,
             held.contact,
         )
+
+
+def _joined(lost: Intervals, received: Intervals) -> Intervals:
+    """Return the losses in fewer pieces: over what was received it is idle to say what was lost."""
+    joined: list[tuple[int, int]] = []
+    for first, last in lost:
+        between = first - joined[-1][1] - 1 if joined else 0
+        if joined and received.overlap(joined[-1][1] + 1, first - 1) == between:
+            joined[-1] = (joined[-1][0], last)
+        else:
+            joined.append((first, last))
+    return Intervals(joined)
 
 
 def _explain(withheld: dict[str, int], silent: int, *, whole: bool) -> tuple[dict[str, int], int]:

@@ -54,6 +54,8 @@ _KINDS: dict[str, pa.DataType] = {
     "failures": pa.int64(),
     "first": pa.int64(),
     "last": pa.int64(),
+    "since": pa.int64(),
+    "until": pa.int64(),
     "rtt_ms": pa.float64(),
     "up_s": pa.float64(),
     "lat": pa.float64(),

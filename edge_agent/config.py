@@ -123,13 +123,20 @@ class SpoolSection(_Section):
     Attributes:
         max_bytes: Budget.
         group_commit: Longest wait for others to share a commit.
-        when_full: ``wait``: senders are not acknowledged; ``evict``: the oldest goes, recorded.
+        when_full: ``wait``: senders are not acknowledged, but for alarms; ``evict``: telemetry is
+            given up as ``evict`` says, recorded.
+        evict: How, in this order. ``thin``: readings become minimum, mean and maximum of each
+            minute; ``oldest``: the oldest goes. Alarms never do.
         keep: How long what everybody has stays for re-sending and queries.
     """
 
     max_bytes: Annotated[Size, Field(ge=1 * MIB)] = 20 * GIB
     group_commit: Annotated[Duration, Field(le=5)] = 0.02
     when_full: Literal["wait", "evict"] = "wait"
+    evict: Annotated[tuple[Literal["thin", "oldest"], ...], Field(min_length=1, max_length=2)] = (
+        "thin",
+        "oldest",
+    )
     keep: Duration = 86_400.0
 
 

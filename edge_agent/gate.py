@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from edge_agent.egress import AlarmText, Declared, SiteEgress
 from edge_agent.grant import EXACT, Coarseness, Grant, Thin, aggregate_names, tightest
 from gateway_core.model import Reading
+from gateway_core.spool.thinned import FUNCTIONS, SUFFIX
 
 _CACHED_SHAPES = 4096
 _NOTHING: Mapping[str, Coarseness] = {}
@@ -140,6 +141,9 @@ def build_gate(declared: Declared, site: SiteEgress, *, device: str | None) -> G
             derived.setdefault(measurement, {}).update(dict.fromkeys(names, grant.coarsen))
             if "count" in grant.fns:
                 derived[measurement][f"{name}_count"] = EXACT
+    for name, coarsen in released.items():  # what is left of readings that had to make room
+        thinned = derived.setdefault(declared.measurement + SUFFIX, {})
+        thinned |= {f"{name}_{each}": coarsen for each in FUNCTIONS} | {f"{name}_count": EXACT}
     local = grants.keys() - released.keys()
     return Gate(
         profile=declared.profile,

@@ -43,7 +43,8 @@ devices:
 spool:
   max_bytes: 20GiB
   group_commit: 20ms
-  when_full: wait             # wait: senders are not acknowledged | evict: the oldest goes
+  when_full: wait             # wait: senders are not acknowledged | evict: telemetry is given up
+  evict: [thin, oldest]       # readings become min/mean/max a minute, then the oldest go; no alarm
   keep: 1d                    # how long what everybody has stays for re-sending and queries
 
 archive:

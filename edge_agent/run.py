@@ -101,6 +101,7 @@ async def _built(config: EdgeConfig, clock: Clock) -> AsyncIterator[tuple[Agent,
         max_bytes=limits.max_bytes,
         group_commit_s=limits.group_commit,
         when_full=limits.when_full,
+        evict=limits.evict,
         keep_s=limits.keep,
     )
     meter = Meter()

@@ -140,6 +140,9 @@ class Loss(msgspec.Struct, frozen=True, array_like=True, tag="l", gc=False):
         last: Last sequence number lost, inclusive.
         reason: ``damaged``, ``evicted`` or ``thinned``.
         detail: What was found, for people.
+        since: Earliest receive time of what was lost, with its neighbours in the same pass;
+            0 where it is not known.
+        until: Latest one; 0 where it is not known.
     """
 
     edge: str
@@ -149,6 +152,8 @@ class Loss(msgspec.Struct, frozen=True, array_like=True, tag="l", gc=False):
     last: int
     reason: Literal["damaged", "evicted", "thinned"]
     detail: str = ""
+    since: int = 0
+    until: int = 0
 
 
 class Listed(msgspec.Struct, frozen=True, array_like=True, tag="i", gc=False):

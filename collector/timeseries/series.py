@@ -98,6 +98,8 @@ def to_point(record: Record) -> Point | None:
                 "last": record.last,
                 "records": record.last - record.first + 1,
             }
+            if record.until:
+                fields |= {"since": record.since, "until": record.until}
             if record.detail:
                 fields["detail"] = _one_line(record.detail)
             return Point(

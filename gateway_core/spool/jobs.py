@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gateway_core.intervals import Intervals
 from gateway_core.model import Loss, Receipt, Refusal
-from gateway_core.spool import room, rows, side
+from gateway_core.spool import removal, rows, side
 from gateway_core.spool.position import Position
 from gateway_core.spool.segment import Chunk
 from gateway_core.spool.shapes import Span
+from gateway_core.spool.thinned import is_urgent
 from gateway_core.spool.transaction import Transaction
 
 
@@ -21,9 +22,12 @@ def appending(
     replayed: Sequence[int],
 ) -> Callable[[Transaction], Span | None]:
     """Append records, keep refused payloads, set state, delete what was replayed."""
+    urgent = any(is_urgent(record) for each in chunks for record in each.records)
 
     def work(tx: Transaction) -> Span | None:
-        tx.strict = tx.strict or bool(chunks) or bool(refused)
+        if chunks or refused:
+            tx.strict = True
+            tx.urgent = tx.urgent and urgent
         if refused:
             tx.refuse(refused)
         tx.set_state(state)
@@ -94,7 +98,7 @@ def condemning(broken: rows.Broken) -> Callable[[Transaction], list[Loss]]:
 
     def work(tx: Transaction) -> list[Loss]:
         before = len(tx.losses)
-        room.condemn(tx, broken)
+        removal.condemn(tx, broken)
         return tx.losses[before:]
 
     return work

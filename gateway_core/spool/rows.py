@@ -70,6 +70,16 @@ def heads(db: apsw.Connection, first: int, last: int, limit: int = _MOST_ROWS) -
     return found[1:] if found and found[0].last < first else found
 
 
+def each_head(db: apsw.Connection, first: int, last: int) -> Iterator[Head]:
+    """Yield the segments that begin at or above ``first`` and touch what is up to ``last``."""
+    for row in db.execute(
+        "SELECT first, count, created, version, crc FROM segment WHERE first BETWEEN ? AND ?"
+        " ORDER BY first",
+        (first, last),
+    ):
+        yield Head(*_convert(row, tuple[int, int, int, int, int]))
+
+
 def load(db: apsw.Connection, head: Head) -> Segment:
     """Return the whole segment.
 

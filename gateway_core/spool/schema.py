@@ -58,13 +58,17 @@ class SpoolDamaged(GatewayError):
     """
 
 
+class DiskFull(SpoolFull):
+    """SQLite found no space on the disk, or its own hard stop."""
+
+
 @contextlib.contextmanager
 def translated(what: str) -> Iterator[None]:
     """Turn SQLite's errors into ours; ``what`` opens the message."""
     try:
         yield
     except apsw.FullError as exc:
-        raise SpoolFull(f"{what}: {exc}") from exc
+        raise DiskFull(f"{what}: {exc}") from exc
     except (apsw.CorruptError, apsw.NotADBError, apsw.FormatError) as exc:
         raise SpoolDamaged(f"{what}: {exc}") from exc
     except (UnicodeDecodeError, apsw.SQLError) as exc:  # our own SQL fits a sound schema
@@ -102,7 +106,6 @@ def open_writer(path: Path, options: SpoolOptions, vfs: str | None = None) -> ap
 
 def _prepare(db: apsw.Connection, options: SpoolOptions) -> None:
     db.set_busy_timeout(5000)
-    reserve = max(MIB, options.max_bytes // 16)  # lets cursors move and cleaning work when full
     _set(
         db,
         f"page_size = {PAGE}",
@@ -110,10 +113,11 @@ def _prepare(db: apsw.Connection, options: SpoolOptions) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",
         f"journal_size_limit = {16 * MIB}",
+        f"wal_autocheckpoint = {min(1000, options.ballast // 2 // PAGE)}",
         "cell_size_check = ON",
         "trusted_schema = OFF",
         "temp_store = MEMORY",
-        f"max_page_count = {(options.max_bytes + reserve) // PAGE}",
+        f"max_page_count = {(options.max_bytes + options.reserve) // PAGE}",
     )
     with db:
         if number(db, "PRAGMA schema_version") == 0:
@@ -165,6 +169,17 @@ def about(db: apsw.Connection, key: str) -> str:
     return row
 
 
+def remember(db: apsw.Connection, key: str, number: int) -> None:
+    """Keep a whole number in the ``about`` table."""
+    db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, str(number)))
+
+
+def remembered(db: apsw.Connection, key: str) -> int:
+    """Return what `remember` kept; 0 for nothing."""
+    found = db.execute("SELECT value FROM about WHERE key = ?", (key,)).get
+    return int(found) if isinstance(found, str) and found.isdigit() else 0
+
+
 def number(db: apsw.Connection, sql: str, bindings: tuple[apsw.SQLiteValue, ...] = ()) -> int:
     """Return the one whole number that ``sql`` yields; 0 for NULL or no row."""
     row = db.execute(sql, bindings).fetchone()
@@ -175,6 +190,12 @@ def number(db: apsw.Connection, sql: str, bindings: tuple[apsw.SQLiteValue, ...]
 def used_bytes(db: apsw.Connection) -> int:
     """Return the pages in use, in bytes."""
     return (number(db, "PRAGMA page_count") - number(db, "PRAGMA freelist_count")) * PAGE
+
+
+def empty_log(db: apsw.Connection) -> None:
+    """Give the write-ahead log's space back, as far as readers and the disk allow it."""
+    with contextlib.suppress(apsw.Error):
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
 def suspect(path: Path, why: str) -> None:

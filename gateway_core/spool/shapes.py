@@ -25,8 +25,10 @@ class SpoolOptions:
         max_bytes: Budget for the pages in use, in bytes; at least 256 KiB.
         group_commit_s: Longest time that an append waits for others to share its commit.
         group_records: Records that make a group commit at once, and most records in a segment.
-        when_full: ``wait``: appends raise `SpoolFull`. ``evict``: the oldest segments go, each
-            loss is recorded and counted.
+        when_full: ``wait``: appends raise `SpoolFull`, but for those that hold an alarm.
+            ``evict``: telemetry is given up as ``evict`` says, each loss is recorded and counted.
+        evict: How telemetry is given up, in this order. ``thin``: readings become a minimum, mean
+            and maximum for each series and minute. ``oldest``: the oldest goes. Alarms never do.
         keep_s: Segments that every consumer settled stay this long, for re-sending and queries.
         pending_bytes: Bytes that may wait for a commit; beyond it `Spool.append` waits.
         refused_bytes: Budget for payloads kept in ``refused``; beyond it the oldest go.
@@ -39,6 +41,7 @@ class SpoolOptions:
     group_commit_s: float = 0.02
     group_records: int = 5000
     when_full: Literal["wait", "evict"] = "wait"
+    evict: tuple[Literal["thin", "oldest"], ...] = ("thin", "oldest")
     keep_s: float = 86_400.0
     pending_bytes: int = 16 * MIB
     refused_bytes: int = 64 * MIB
@@ -50,6 +53,16 @@ class SpoolOptions:
             raise ValueError("max_bytes must be at least 256 KiB")
         if self.group_records < 1 or self.group_commit_s < 0 or self.keep_s < 0:
             raise ValueError("group_records must be positive; times must not be negative")
+
+    @property
+    def reserve(self) -> int:
+        """Bytes beyond the budget: one half for alarms, one for cursors and cleaning."""
+        return max(MIB, self.max_bytes // 16)
+
+    @property
+    def ballast(self) -> int:
+        """Bytes of disk held for when the disk is full: room for the write-ahead log, and more."""
+        return min(max(MIB, self.max_bytes // 16), 8 * MIB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +95,8 @@ class ConsumerBooks:
         delivered: What its sink took.
         buffered: What is still to be settled, counted from the segments themselves.
         quarantined: What its sink will never accept.
-        dropped: Reason to count of what was withheld or lost: ``policy``, ``evicted``, ``damaged``.
+        dropped: Reason to count of what was withheld or lost: ``policy``, ``evicted``, ``thinned``,
+            ``damaged``.
         quarantine_reasons: Reason to count; sums to ``quarantined``.
         settled: Everything up to this sequence number is settled.
     """

@@ -35,7 +35,9 @@ class Transaction:
         epoch: Of the spool.
         now: Nanoseconds; when the commit's segments were made.
         head: Last sequence number given out.
+        limit: Budget in bytes: the options' own, or less while the disk is full.
         strict: True once something was added that must not use the reserve.
+        urgent: False once something of that was added that holds no alarm.
         positions: Consumers read so far; None for one that was forgotten.
         segments: Made by `close_segments`, written by `finish`.
         losses: What the spool itself lost in this transaction.
@@ -48,7 +50,9 @@ class Transaction:
     epoch: str
     now: int
     head: int
+    limit: int
     strict: bool = False
+    urgent: bool = True
     positions: dict[str, Position | None] = field(default_factory=dict)
     segments: list[tuple[Segment, list[Record]]] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
@@ -77,10 +81,23 @@ class Transaction:
         return Span(self.head - added + 1, self.head)
 
     def lose(
-        self, first: int, last: int, reason: Literal["damaged", "evicted"], detail: str
+        self,
+        first: int,
+        last: int,
+        reason: Literal["damaged", "evicted", "thinned"],
+        detail: str,
+        span: tuple[int, int] = (0, 0),
     ) -> None:
-        """Append a `Loss` and count it for each consumer that had not settled the range."""
-        loss = Loss(self.owner, self.now, self.epoch, first, last, reason, detail)
+        """Append a `Loss` and count it for each consumer that had not settled the range.
+
+        Args:
+            first: First number lost.
+            last: Last one, inclusive.
+            reason: Why.
+            detail: For people.
+            span: Earliest and latest receive time of what was lost; 0 for unknown.
+        """
+        loss = Loss(self.owner, self.now, self.epoch, first, last, reason, detail, *span)
         self.losses.append(loss)
         for name in rows.consumers(self.db):
             self.count("dropped", name, reason, self.position(name).settle(first, last))
@@ -131,8 +148,8 @@ class Transaction:
             else:
                 self.db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
 
-    def close_segments(self) -> int:
-        """Make segments of at most ``group_records`` out of what was added; return their bytes."""
+    def close_segments(self) -> None:
+        """Make segments of at most ``group_records`` out of what was added."""
         group: list[Chunk] = []
         held = 0
         for each in self._open:
@@ -144,14 +161,11 @@ class Transaction:
         if group:
             self._close(group)
         self._open.clear()
-        return sum(len(segment.payload) for segment, _ in self.segments)
 
     def finish(self) -> None:
         """Write segments, cursors and counters; the caller commits."""
         for segment, _ in self.segments:
-            head = (segment.first, segment.count, segment.created, segment.version, segment.crc)
-            self.db.execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?)", head)
-            self.db.execute("INSERT INTO payload VALUES (?, ?)", (segment.first, segment.payload))
+            self.write(segment)
         for name, position in self.positions.items():
             if position is not None:
                 self.db.execute(
@@ -162,6 +176,12 @@ class Transaction:
             "INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
             [(*key, n) for key, n in self._counts.items()],
         )
+
+    def write(self, segment: Segment) -> None:
+        """Put a segment into the log; one that `add` made is written by `finish`."""
+        head = (segment.first, segment.count, segment.created, segment.version, segment.crc)
+        self.db.execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?)", head)
+        self.db.execute("INSERT INTO payload VALUES (?, ?)", (segment.first, segment.payload))
 
     def _close(self, group: Sequence[Chunk]) -> None:
         made = pack(self._written + 1, self.now, group)

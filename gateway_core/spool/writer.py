@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,9 @@ import structlog
 
 from gateway_core.clock import Clock, monotonic
 from gateway_core.errors import GatewayError, Unavailable
-from gateway_core.model import Record
+from gateway_core.model import Loss, Record
 from gateway_core.spool import room, rows, schema
+from gateway_core.spool.ballast import Ballast
 from gateway_core.spool.position import Position
 from gateway_core.spool.shapes import SpoolOptions
 from gateway_core.spool.transaction import Transaction
@@ -22,7 +23,8 @@ from gateway_core.spool.transaction import Transaction
 log = structlog.get_logger()
 
 _TIDY_S = 30.0
-_PAGES_A_COMMIT = 4  # index, counters and cursors beside the payload
+_LOOK_S = 5.0
+_TELL_S = 60.0
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +80,11 @@ class Writer:
         self._db, self._path, self._owner = db, path, owner
         self._options, self._clock = options, clock
         self._report = report
+        self._limit = options.max_bytes
+        self._ballast = Ballast(path, options.ballast)
+        self._looked = monotonic()
+        self._given_up: Counter[str] = Counter()
+        self._told = -_TELL_S
         self._epoch = schema.about(db, "epoch")
         self._head = rows.head_of(db)
         self._ready = threading.Condition()
@@ -89,6 +96,7 @@ class Writer:
 
     def start(self) -> None:
         """Begin to work."""
+        self._ballast.take()
         self._thread.start()
 
     def submit(self, job: Job) -> None:
@@ -147,8 +155,9 @@ class Writer:
 
     def _commit(self, jobs: list[Job]) -> None:
         """Commit a group; when it fails, each of its jobs alone."""
+        self._look_at_disk()
         try:
-            outcome = self._transact(jobs)
+            outcome = self._transacted(jobs)
         except Exception as exc:  # whatever it is, the callers must hear of it
             if len(jobs) > 1:
                 for job in jobs:
@@ -162,26 +171,74 @@ class Writer:
             outcome = Outcome(jobs, self._head)
         self._report(outcome)
 
+    def _end(self, tx: Transaction) -> None:
+        """Commit; an error of the checkpoint that follows a commit is none of the commit's."""
+        try:
+            self._db.execute("COMMIT")
+        except apsw.Error as exc:
+            done = self._db.get_autocommit() and tx.segments and rows.head_of(self._db) == tx.head
+            if not done:
+                raise
+            log.warning("spool_checkpoint_failed", why=str(exc))
+
+    def _tell_losses(self, losses: list[Loss]) -> None:
+        """Log what was given up for want of room, at most once a minute."""
+        for loss in losses:
+            if loss.reason != "damaged":
+                self._given_up[loss.reason] += loss.last - loss.first + 1
+        if self._given_up and monotonic() - self._told >= _TELL_S:
+            self._told = monotonic()
+            log.error("records_given_up", **self._given_up)
+            self._given_up.clear()
+
+    def _look_at_disk(self) -> None:
+        """Go back to the whole budget once a disk that was full is so no more."""
+        if self._ballast.held or monotonic() - self._looked < _LOOK_S:
+            return
+        self._looked = monotonic()
+        if self._ballast.take() and self._limit < self._options.max_bytes:
+            self._limit = self._options.max_bytes
+            log.info("spool_disk_has_room", path=str(self._path))
+
+    def _transacted(self, jobs: list[Job]) -> Outcome:
+        """Commit a group; on a full disk make do, from then on, with the pages there are."""
+        try:
+            return self._transact(jobs)
+        except schema.DiskFull:
+            given = self._ballast.give()
+            schema.empty_log(self._db)
+            if not given:
+                raise
+            self._limit = min(self._limit, schema.used_bytes(self._db))
+            self._transact([Job(room.expire)])
+            return self._transact(jobs)
+
     def _transact(self, jobs: list[Job]) -> Outcome:
         db = self._db
         with schema.translated("the spool"):
             db.execute("BEGIN IMMEDIATE")
             try:
                 tx = Transaction(
-                    db, self._options, self._owner, self._epoch, self._clock(), self._head
+                    db,
+                    self._options,
+                    self._owner,
+                    self._epoch,
+                    self._clock(),
+                    self._head,
+                    self._limit,
                 )
                 for job in jobs:
                     job.result = job.work(tx)
-                size = tx.close_segments()
+                tx.close_segments()
                 if tx.segments or tx.strict:
-                    pages = _PAGES_A_COMMIT + 2 * len(tx.segments)
-                    room.make_room(tx, size + pages * schema.PAGE)
+                    room.make_room(tx)
                 tx.finish()
-                db.execute("COMMIT")
+                self._end(tx)
             except BaseException:
                 if not db.get_autocommit():
                     db.execute("ROLLBACK")
                 raise
         self._head = tx.head
+        self._tell_losses(tx.losses)
         segments = [(segment.first, records) for segment, records in tx.segments]
         return Outcome(jobs, tx.head, tx.positions, segments, tx.removed)

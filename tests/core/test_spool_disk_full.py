@@ -7,11 +7,12 @@ import pytest
 
 from gateway_core.clock import wall_ns
 from gateway_core.errors import SpoolFull
-from gateway_core.model import Receipt
+from gateway_core.model import Alarm, Receipt
 from gateway_core.spool import SpoolOptions, open_reader, schema
 from gateway_core.spool.jobs import appending, registering, settling
 from gateway_core.spool.segment import chunk
 from gateway_core.spool.writer import Job, Writer
+from tests.core.test_spool_budget import noise
 from tests.fakes.core import readings
 
 OPTIONS = SpoolOptions(max_bytes=8 << 20)
@@ -76,3 +77,57 @@ def test_a_full_disk_costs_only_what_was_not_acknowledged(tmp_path, disk):
         assert reader.read_after(0, 5000).records == readings(1, stored + 10)
         assert reader.books().consumers["up"].delivered == stored + 10
         assert reader.books().residual == 0
+
+
+class HeldDisk(SmallDisk):
+    """A disk that is full but for what the spool's reserve gives back."""
+
+    def __init__(self, path) -> None:
+        self.reserve = path.with_name("s.db.reserve")
+        super().__init__()
+
+    @property
+    def full(self) -> bool:
+        return self.filled and self.reserve.exists()
+
+    @full.setter
+    def full(self, filled: bool) -> None:
+        self.filled = filled
+
+
+def test_on_a_full_disk_alarms_cursors_and_cleaning_go_on(tmp_path):
+    path, done = tmp_path / "s.db", []
+    disk = HeldDisk(path)
+    options = SpoolOptions(max_bytes=64 << 20, keep_s=0.0)
+    db = schema.open_writer(path, options, "small-disk")
+    writer = Writer(db, path, "edge-a", options, wall_ns, done.append)
+    writer._ballast.take()
+
+    def commit(work):
+        writer._commit([Job(work)])
+        return done[-1].jobs[0].error
+
+    def append(*records):
+        return commit(appending([chunk(records)], [], "s", {}, []))
+
+    try:
+        assert commit(registering("up")) is None
+        for step in range(40):
+            assert append(*noise(200, step)) is None
+        disk.full = True
+        while (error := append(*noise(200, writer._head))) is None:
+            assert writer._head < 100_000
+        assert isinstance(error, SpoolFull)
+        stored = writer._head
+        assert not disk.reserve.exists()
+        assert isinstance(append(*noise(200, 1)), SpoolFull)
+        alarm = Alarm("edge-a", "d1", "p", "hot", "major", "raised", 1)
+        assert append(alarm) is None
+        assert commit(settling("up", 1, stored, Receipt(), [])) is None
+        assert append(*noise(200, 2)) is None  # in the place of what was settled
+        with open_reader(path) as reader:
+            assert reader.read_after(stored, 1).records == [alarm]
+            assert reader.books().residual == 0
+    finally:
+        db.close()
+        disk.unregister()

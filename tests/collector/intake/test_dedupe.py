@@ -66,3 +66,13 @@ def test_a_loss_closes_a_gap_but_late_records_in_it_are_still_new() -> None:
     lost = book.lose([(11, 18)])
     assert lost.missing() == [(19, 20)]
     assert lost.fresh(11, 12, [11, 12]) == [0, 1]
+
+
+def test_losses_around_many_alarms_stay_few_pieces_and_hide_no_gap() -> None:
+    book = EpochBook().enter(1, 1, [1], {}, 1)
+    alarms = range(10, 30_010, 10)  # each came; what lies between two of them was thinned
+    for seq in alarms:
+        book = book.enter(seq, seq, [seq], {}, 1)
+    book = book.lose([(seq + 1, seq + 9) for seq in alarms])
+    assert len(book.lost) == 1
+    assert book.missing() == [(2, 9)]

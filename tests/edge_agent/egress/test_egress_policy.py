@@ -108,6 +108,17 @@ def test_a_coarsened_value_leaves_rounded() -> None:
     assert left.records == [reading(fields={"lat": 37.38, "power": 1.23456})]
 
 
+def test_what_is_left_of_thinned_readings_leaves_as_the_readings_would() -> None:
+    fields = {"power_min": 1.0, "power_count": 3, "lat_max": 37.38291, "voltage_mean": 230.0}
+    left = released(
+        reading(measurement="power_thinned", derived=True, fields=fields),
+        reading(measurement="power_thinned", derived=True, fields={"owner_phone_last": "138"}),
+    )
+    mine = {"power_min": 1.0, "power_count": 3, "lat_max": 37.38}
+    assert left.records == [reading(measurement="power_thinned", derived=True, fields=mine)]
+    assert left.withheld_count == 1
+
+
 def test_an_aggregate_leaves_only_with_what_the_rules_of_today_name() -> None:
     fields = {"voltage_mean": 230.1, "voltage_count": 5, "voltage_max": 240.0}
     left = released(
