@@ -1,1 +1,1 @@
-"""What Tidegate costs, measured; `python benchmarks/table.py` prints the table of the docs."""
+"""What Tidegate costs, measured; `python benchmarks/run.py` prints the table of the docs."""

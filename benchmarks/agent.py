@@ -58,18 +58,21 @@ def _run(city: City, messages: int, attach: Callable[[int], None] | None) -> dic
     )
     city.programs.append(receiver)
     receiver.start()
-    city.broker().start()
+    broker = city.broker()
+    broker.start()
     agent = city.edge()
     agent.start()
     city.wait_connected()
     assert agent.process is not None
-    process = psutil.Process(agent.process.pid)
+    assert broker.process is not None
+    process, beside = psutil.Process(agent.process.pid), psutil.Process(broker.process.pid)
     packets = encoded(fleet(DEVICES, messages, start_s=int(time.time()) - 600))
     warm_up(city)
     if attach is not None:
         attach(process.pid)
     head = city.edge_status()["head"]
     before, began = cpu_s(process), time.monotonic()
+    broker_before = cpu_s(beside)
     with Blaster(city.host, city.mqtt_port) as blaster:
         blaster.send(packets)
     wait_for("the commits", lambda: city.edge_status()["head"] >= head + messages, WAIT_S)
@@ -85,6 +88,7 @@ def _run(city: City, messages: int, attach: Callable[[int], None] | None) -> dic
         "uploaded_per_s": messages / whole_s,
         "committed_us": committed_cpu / messages * 1e6,
         "cpu_us": whole_cpu / messages * 1e6,
+        "broker_us": (cpu_s(beside) - broker_before) / messages * 1e6,
         "rss_mb": process.memory_info().rss / 1e6,
         "peak_mb": peak_mb(process.pid),
     }

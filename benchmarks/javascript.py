@@ -36,7 +36,7 @@ from edge_agent.foresight import Foresight
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.redelivery import Redelivery
 from gateway_core.meter import Meter
-from tests.edge_agent.core.test_foresight import CODEC, PROFILE
+from tests.fakes.codecs_held import CODEC, PROFILE
 from tests.fakes.edge import ENV, open_edge, write_profile
 from tests.profiles.js.test_js_hostile import HOSTILE
 

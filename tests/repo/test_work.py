@@ -1,0 +1,134 @@
+"""The work for a message does not grow unnoticed: calls are counted, which no busy machine changes.
+
+Calls of Python and C functions, counted by the interpreter, for each message of a batch of the
+plain environment sensor. A limit here is what the step takes, and a little room. Who needs more
+raises it, and says in the commit what the work buys.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from collector.timeseries.line import LineEncoder
+from device_profiles.catalogue import load_catalogue
+from edge_agent.arrival import Arrival
+from edge_agent.config import load_edge_config
+from edge_agent.draft import Draft
+from edge_agent.knowledge import read_knowledge
+from edge_agent.memory import SpoolMemory
+from edge_agent.reader import Reader
+from edge_agent.register import Register
+from edge_agent.registry import Registry
+from edge_agent.rules import Rules
+from edge_agent.sources.coap_message import CON, PUT, URI_PATH, Message, decode, encode
+from edge_agent.sources.coap_request import Plain, read_request
+from edge_agent.sources.commit_line import Load
+from edge_agent.sources.mqtt5_session import Session5
+from edge_agent.sources.redelivery import Redelivery
+from edge_agent.ways import Ways
+from gateway_core.clock import wall_ns
+from gateway_core.meter import Meter
+from gateway_core.model import Batch, Record
+from gateway_core.spool.segment import chunk, pack
+from gateway_core.wire import Upload, encode_upload
+from tests.e2e.blast import encoded, fleet
+
+MESSAGES, DEVICES = 1_000, 100
+
+
+def calls(work: Callable[[], object]) -> float:
+    """Calls of functions a message, Python's and C's."""
+    count = 0
+
+    def note(_frame: FrameType, event: str, _arg: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count / MESSAGES
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> tuple[float, list[Record]]:
+    """Calls to make arrivals records, after each device spoke before; and the records."""
+    now, catalogue = time.time_ns(), load_catalogue([])
+    spoken = fleet(DEVICES, 2 * MESSAGES, start_s=now // 10**9 - 600)
+    arrivals = [
+        Arrival("mqtt:site", topic, payload, now + n) for n, (topic, payload) in enumerate(spoken)
+    ]
+    register = Register(tmp_path_factory.mktemp("edge") / "registry.db")
+    registry = Registry("sim", "", register, "register", DEVICES, time.time_ns)
+    rules = Rules("sim", registry, catalogue.profiles, lambda _source: 0)
+    memory = SpoolMemory(wall_ns, Meter())
+    reader = Reader("sim", registry, Ways(catalogue), rules, Meter(), 1 << 18, memory)
+    draft = Draft()
+    for arrival in arrivals[:MESSAGES]:
+        reader.read(arrival, draft)
+    draft = Draft()
+
+    def rest() -> None:
+        for arrival in arrivals[MESSAGES:]:
+            reader.read(arrival, draft)
+
+    found = calls(rest)
+    register.close()
+    assert len(draft.records) == MESSAGES
+    return found, draft.records
+
+
+def test_an_mqtt_packet_becomes_an_arrival_with_at_most_10_calls() -> None:
+    messages = fleet(DEVICES, MESSAGES, start_s=1_790_000_000)
+    stream = memoryview(b"".join(encoded(messages)))
+
+    def packets() -> None:
+        session, load, at = Session5("mqtt:site", Redelivery("m/", 16_000, {}), 1 << 20), Load(), 0
+        while at < len(stream):
+            at += session.read(stream[at:], load, 0)
+        assert len(load.arrivals) == MESSAGES
+
+    assert calls(packets) <= 10
+
+
+def test_a_plain_coap_request_is_found_with_at_most_6_calls() -> None:
+    path = ((URI_PATH, b"tg"), (URI_PATH, b"d1"))
+    asked = [encode(Message(CON, PUT, n, b"t", path, b"%d" % n)) for n in range(MESSAGES)]
+    plain, first = Plain(), decode(asked[0])
+    plain.learn(asked[0], read_request(first), first.payload)
+    assert calls(lambda: [plain.find(data) for data in asked]) <= 6
+
+
+def test_an_arrival_becomes_a_record_with_at_most_36_calls(read) -> None:
+    assert read[0] <= 36
+
+
+def test_records_are_encoded_for_spool_and_upload_in_batches(read) -> None:
+    records = read[1]
+    seqs = list(range(1, MESSAGES + 1))
+    assert calls(lambda: pack(1, 0, [chunk(records)])) <= 0.1
+    upload = Upload("sim", "0" * 16, 1, MESSAGES, seqs, records)
+    assert calls(lambda: encode_upload(upload)) <= 0.1
+
+
+def test_the_policy_lets_a_record_go_with_at_most_7_calls(read, tmp_path: Path) -> None:
+    config = tmp_path / "edge.yaml"
+    config.write_text("edge: {id: sim, data_dir: ./var}\n")
+    policy = read_knowledge(load_edge_config(config), strict=True).policy
+    batch = Batch(1, read[1])
+    policy.release(batch)
+    assert calls(lambda: policy.release(batch)) <= 7
+
+
+def test_a_record_becomes_a_line_with_at_most_7_calls(read) -> None:
+    encoder, batch = LineEncoder(), Batch(1, read[1])
+    encoder.encode_batch(batch)
+    assert calls(lambda: encoder.encode_batch(batch)) <= 7
