@@ -83,7 +83,8 @@ class Verdict:
         delivered: Promised messages that were found at least once.
         lost: Promised messages that were not found.
         duplicated: Points found beyond the first of each message.
-        examples: Some of the lost and duplicated, for people.
+        examples: Some of the lost, duplicated and overtaken, for people.
+        disordered: Messages found behind a later one of their device.
     """
 
     acknowledged: int
@@ -91,6 +92,7 @@ class Verdict:
     lost: int
     duplicated: int
     examples: tuple[str, ...] = ()
+    disordered: int = 0
 
 
 def judge(promised: Iterable[Key], found: Iterable[Key]) -> Verdict:
@@ -98,17 +100,33 @@ def judge(promised: Iterable[Key], found: Iterable[Key]) -> Verdict:
 
     Args:
         promised: (device, seq) of every acknowledged message.
-        found: (device, seq) of every point in the store, with repeats.
+        found: (device, seq) of every point in the store, with repeats, in the order of their times.
     """
     wanted = set(promised)
-    seen = Counter(found)
+    listed = list(found)
+    seen = Counter(listed)
+    late = _overtaken(listed)
     lost = sorted(wanted - seen.keys())
     twice = sorted(key for key, n in seen.items() if n > 1)
     examples = [f"lost {d} {s}" for d, s in lost[:5]] + [f"twice {d} {s}" for d, s in twice[:5]]
+    examples += [f"late {d} {s}" for d, s in late[:5]]
     return Verdict(
         acknowledged=len(wanted),
         delivered=len(wanted) - len(lost),
         lost=len(lost),
         duplicated=sum(n - 1 for n in seen.values()),
         examples=tuple(examples),
+        disordered=len(late),
     )
+
+
+def _overtaken(found: Iterable[Key]) -> list[Key]:
+    """Return the keys that come behind a higher number of their device."""
+    highest: dict[str, int] = {}
+    late: list[Key] = []
+    for device, seq in found:
+        if seq < highest.get(device, seq):
+            late.append((device, seq))
+        else:
+            highest[device] = seq
+    return late

@@ -23,7 +23,7 @@ from simulators.sensors.publisher import Publisher
 from simulators.sensors.truth import TruthFile, judge, read_truth
 from tests.e2e.blast import env
 from tests.e2e.city import City, wait_for
-from tests.e2e.test_kill import torment
+from tests.faults.kills import torment
 
 KILLS = int(os.environ.get("TIDEGATE_KILLS", "8"))
 RATE = 400
