@@ -39,7 +39,8 @@ from edge_agent.registry import Registry
 from edge_agent.replay import Replayed, replay
 from edge_agent.retired import Retired, retired
 from edge_agent.rules import Rules
-from edge_agent.site import Growth, Links, Site
+from edge_agent.site import Links, Rates, Site
+from edge_agent.status import UPLINK
 from edge_agent.systems.inventory import load_systems
 from edge_agent.systems.watch import Watch
 from edge_agent.versions.life import Life
@@ -107,7 +108,7 @@ class Agent:
         self._clock = clock
         self._meter = meter
         self._links = Links()
-        self._growth = Growth()
+        self._rates = Rates()
         self._profiles = knowledge.catalogue.profiles
         edge = config.edge
         self._lineage = Lineage(edge.id, knowledge.origins, clock)
@@ -167,7 +168,7 @@ class Agent:
             rules=self._rules,
             meter=self._meter,
             links=self._links,
-            growth=self._growth,
+            rates=self._rates,
             clock=self._clock,
             started=self._clock(),
             running=parts.running,
@@ -300,7 +301,8 @@ class Agent:
             self._discovery.look()
             if abs(now - self._saved_at) >= SAVE_EVERY_NS:
                 self._saved_at = now
-                self._growth.look(self._spool.head, now)
+                uplink = UPLINK if self._config.uplink is not None else None
+                self._rates.look(self._spool, uplink, now)
                 await self._registry.save((self._spool.epoch, self._spool.head))
             await asyncio.sleep(TICK_S)
 

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from edge_agent.sources.listen.settings import ListenSettings
 from edge_agent.sources.settings import CoapSettings, MqttSettings
-from gateway_core.config import Duration, Listen, Size, anchored, load_config
+from gateway_core.config import BitRate, Duration, Listen, Size, anchored, load_config
+from gateway_core.spool import SpoolOptions
 from gateway_core.units import Address
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -184,6 +185,8 @@ class UplinkSection(_Section):
         key_file: Its private key.
         token_file: Its content is sent as a bearer token.
         backlog_share: Most of the uplink's work that old records may take while new ones come.
+            Alarms go before both.
+        bandwidth: Most bits a second that uploads take on average; left out: as fast as it goes.
     """
 
     url: Annotated[str, _url("http", "https")]
@@ -192,6 +195,7 @@ class UplinkSection(_Section):
     key_file: Path | None = None
     token_file: Path | None = None
     backlog_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    bandwidth: Annotated[BitRate, Field(ge=8_000)] | None = None
 
 
 class CatalogueSection(_Section):
@@ -250,6 +254,18 @@ class EdgeConfig(_Section):
         if any(each <= self.edge.max_payload for each in longest):
             raise ValueError("max_packet must be more than edge.max_payload")
         return self
+
+
+def spool_options(config: EdgeConfig) -> SpoolOptions:
+    """Return the spool's limits as they are configured."""
+    limits = config.spool
+    return SpoolOptions(
+        max_bytes=limits.max_bytes,
+        group_commit_s=limits.group_commit,
+        when_full=limits.when_full,
+        evict=limits.evict,
+        keep_s=limits.keep,
+    )
 
 
 def load_edge_config(path: Path) -> EdgeConfig:

@@ -64,6 +64,8 @@ uplink:
   # cert_file: secrets/edge.pem
   # key_file: secrets/edge.key
   # token_file: secrets/uplink.token
+  # backlog_share: 0.3        # of the uplink, for old records while new ones come; alarms go first
+  # bandwidth: 2Mbit/s        # most that uploads take; left out: as fast as it goes
 
 # catalogue:                  # profiles that the centre sends; left out: nothing is fetched
 #   key_file: registry.pub    # of the centre: tidegate collector profiles keys --registry

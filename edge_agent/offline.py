@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from edge_agent.archive import Archive, ArchiveOptions
-from edge_agent.config import EdgeConfig
+from edge_agent.config import EdgeConfig, spool_options
 from edge_agent.history import History
 from gateway_core.clock import Clock, wall_ns
 from gateway_core.errors import Unavailable
-from gateway_core.spool import SpoolOptions, open_spool
+from gateway_core.spool import open_spool
 
 
 @contextlib.asynccontextmanager
@@ -24,8 +24,7 @@ async def open_history(config: EdgeConfig, clock: Clock = wall_ns) -> AsyncItera
     edge, spool_file = config.edge, config.edge.data_dir / "spool.db"
     if not spool_file.exists():
         raise Unavailable(f"{spool_file}: no such file; the agent has not run with this data_dir")
-    options = SpoolOptions(max_bytes=config.spool.max_bytes, keep_s=config.spool.keep)
     limits = ArchiveOptions(config.archive.keep, config.archive.max_bytes)
-    async with open_spool(spool_file, edge.id, options, clock) as spool:
+    async with open_spool(spool_file, edge.id, spool_options(config), clock) as spool:
         archive = Archive(edge.data_dir / "archive", spool, clock, limits)
         yield History(archive, spool, edge.data_dir / "spill")

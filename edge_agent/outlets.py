@@ -17,10 +17,12 @@ from edge_agent.ledger import Ledger
 from edge_agent.link import Link, LinkOptions
 from edge_agent.parts import Parts
 from edge_agent.policy import Policy
+from edge_agent.throttle import Throttle
 from edge_agent.uplink import STATE_COVERED, Uplink
 from edge_agent.versions.exchange import Exchange
 from gateway_core.clock import Clock
-from gateway_core.forward import Lanes, forward
+from gateway_core.forward import forward
+from gateway_core.lanes import Lanes
 from gateway_core.meter import Meter
 from gateway_core.spool import Spool
 
@@ -45,7 +47,7 @@ class Outlets:
         aggregate: Always there: what leaves only as aggregates is computed here.
         uplink: None where the site has no collector.
         ledger: Of the uplink.
-        backlog_share: Part of the uplink that a backlog gets while live data waits.
+        lanes: Of the uplink: alarms, live data, backlog.
         clock: Says what ``now`` is in a question.
         spill: Folder for questions that do not fit into memory.
 
@@ -60,7 +62,7 @@ class Outlets:
         aggregate: Aggregate,
         uplink: Uplink | None,
         ledger: Ledger | None,
-        backlog_share: float,
+        lanes: Lanes,
         clock: Clock,
         spill: Path,
     ) -> None:
@@ -72,7 +74,7 @@ class Outlets:
         self._clock = clock
         self._spill = spill
         self._history: History | None = None
-        self._lanes = Lanes(share=backlog_share)
+        self._lanes = lanes
         self.exchange: Exchange | None = None
 
     def start(self, parts: Parts) -> None:
@@ -153,16 +155,18 @@ async def open_outlets(
     await archive.open()
     async with contextlib.AsyncExitStack() as stack:
         uplink = ledger = None
+        throttle = Throttle(section.bandwidth if section is not None else None)
         if section is not None:
             ledger = Ledger(edge.data_dir / "ledger", clock)
             stack.callback(ledger.close)
             link = await stack.enter_async_context(Link(_options(section), clock))
             told = (await spool.state(STATE_COVERED)).get(STATE_COVERED, b"")
             await spool.register(Uplink.name)
-            uplink = Uplink(edge.id, spool, policy, ledger, link, clock, told)
+            uplink = Uplink(edge.id, spool, policy, ledger, link, clock, told, throttle)
         share = section.backlog_share if section is not None else 1.0
+        lanes = Lanes(share=share, most=throttle.most)
         spill = edge.data_dir / "spill"
-        outlets = Outlets(spool, archive, aggregate, uplink, ledger, share, clock, spill)
+        outlets = Outlets(spool, archive, aggregate, uplink, ledger, lanes, clock, spill)
         if section is not None and ledger is not None and config.catalogue is not None:
             apart = await stack.enter_async_context(Link(_options(section), clock))
             outlets.exchange = Exchange(edge.id, apart, ledger)

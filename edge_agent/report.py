@@ -17,6 +17,8 @@ from gateway_core.spool import Spool
 BEAT_S = 15.0
 """Longest silence towards the collector while it can be reached; it calls an edge stale at 90 s."""
 _FRESH_S = 2.0
+_COUNT_SHARE = 50
+"""Counting a deep backlog takes long: it may take one part in so many of the reader's time."""
 
 
 class SelfReport:
@@ -32,6 +34,8 @@ class SelfReport:
         self._consumer = consumer
         self._headers: dict[str, str] = {}
         self._read_at = -_FRESH_S
+        self._residual = 0
+        self._count_at = 0.0
         self.said_at = 0.0
 
     async def headers(self) -> dict[str, str]:
@@ -39,17 +43,21 @@ class SelfReport:
         self.said_at = monotonic()
         if self.said_at - self._read_at < _FRESH_S:
             return self._headers
-        books = await self._spool.books()
-        self._headers = {"Tidegate-Residual": str(books.residual)}
-        held = books.consumers.get(self._consumer)
-        if held is not None:
-            self._headers["Tidegate-Backlog"] = str(held.buffered)
-            oldest = await self._spool.read_after(held.settled, 1) if held.buffered else None
-            if oldest is not None:
-                record = oldest.records[0]
-                self._headers["Tidegate-Oldest"] = str(getattr(record, "received", record.time))
+        if self.said_at >= self._count_at:
+            self._residual = (await self._spool.books()).residual
+            took = monotonic() - self.said_at
+            self._count_at = self.said_at + max(_FRESH_S, _COUNT_SHARE * took)
         self._read_at = self.said_at
-        return self._headers
+        self._headers = found = {"Tidegate-Residual": str(self._residual)}
+        if not self._spool.knows(self._consumer):
+            return found
+        waiting, _ = self._spool.outstanding(self._consumer)
+        found["Tidegate-Backlog"] = str(waiting)
+        oldest = await self._spool.read_beyond(self._consumer, 0, 1) if waiting else None
+        if oldest is not None:
+            record = oldest.records[0]
+            found["Tidegate-Oldest"] = str(getattr(record, "received", record.time))
+        return found
 
     async def run(self, beat: Callable[[], Awaitable[None]]) -> NoReturn:
         """Call ``beat`` whenever nothing was said for `BEAT_S`, for ever.

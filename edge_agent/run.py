@@ -10,7 +10,7 @@ import structlog
 
 from edge_agent.agent import Agent, Files
 from edge_agent.commands.book import CommandBook
-from edge_agent.config import EdgeConfig
+from edge_agent.config import EdgeConfig, spool_options
 from edge_agent.holdings.versions import Versions
 from edge_agent.knowledge import Knowledge, read_knowledge
 from edge_agent.outlets import open_outlets
@@ -24,7 +24,7 @@ from gateway_core.clock import Clock, wall_ns
 from gateway_core.errors import GatewayError
 from gateway_core.meter import Meter
 from gateway_core.notify import notify, watchdog
-from gateway_core.spool import SpoolOptions, open_spool
+from gateway_core.spool import open_spool
 
 log = structlog.get_logger()
 
@@ -96,14 +96,8 @@ async def _built(config: EdgeConfig, clock: Clock) -> AsyncIterator[tuple[Agent,
     """Open the files of an edge and build its agent on them and on what people wrote."""
     versions = await asyncio.to_thread(Versions, config.edge.data_dir, clock)
     knowledge = await asyncio.to_thread(read_knowledge, config, strict=False, versions=versions)
-    edge, limits = config.edge, config.spool
-    options = SpoolOptions(
-        max_bytes=limits.max_bytes,
-        group_commit_s=limits.group_commit,
-        when_full=limits.when_full,
-        evict=limits.evict,
-        keep_s=limits.keep,
-    )
+    edge = config.edge
+    options = spool_options(config)
     meter = Meter()
     async with contextlib.AsyncExitStack() as stack:
         spool = await stack.enter_async_context(

@@ -71,24 +71,46 @@ class Links:
 
 @dataclass(slots=True)
 class Growth:
-    """How fast a spool grows, from looking at its head every few seconds.
+    """How fast a number grows, from looking at it every few seconds.
 
     Attributes:
-        looks: Instant (nanoseconds) and head, of about the last minute.
+        looks: Instant (nanoseconds) and number, of about the last minute unless said otherwise.
     """
 
     looks: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=12))
 
-    def look(self, head: int, now: int) -> None:
-        """Note the head."""
-        self.looks.append((now, head))
+    def look(self, number: int, now: int) -> None:
+        """Note the number."""
+        self.looks.append((now, number))
 
-    def rate(self, head: int, now: int) -> float:
-        """Return records a second since the oldest look; 0 before there is one."""
+    def rate(self, number: int, now: int) -> float:
+        """Return its growth a second since the oldest look; 0 before there is one."""
         if not self.looks or now <= self.looks[0][0]:
             return 0.0
         then, before = self.looks[0]
-        return (head - before) / ((now - then) / NS)
+        return (number - before) / ((now - then) / NS)
+
+
+@dataclass(slots=True)
+class Rates:
+    """What grows at an edge.
+
+    Attributes:
+        head: The spool's last number.
+        alarms: Alarms appended, over an hour.
+        backlog: What the uplink has not settled.
+    """
+
+    head: Growth = field(default_factory=Growth)
+    alarms: Growth = field(default_factory=lambda: Growth(deque(maxlen=720)))
+    backlog: Growth = field(default_factory=Growth)
+
+    def look(self, spool: Spool, consumer: str | None, now: int) -> None:
+        """Note all of them; ``consumer`` is the uplink, where there is one."""
+        self.head.look(spool.head, now)
+        self.alarms.look(spool.alarms_appended, now)
+        if consumer is not None:
+            self.backlog.look(spool.outstanding(consumer)[0], now)
 
 
 @dataclass(slots=True)
@@ -116,7 +138,7 @@ class Site:
     rules: Rules
     meter: Meter
     links: Links
-    growth: Growth
+    rates: Rates
     clock: Clock
     started: int
     running: dict[str, bool]

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
+from edge_agent.config import spool_options
+from edge_agent.endurance import Endurance, alarms_s, done_s, telemetry_s
 from edge_agent.retired import Retired
 from edge_agent.site import Site
 from gateway_core.clock import NS
@@ -84,6 +86,7 @@ class Status(msgspec.Struct, frozen=True):
         seconds_to_full: How long the budget lasts at the present rate if nothing gets away; None
             when nothing comes in.
         lag_s: Age of the oldest record that the collector does not have; None without an uplink.
+        endurance: What the uplink has still to do, and how long it can be put off.
         residual: What the books cannot explain; anything but 0 is an alert.
         devices: ``known``, ``listed``, ``silent``, ``offline``.
         offline: The devices that went last; at most 20.
@@ -112,6 +115,7 @@ class Status(msgspec.Struct, frozen=True):
     spool_max_bytes: int
     seconds_to_full: float | None
     lag_s: float | None
+    endurance: Endurance
     residual: int
     devices: dict[str, int]
     offline: list[Offline]
@@ -130,6 +134,7 @@ async def take_status(site: Site) -> Status:
     site.links.look(now)
     devices = site.registry.devices.values()
     since = site.links.since
+    full = telemetry_s(books, site.rates.head.rate(books.head, now))
     return Status(
         edge=site.config.edge.id,
         area=site.config.edge.area,
@@ -149,8 +154,9 @@ async def take_status(site: Site) -> Status:
         head=books.head,
         spool_bytes=books.bytes,
         spool_max_bytes=books.max_bytes,
-        seconds_to_full=seconds_to_full(books, site.growth.rate(books.head, now)),
-        lag_s=await _lag(site, books, now),
+        seconds_to_full=full,
+        lag_s=await _lag(site, 0, now),
+        endurance=await _endurance(site, full, now),
         residual=books.residual,
         devices={
             "known": len(devices),
@@ -176,21 +182,6 @@ def program_version() -> str:
         return "unknown"
 
 
-def seconds_to_full(books: Books, rate: float) -> float | None:
-    """Return how long the spool's budget lasts if nothing gets away from now on.
-
-    Args:
-        books: Of the spool.
-        rate: Records a second that come in now.
-    """
-    held = books.head - books.oldest + 1
-    if held <= 0 or rate <= 0:
-        return None
-    waiting = max((each.buffered for each in books.consumers.values()), default=0)
-    each_bytes = books.bytes / held
-    return max(0.0, books.max_bytes - waiting * each_bytes) / (rate * each_bytes)
-
-
 def samples(status: Status) -> Iterator[Sample]:
     """Yield the snapshot as metrics (docs/reference/metrics.md)."""
     for source in status.sources:
@@ -214,10 +205,12 @@ def samples(status: Status) -> Iterator[Sample]:
     yield Sample("tidegate_residual", status.residual)
     yield Sample("tidegate_commands_open", status.commands_open)
     yield Sample("tidegate_spool_bytes", status.spool_bytes)
-    full = math.inf if status.seconds_to_full is None else status.seconds_to_full
-    yield Sample("tidegate_spool_seconds_to_full", full)
+    yield Sample("tidegate_spool_seconds_to_full", _or_infinite(status.seconds_to_full))
     if status.lag_s is not None:
         yield Sample("tidegate_uplink_lag_seconds", status.lag_s)
+    lasts = status.endurance
+    yield Sample("tidegate_uplink_backlog_seconds", _or_infinite(lasts.backlog_done_s))
+    yield Sample("tidegate_alarms_seconds_to_full", _or_infinite(lasts.alarms_s))
     for kind, counts in (
         ("devices", status.devices),
         ("feeds", status.feeds),
@@ -225,6 +218,10 @@ def samples(status: Status) -> Iterator[Sample]:
     ):
         for state, count in counts.items():
             yield Sample(f"tidegate_{kind}", count, {"state": state})
+
+
+def _or_infinite(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds
 
 
 def _consumers(books: Books) -> list[ConsumerStatus]:
@@ -248,12 +245,24 @@ def _offline(site: Site) -> list[Offline]:
     return [Offline(device.id, device.last_seen, device.said) for device in last]
 
 
-async def _lag(site: Site, books: Books, now: int) -> float | None:
-    if UPLINK not in books.consumers:
+async def _lag(site: Site, seq: int, now: int) -> float | None:
+    """Return the age of the oldest record above ``seq`` that the collector does not have."""
+    if site.config.uplink is None:
         return None
-    oldest = await site.spool.read_after(books.consumers[UPLINK].settled, 1)
+    oldest = await site.spool.read_beyond(UPLINK, seq, 1)
     if oldest is None:
         return 0.0
     record = oldest.records[0]
     time = record.received if isinstance(record, Reading) else record.time
     return max(0.0, (now - time) / NS)
+
+
+async def _endurance(site: Site, full: float | None, now: int) -> Endurance:
+    spool, rates = site.spool, site.rates
+    alarms = rates.alarms.rate(spool.alarms_appended, now)
+    last = alarms_s(spool_options(site.config), full, alarms)
+    if site.config.uplink is None:
+        return Endurance(0, None, None, full, last)
+    backlog = spool.outstanding(UPLINK)[0]
+    done = done_s(backlog, rates.backlog.rate(backlog, now))
+    return Endurance(backlog, done, await _lag(site, spool.front(UPLINK), now), full, last)

@@ -25,6 +25,7 @@ from edge_agent.link import Answer, Link
 from edge_agent.policy import Policy, Released
 from edge_agent.report import SelfReport
 from edge_agent.thinning import REASON, Moves, Thinning
+from edge_agent.throttle import Throttle
 from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import PayloadError, Unavailable
 from gateway_core.model import Batch, Receipt, Rejection
@@ -64,6 +65,7 @@ class Uplink:
         ledger: Where everything that leaves is entered.
         link: To the collector.
         clock: The edge's clock.
+        throttle: Paces what leaves.
         state: What the spool holds under `STATE_COVERED`; empty for nothing.
     """
 
@@ -78,6 +80,7 @@ class Uplink:
         link: Link,
         clock: Clock = wall_ns,
         state: bytes = b"",
+        throttle: Throttle | None = None,
     ) -> None:
         self._edge = edge
         self._spool = spool
@@ -85,6 +88,7 @@ class Uplink:
         self._ledger = ledger
         self._link = link
         self._clock = clock
+        self._throttle = throttle or Throttle(None)
         self.report = SelfReport(spool, self.name)
         self._thinning = Thinning(spool.head)
         self._turn = asyncio.Lock()
@@ -202,6 +206,7 @@ class Uplink:
 
     async def _post(self, upload: Upload, body: bytes, trimmed: int) -> Answer:
         """Enter an upload in the ledger, send it, and enter what came of it."""
+        await self._throttle.admit(len(body), upload.last - upload.first + 1)
         kinds = Counter(map(type, upload.records))
         number = await self._ledger.enter(
             Departure(

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway_core.errors import ConfigError, Fault
-from gateway_core.units import Address, Duration, Listen, Size
+from gateway_core.units import Address, BitRate, Duration, Listen, Size
 from gateway_core.yaml_document import Step, YamlDocument, read_yaml
 
 __all__ = [
+    "BitRate",
     "Duration",
     "Listen",
     "Size",

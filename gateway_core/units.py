@@ -11,6 +11,7 @@ _BYTES = {
     "": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9,
     "t": 10**12, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
 }  # fmt: skip
+_BITS = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
 _SECONDS = {
     "": 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0,
     "d": 86_400.0, "w": 604_800.0,
@@ -55,6 +56,15 @@ def parse_duration(text: object) -> float:
     raise ValueError(f"expected a duration such as 20ms, 5m or 30d, found {text!r}")
 
 
+def parse_bit_rate(text: object) -> int:
+    """Return bits a second of ``2Mbit/s``, ``512kbit/s`` or ``64000bit/s``."""
+    found = _QUANTITY.fullmatch(text.removesuffix("/s")) if isinstance(text, str) else None
+    unit = _BITS.get(found[2].lower()) if found else None
+    if found is None or unit is None or not str(text).endswith("/s"):
+        raise ValueError(f"expected bits a second such as 512kbit/s or 2Mbit/s, found {text!r}")
+    return int(float(found[1]) * unit)
+
+
 def parse_address(text: object) -> Address:
     """Return host and port of ``127.0.0.1:8080``, ``[::]:8080``, ``localhost:1883`` or ``:8080``.
 
@@ -87,6 +97,9 @@ def _write_addresses(value: tuple[Address, ...]) -> str | list[str]:
 
 Size = Annotated[int, BeforeValidator(parse_size, json_schema_input_type=int | str)]
 """Bytes, written ``20GiB``."""
+
+BitRate = Annotated[int, BeforeValidator(parse_bit_rate, json_schema_input_type=str)]
+"""Bits a second, written ``2Mbit/s``."""
 
 Duration = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)]
 """Seconds, written ``20ms``, ``5m`` or ``30d``."""

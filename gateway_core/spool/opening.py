@@ -24,7 +24,7 @@ from gateway_core.spool.transaction import OWN_SOURCE
 
 log = structlog.get_logger()
 
-_SMALL = ("about", "consumer", "counter", "state", "refused", "quarantine")
+_SMALL = ("about", "consumer", "counter", "state", "refused", "quarantine", "alarm")
 
 
 @contextlib.asynccontextmanager

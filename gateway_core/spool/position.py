@@ -38,13 +38,16 @@ class Position:
         first = max(first, self.settled + 1)
         return max(0, last - first + 1 - self.ahead.overlap(first, last)) if last >= first else 0
 
-    def next_run(self, head: int) -> tuple[int, int] | None:
-        """Return the first stretch up to ``head`` that is still to be settled."""
-        first = self.settled + 1
-        if first > head:
-            return None
-        beyond = next(iter(self.ahead), None)
-        return first, min(beyond[0] - 1, head) if beyond else head
+    def next_run(self, head: int, above: int = 0) -> tuple[int, int] | None:
+        """Return the first stretch above ``above``, up to ``head``, that is still to be settled."""
+        first = max(self.settled, above) + 1
+        for low, high in self.ahead:
+            if high < first:
+                continue
+            if low > first:
+                return (first, min(low - 1, head)) if first <= head else None
+            first = high + 1
+        return (first, head) if first <= head else None
 
     def runs(self, head: int) -> list[tuple[int, int]]:
         """Return every stretch up to ``head`` that is still to be settled, ascending."""

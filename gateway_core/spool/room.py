@@ -49,6 +49,7 @@ def make_room(tx: Transaction) -> None:
 def expire(tx: Transaction) -> int:
     """Remove what every consumer settled longer than ``keep_s`` ago; return how many segments."""
     floor = _floor(tx.db)
+    tx.db.execute("DELETE FROM alarm WHERE seq <= ?", (floor,))
     before = tx.now - int(tx.options.keep_s * NS)
     gone = 0
     for head in rows.heads(tx.db, 1, floor, limit=_STEP):

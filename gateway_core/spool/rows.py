@@ -142,6 +142,12 @@ def holes(db: apsw.Connection) -> Iterator[tuple[int, int]]:
         expected = low + many
 
 
+def alarms(db: apsw.Connection, seq: int, limit: int) -> list[int]:
+    """Return the numbers of up to ``limit`` alarms above ``seq``, ascending."""
+    found = db.execute("SELECT seq FROM alarm WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
+    return [_convert(row[0], int) for row in found]
+
+
 def head_of(db: apsw.Connection) -> int:
     """Return the last sequence number ever given out."""
     return max(

@@ -50,6 +50,10 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT R
 """
 
 
+_LATER = "CREATE TABLE IF NOT EXISTS alarm (seq INTEGER PRIMARY KEY) STRICT"
+"""What an older program's file lacks, and what it does without when it opens the file again."""
+
+
 class SpoolDamaged(GatewayError):
     """The file itself (not one segment's payload) is not what SQLite wrote.
 
@@ -124,6 +128,7 @@ def _prepare(db: apsw.Connection, options: SpoolOptions) -> None:
             db.execute(_TABLES)
             _set(db, f"application_id = {APPLICATION_ID}", f"user_version = {FORMAT}")
             db.execute("INSERT INTO about VALUES ('epoch', ?)", (secrets.token_hex(8),))
+        db.execute(_LATER)
     check_format(db)
 
 

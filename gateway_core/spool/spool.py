@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -15,9 +14,8 @@ from gateway_core.clock import Clock
 from gateway_core.errors import Unavailable
 from gateway_core.model import Batch, Loss, Receipt, Record, Refusal
 from gateway_core.spool import accounts, jobs, room, rows, schema
+from gateway_core.spool.lookup import Lookup
 from gateway_core.spool.position import Position
-from gateway_core.spool.reader import cut
-from gateway_core.spool.recent import Recent
 from gateway_core.spool.segment import Chunk, chunk
 from gateway_core.spool.shapes import Books, Quarantined, Span, SpoolOptions
 from gateway_core.spool.transaction import Transaction
@@ -37,6 +35,7 @@ class Spool:
         path: The SQLite file.
         owner: Who the spool belongs to; the ``edge`` of the `Loss` records it appends.
         epoch: Random id made when the file was created.
+        alarms_appended: How many alarms were appended since the file was opened.
     """
 
     def __init__(
@@ -48,20 +47,18 @@ class Spool:
         clock: Clock,
     ) -> None:
         self.path, self.owner, self.epoch = path, owner, schema.about(db, "epoch")
+        self.alarms_appended = 0
         self._options = options
         self._head = rows.head_of(db)
         found = {name: rows.load_position(db, name) for name in rows.consumers(db)}
         self._positions = {name: each for name, each in found.items() if each}
-        self._recent = Recent(options.cache_records)
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[Job, asyncio.Future[None]] = {}
         self._pending = 0
-        self._closed = False
         self._gate = asyncio.Lock()
         self._eased, self._grew = asyncio.Event(), asyncio.Event()
         self._writer = Writer(db, path, owner, options, clock, self._report)
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="spool-reader")
-        self._reader = schema.open_reader(path)
+        self._lookup = Lookup(path, owner, self.epoch, options.cache_records)
         self._writer.start()
 
     @property
@@ -139,7 +136,7 @@ class Spool:
                     async with asyncio.timeout(linger_s):
                         await self.grown(first + limit - 2)
                 last = (self._position(consumer).next_run(self._head) or run)[1]
-            found = await self._fetch(first, last, limit)
+            found = await self._lookup.fetch(first, last, limit)
             if isinstance(found, Batch):
                 return found
             await self._do(jobs.condemning(found))
@@ -148,12 +145,34 @@ class Spool:
         """Return the oldest records with numbers above ``seq``, or None when there is none yet."""
         at: int | None = seq + 1
         while at is not None and at <= self._head:
-            found = await self._fetch(at, self._head, limit)
+            found = await self._lookup.fetch(at, self._head, limit)
             if isinstance(found, Batch):
                 return found
             await self._do(jobs.condemning(found))
-            at = await self._next_held(found.last + 1)
+            at = await self._lookup.next_held(found.last + 1)
         return None
+
+    async def read_beyond(self, consumer: str, seq: int, limit: int) -> Batch | None:
+        """Return the consumer's oldest unsettled records with numbers above ``seq``, or None."""
+        while (run := self._position(consumer).next_run(self._head, seq)) is not None:
+            found = await self._lookup.fetch(run[0], run[1], limit)
+            if isinstance(found, Batch):
+                return found
+            await self._do(jobs.condemning(found))
+        return None
+
+    async def alarms(self, seq: int, limit: int) -> list[int]:
+        """Return the numbers of up to ``limit`` alarms above ``seq``, ascending."""
+        return await self._lookup.ask(lambda db: rows.alarms(db, seq, limit))
+
+    def outstanding(self, consumer: str) -> tuple[int, int]:
+        """Return how many records a consumer has not settled, and in how many pieces.
+
+        Of one instant and at once, however many there are; `books` counts them in the file.
+        """
+        position = self._position(consumer)
+        waiting = self._head - position.settled - position.ahead.count()
+        return waiting, len(position.ahead) + 1
 
     async def settle(
         self,
@@ -190,19 +209,31 @@ class Spool:
         """Return the consumer's cursor: everything up to it is settled."""
         return self._position(consumer).settled
 
+    def is_settled(self, consumer: str, seq: int) -> bool:
+        """Tell whether a consumer has settled one record."""
+        return not self._position(consumer).unsettled(seq, seq)
+
+    def knows(self, consumer: str) -> bool:
+        """Tell whether a consumer is registered."""
+        return consumer in self._positions
+
+    def front(self, consumer: str) -> int:
+        """Return the highest number that a consumer settled: where its live data is."""
+        return self._position(consumer).front
+
     async def books(self) -> Books:
         """Count everything; see `Books`."""
-        return await self._ask(lambda db: accounts.load_books(db, self._options.max_bytes))
+        return await self._lookup.ask(lambda db: accounts.load_books(db, self._options.max_bytes))
 
     async def state(self, prefix: str = "") -> dict[str, bytes]:
         """Return the keys that start with ``prefix``."""
-        return await self._ask(lambda db: rows.load_state(db, prefix))
+        return await self._lookup.ask(lambda db: rows.load_state(db, prefix))
 
     async def refusals(
         self, limit: int, after_id: int = 0, reason: str | None = None
     ) -> list[tuple[int, Refusal]]:
         """Return up to ``limit`` refused payloads with ids above ``after_id``, oldest first."""
-        return await self._ask(lambda db: rows.load_refusals(db, limit, after_id, reason))
+        return await self._lookup.ask(lambda db: rows.load_refusals(db, limit, after_id, reason))
 
     async def discard_refusals(self, ids: Iterable[int]) -> int:
         """Delete refused payloads; return how many there were."""
@@ -212,14 +243,16 @@ class Spool:
         self, limit: int, after_id: int = 0, consumer: str | None = None
     ) -> list[Quarantined]:
         """Return up to ``limit`` quarantined records with ids above ``after_id``, oldest first."""
-        return await self._ask(lambda db: rows.load_quarantined(db, limit, after_id, consumer))
+        return await self._lookup.ask(
+            lambda db: rows.load_quarantined(db, limit, after_id, consumer)
+        )
 
     async def verify(self) -> list[Loss]:
         """Check every segment in the file; return the losses that this found (and recorded)."""
         losses: list[Loss] = []
         seq, until = 1, self._head
-        while (at := await self._next_held(seq)) is not None and at <= until:
-            found = await self._load(at, until, 1)
+        while (at := await self._lookup.next_held(seq)) is not None and at <= until:
+            found = await self._lookup.load(at, until, 1)
             if found.broken:
                 losses += await self._do(jobs.condemning(found.broken))
                 seq = found.broken.last + 1
@@ -233,11 +266,10 @@ class Spool:
 
     async def close(self) -> None:
         """Commit what is queued and close the file; `open_spool` calls it."""
-        self._closed = True
+        self._lookup.refuse()
 
         def end() -> None:
-            self._reading.shutdown()
-            self._reader.close()  # first: the last to close empties the write-ahead log
+            self._lookup.close()  # first: the last to close empties the write-ahead log
             self._writer.close()
 
         await asyncio.to_thread(end)
@@ -251,46 +283,6 @@ class Spool:
         if found is None:
             raise Unavailable(f"no consumer {consumer} is registered")
         return found
-
-    async def _fetch(self, first: int, last: int, limit: int) -> Batch | rows.Broken:
-        """Return up to ``limit`` records from ``first``, decoding only what nobody remembers."""
-        limit = min(limit, last - first + 1)
-        records = self._recent.take(first, limit)
-        while len(records) < limit:
-            at = first + len(records)
-            found = await self._load(
-                at, min(last, self._recent.until(at) or last), limit - len(records)
-            )
-            if found.broken:
-                return Batch(first, records) if records else found.broken
-            for start, segment in found.segments:
-                self._recent.add_again(start, segment)
-            records += cut(found.segments, at, limit - len(records)).records
-            records += self._recent.take(first + len(records), limit - len(records))
-        return Batch(first, records)
-
-    async def _load(self, first: int, last: int, limit: int) -> rows.Fetched:
-        return await self._ask(
-            lambda db: rows.fetch(db, first, last, limit, self.owner, self.epoch)
-        )
-
-    async def _next_held(self, seq: int) -> int | None:
-        return await self._ask(lambda db: rows.next_first(db, seq))
-
-    async def _ask(self, question: Callable[[apsw.Connection], T]) -> T:
-        """Answer a question from the file, on the reading thread."""
-
-        def answer() -> T:
-            with schema.snapshot(self._reader):
-                return question(self._reader)
-
-        if self._closed:
-            raise Unavailable("the spool is closed")
-        try:
-            return await self._loop.run_in_executor(self._reading, answer)
-        except schema.SpoolDamaged as exc:
-            schema.suspect(self.path, str(exc))
-            raise
 
     def _enqueue(self, job: Job) -> asyncio.Future[None]:
         self._writer.submit(job)
@@ -316,12 +308,12 @@ class Spool:
             else:
                 self._positions[name] = position
         for first, records in outcome.segments:
-            self._recent.add(first, records)
+            self._lookup.recent.add(first, records)
         near = outcome.head - self._options.cache_records
         fronts = (each.front for each in self._positions.values())
-        self._recent.passed(min((at for at in fronts if at >= near), default=0))
+        self._lookup.recent.passed(min((at for at in fronts if at >= near), default=0))
         for first in outcome.removed:
-            self._recent.drop(first)
+            self._lookup.recent.drop(first)
         for job in outcome.jobs:
             self._pending -= job.size
             done = self._waiting.pop(job, None)
@@ -331,6 +323,7 @@ class Spool:
                 done.set_result(None)
             else:
                 done.set_exception(job.error)
+        self.alarms_appended += outcome.alarms
         if outcome.head > self._head:
             self._head = outcome.head
             self._grew.set()

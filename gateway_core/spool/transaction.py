@@ -14,7 +14,7 @@ from typing import Literal
 import apsw
 
 from gateway_core.errors import Unavailable
-from gateway_core.model import Loss, Receipt, Record, Refusal
+from gateway_core.model import Alarm, Loss, Receipt, Record, Refusal
 from gateway_core.spool import rows, side
 from gateway_core.spool.position import Position
 from gateway_core.spool.segment import Chunk, Damaged, Segment, chunk, pack, unpack
@@ -42,6 +42,7 @@ class Transaction:
         segments: Made by `close_segments`, written by `finish`.
         losses: What the spool itself lost in this transaction.
         removed: First sequence numbers of the segments that went.
+        alarms: How many alarms `finish` entered.
     """
 
     db: apsw.Connection
@@ -57,6 +58,7 @@ class Transaction:
     segments: list[tuple[Segment, list[Record]]] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
+    alarms: int = 0
     _counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _open: list[Chunk] = field(default_factory=list)
     _written: int = 0
@@ -164,8 +166,11 @@ class Transaction:
 
     def finish(self) -> None:
         """Write segments, cursors and counters; the caller commits."""
-        for segment, _ in self.segments:
+        for segment, records in self.segments:
             self.write(segment)
+            alarms = [seq for seq, each in enumerate(records, segment.first) if type(each) is Alarm]
+            self.db.executemany("INSERT OR IGNORE INTO alarm VALUES (?)", [(a,) for a in alarms])
+            self.alarms += len(alarms)
         for name, position in self.positions.items():
             if position is not None:
                 self.db.execute(

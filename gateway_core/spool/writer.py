@@ -56,6 +56,7 @@ class Outcome:
         positions: Consumers that moved; None for one that was forgotten.
         segments: New ones: first sequence number and records.
         removed: First sequence numbers of the segments that went.
+        alarms: How many alarms were appended.
     """
 
     jobs: list[Job]
@@ -63,6 +64,7 @@ class Outcome:
     positions: dict[str, Position | None] = field(default_factory=dict)
     segments: list[tuple[int, list[Record]]] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
+    alarms: int = 0
 
 
 class Writer:
@@ -241,4 +243,4 @@ class Writer:
         self._head = tx.head
         self._tell_losses(tx.losses)
         segments = [(segment.first, records) for segment, records in tx.segments]
-        return Outcome(jobs, tx.head, tx.positions, segments, tx.removed)
+        return Outcome(jobs, tx.head, tx.positions, segments, tx.removed, tx.alarms)

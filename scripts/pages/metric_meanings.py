@@ -7,6 +7,7 @@ from __future__ import annotations
 MEANINGS = {
     "tidegate_accepted": "records committed, by where they came from; on the edge also those it makes itself",
     "tidegate_asks": "what decoders asked devices for, because something was missing, by what became of it",
+    "tidegate_alarms_seconds_to_full": "seconds until alarms are refused too if nothing gets away, at the last hour's rate; +Inf when none was raised",
     "tidegate_announced_left_out": "announced entities for whose topics there was no room",
     "tidegate_announced_topics": "topics that are listened to because devices announced them",
     "tidegate_archive_bytes": "bytes of the on-site history",
@@ -18,7 +19,7 @@ MEANINGS = {
     "tidegate_commands_open": "commands to devices that have not ended",
     "tidegate_delivered": "records that a sink has taken for good",
     "tidegate_devices": "devices, by state; one device can be in several",
-    "tidegate_dropped": "records that will not be delivered, by reason: withheld by policy or within a deadband, evicted, damaged",
+    "tidegate_dropped": "records that will not be delivered, by reason: withheld by policy or within a deadband, thinned, evicted, damaged",
     "tidegate_edge_backlog": "records that an edge said it has still to send",
     "tidegate_edge_contact_seconds": "seconds since an edge's last upload was committed",
     "tidegate_edge_duplicates": "records of an edge that came again and changed nothing",
@@ -63,5 +64,6 @@ MEANINGS = {
     "tidegate_spool_bytes": "bytes of the spool in use",
     "tidegate_spool_seconds_to_full": "seconds until the budget is used up at the present rate if nothing gets away",
     "tidegate_systems": "IT systems, by state",
+    "tidegate_uplink_backlog_seconds": "seconds until the collector has what waits for it; +Inf while it does not become less",
     "tidegate_uplink_lag_seconds": "age of the oldest record that the centre does not have",
 }

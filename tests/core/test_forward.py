@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_core.errors import Unavailable
-from gateway_core.forward import Lanes, forward
+from gateway_core.forward import forward
+from gateway_core.lanes import Lanes
 from gateway_core.spool import SpoolOptions, open_spool
 from tests.fakes.core import ListSink, readings
 
