@@ -34,22 +34,27 @@ def cpu_s(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def measure(messages: int, attach: Callable[[int], None] | None = None) -> dict[str, float]:
+def measure(
+    messages: int, attach: Callable[[int], None] | None = None, devices: int = DEVICES
+) -> dict[str, float]:
     """Publish as fast as the broker takes it; return the agent's figures.
 
     Args:
         messages: How many.
+        devices: Of how many devices, in turn.
         attach: Is called with the agent's process id before the rush, for a profiler.
     """
     with tempfile.TemporaryDirectory() as folder:
         city = City(Path(folder))
         try:
-            return _run(city, messages, attach)
+            return _run(city, messages, attach, devices)
         finally:
             city.close()
 
 
-def _run(city: City, messages: int, attach: Callable[[int], None] | None) -> dict[str, float]:
+def _run(
+    city: City, messages: int, attach: Callable[[int], None] | None, devices: int
+) -> dict[str, float]:
     receiver = Program(
         "receiver",
         [PYTHON, str(Path(__file__).with_name("receiver.py")), str(city.intake_port)],
@@ -66,8 +71,8 @@ def _run(city: City, messages: int, attach: Callable[[int], None] | None) -> dic
     assert agent.process is not None
     assert broker.process is not None
     process, beside = psutil.Process(agent.process.pid), psutil.Process(broker.process.pid)
-    packets = encoded(fleet(DEVICES, messages, start_s=int(time.time()) - 600))
-    warm_up(city)
+    packets = encoded(fleet(devices, messages, start_s=int(time.time()) - 600))
+    warm_up(city, devices)
     if attach is not None:
         attach(process.pid)
     head = city.edge_status()["head"]
@@ -94,13 +99,13 @@ def _run(city: City, messages: int, attach: Callable[[int], None] | None) -> dic
     }
 
 
-def warm_up(city: City) -> None:
+def warm_up(city: City, devices: int = DEVICES) -> None:
     """Let every device speak twice, and everything of it leave."""
     before = int(city.edge_status()["head"])
-    packets = encoded(fleet(DEVICES, 2 * DEVICES, start_s=int(time.time()) - 1200))
+    packets = encoded(fleet(devices, 2 * devices, start_s=int(time.time()) - 1200))
     with Blaster(city.host, city.mqtt_port) as blaster:
         blaster.send(packets)
-    wait_for("the warm-up", lambda: city.edge_status()["head"] >= before + 2 * DEVICES)
+    wait_for("the warm-up", lambda: city.edge_status()["head"] >= before + 2 * devices)
     wait_for("the warm-up", lambda: city.settled("uplink") and city.settled("archive"))
 
 

@@ -31,10 +31,10 @@ START = 1_790_000_000 // 3600 * HOUR_NS
 ASKED = 5
 
 
-def batches(every_s: int) -> Iterator[Batch]:
+def batches(every_s: int, day: int = 0) -> Iterator[Batch]:
     """A day of every device, in the order of time."""
-    dice, first = random.Random(1), 1
-    for second in range(0, DAY_S, every_s):
+    dice, first = random.Random(day), 1 + day * DEVICES * DAY_S
+    for second in range(day * DAY_S, (day + 1) * DAY_S, every_s):
         records = [
             Reading(
                 "edge-01",
@@ -88,12 +88,12 @@ async def _fill_and_ask(store: TimeSeries, every_s: int) -> dict[str, float]:
         "points": points,
         "per_s": points / writing,
         "cpu_us": cpu / points * 1e6,
-        "one_device_ms": await _asked(store, one, DAY_S // every_s),
-        "hourly_means_ms": await _asked(store, hourly, DEVICES * 24),
+        "one_device_ms": await asked(store, one, DAY_S // every_s),
+        "hourly_means_ms": await asked(store, hourly, DEVICES * 24),
     }
 
 
-async def _asked(store: TimeSeries, query: Query, rows: int) -> float:
+async def asked(store: TimeSeries, query: Query, rows: int) -> float:
     """Milliseconds until the whole answer is there, the median of some."""
     times = []
     for _ in range(ASKED):
