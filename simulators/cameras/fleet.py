@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import ipaddress
-import json
 import resource
-import socket
-from collections import Counter
 from random import Random
 from types import TracebackType
-from typing import IO, Self
-
-import structlog
+from typing import Self
 
 from gateway_core.clock import Clock, wall_ns
 from gateway_core.errors import Unavailable
 from simulators.cameras.camera import Device, draw_condition, draw_device
+from simulators.cameras.events import STORM_SHARE, Events
+from simulators.cameras.feeds_file import write_feeds
+from simulators.cameras.listening import Listening
 from simulators.cameras.options import Condition, FleetOptions
-from simulators.cameras.server import Connection
+from simulators.cameras.server import Connection, Surroundings
+from simulators.cameras.truth import Truth
 
-log = structlog.get_logger()
-
-BACKLOG = 64
-_COLUMNS = "id,name,host,onvif_port,rtsp_url,username,password_file,area,lat,lon,group"
+REFUSING: frozenset[Condition] = frozenset({"offline"})
+DEAD: frozenset[Condition] = frozenset({"dead", "cut_off"})
+_CONNECTIONS = 1024
+"""Open files left for connections and the rest of the process."""
 
 
 class CameraFleet:
@@ -37,24 +35,21 @@ class CameraFleet:
 
     def __init__(self, options: FleetOptions, clock: Clock = wall_ns) -> None:
         self._options = options
-        self._clock = clock
         self._dice = Random(options.seed)  # noqa: S311 - a reproducible fleet
-        self._servers: dict[int, list[asyncio.Server]] = {}
-        self._connections: dict[int, set[Connection]] = {}
-        self._truth: IO[str] | None = None
+        self._truth = Truth(options.truth_file, clock)
+        disturbance = Random(f"{options.seed} disturbed")  # noqa: S311 - likewise
+        self.surroundings = Surroundings(clock, self._truth, options.disturbed, disturbance)
+        self._listening = Listening(lambda find: Connection(find, self.surroundings))
         self.devices = self._draw()
 
     def _draw(self) -> list[Device]:
         options = self._options
         first = ipaddress.ip_address(options.address)
+        at_one_address = first == ipaddress.ip_address("::1")
         devices: list[Device] = []
         for index in range(-(-options.count // options.channels)):
-            host, ports = str(first + index), (options.rtsp_port, options.onvif_port)
-            if first.version == 6:
-                host = str(first)
-                ports = (ports[0] + 2 * index, ports[0] + 2 * index + 1)
-            if not options.rtsp_port:
-                ports = (0, 0)
+            host = str(first if at_one_address else first + index)
+            ports = _ports(options, index if at_one_address else 0)
             device = draw_device(options, host, ports, self._dice)
             device.condition = draw_condition(options, self._dice)
             start = index * options.channels
@@ -62,6 +57,10 @@ class CameraFleet:
             device.feeds = [
                 f"{options.prefix}{number:06d}" for number in range(start + 1, stop + 1)
             ]
+            if options.switch_size:
+                device.group = f"switch-{index // options.switch_size:05d}"
+            elif options.channels > 1:
+                device.group = f"nvr-{index:05d}"
             devices.append(device)
         return devices
 
@@ -83,43 +82,30 @@ class CameraFleet:
         Raises:
             Unavailable: An address or a port is taken, or the system allows too few open files.
         """
-        sockets = 1 if 0 < self._options.rtsp_port == self._options.onvif_port else 2
-        _allow_open_files(sockets * len(self.devices) + 1024)
-        if self._options.truth_file is not None:
-            # Kept open for the fleet's life; a line is written at each change.
-            self._truth = self._options.truth_file.open("w", encoding="utf-8")
+        self._allow_open_files()
+        self._truth.open(self._options)
         try:
-            for index in range(len(self.devices)):
-                await self._listen(index)
+            await self._listening.start(self.devices)
+            for device in self.devices:
+                self._apply(device)
         except OSError as exc:
             await self.stop()
             raise Unavailable(f"cannot listen as a camera: {exc}") from exc
-        for index, device in enumerate(self.devices):
-            self._tell(device)
-            if device.condition == "offline":
-                self._hang_up(index)
-        self._write_feeds()
+        self._truth.state(*self.devices)
+        if self._options.feeds_file is not None:
+            write_feeds(self._options.feeds_file, self._options, self.devices)
 
     async def stop(self) -> None:
         """Close every socket and file."""
-        for index in list(self._servers):
-            self._hang_up(index)
-        if self._truth is not None:
-            self._truth.close()
-            self._truth = None
+        self._listening.close()
+        for device in self.devices:
+            device.hang_up()
+        self._truth.close()
         await asyncio.sleep(0)  # lets the cut connections go
 
     async def run(self) -> None:
-        """Change cameras at random, as often as the options say, until cancelled."""
-        while True:
-            if not self._options.change_every_s:
-                await asyncio.Event().wait()
-            await asyncio.sleep(self._dice.expovariate(1 / self._options.change_every_s))
-            index = self._dice.randrange(len(self.devices))
-            was = self.devices[index].condition
-            drawn = draw_condition(self._options, self._dice)
-            # What is broken is mended, and what is whole breaks, or nothing happens.
-            await self.change(index, drawn if was == "good" else "good")
+        """Let happen what the options say, until cancelled."""
+        await Events(self._options, self.devices, self._change, self._truth).run()
 
     async def change(self, index: int, condition: Condition) -> None:
         """Give a device another condition and note it in the truth file.
@@ -128,111 +114,56 @@ class CameraFleet:
             index: In ``devices``.
             condition: From now on.
         """
-        device = self.devices[index]
-        if device.condition == condition:
-            return
-        was, device.condition = device.condition, condition
-        if condition == "offline":
-            self._hang_up(index)
-        elif was == "offline":
-            await self._listen(index)
-        self._tell(device)
+        await self._change(self.devices[index], condition)
 
     def states(self) -> dict[str, str]:
         """Return the intended state of each feed."""
         return {feed: each.intended() for each in self.devices for feed in each.feeds}
 
-    async def _listen(self, index: int) -> None:
-        device = self.devices[index]
-        connections = self._connections.setdefault(index, set())
-        loop = asyncio.get_running_loop()
-        servers = self._servers.setdefault(index, [])
-        # One socket does for both where the ports are equal.
-        ports = sorted({device.rtsp_port, device.onvif_port}) if device.rtsp_port else [0, 0]
-        for at, port in enumerate(ports):
-            family = socket.AF_INET6 if ":" in device.host else socket.AF_INET
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind((device.host, port))
-            except OSError:
-                sock.close()
-                raise
-            chosen = sock.getsockname()[1]
-            if not port and at == 0:
-                device.rtsp_port = chosen
-            elif not port:
-                device.onvif_port = chosen
-            server = await loop.create_server(
-                lambda: Connection(device, self._clock, connections), sock=sock, backlog=BACKLOG
-            )
-            servers.append(server)
+    @property
+    def sockets(self) -> int:
+        """How many sockets it listens on, those of dead cameras included."""
+        return len(self._listening)
 
-    def _hang_up(self, index: int) -> None:
-        for server in self._servers.pop(index, []):
-            server.close()
-        for connection in list(self._connections.pop(index, set())):
-            connection.abort()
-
-    def _tell(self, device: Device) -> None:
-        if self._truth is None:
+    async def _change(self, device: Device, condition: Condition) -> None:
+        if device.condition == condition:
             return
-        for feed in device.feeds:
-            line = {
-                "time": self._clock(),
-                "feed": feed,
-                "state": device.intended(),
-                "condition": device.condition,
-            }
-            self._truth.write(json.dumps(line) + "\n")
-        self._truth.flush()
+        was, device.condition = device.condition, condition
+        if was in REFUSING | DEAD:
+            device.hang_up()  # whoever waited through a power cut is told afterwards
+            await self._listening.resume(device)
+        self._apply(device)
+        self._truth.state(device)
 
-    def _write_feeds(self) -> None:
-        path, options = self._options.feeds_file, self._options
-        if path is None:
-            return
-        (path.parent / "password").write_text(options.password + "\n", encoding="utf-8")
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
-            stream.write(f"{_COLUMNS}\r\n")
-            for number, device in enumerate(self.devices):
-                for channel, feed in enumerate(device.feeds, 1):
-                    lat = 35.40 + number % 100 * 0.001
-                    lon = 115.90 + number // 100 * 0.001
-                    writer.writerow(
-                        (
-                            feed,
-                            f"Camera {feed[-6:]}",
-                            device.host,
-                            device.onvif_port,
-                            device.stream_url(channel),
-                            options.username,
-                            "password",
-                            options.area,
-                            f"{lat:.4f}",
-                            f"{lon:.4f}",
-                            f"nvr-{number:05d}" if options.channels > 1 else "",
-                        )
-                    )
+    def _apply(self, device: Device) -> None:
+        if device.condition in REFUSING:
+            self._listening.refuse(device)
+            device.hang_up()
+        elif device.condition in DEAD:
+            self._listening.drop(device)
+
+    def _allow_open_files(self) -> None:
+        """Allow as many as the fleet may need: a socket for each port, and for whoever is dead."""
+        options, devices = self._options, self.devices
+        dead = sum(options.mix.get(each, 0.0) for each in DEAD) + STORM_SHARE
+        alone = len({port for each in devices for port in each.ports()}) or 2 * len(devices)
+        most = alone + 2 * int(2 * dead * len(devices)) + 4 * options.switch_size + _CONNECTIONS
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        unlimited = resource.RLIM_INFINITY
+        if soft != unlimited and soft < most:
+            wanted = most if hard == unlimited else min(most, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            if wanted < alone + _CONNECTIONS:
+                needs = f"needs {most} open files, the system allows {hard}: ulimit -Hn"
+                raise Unavailable(needs)
 
 
-async def simulate_cameras(options: FleetOptions) -> None:
-    """Run a fleet until cancelled.
-
-    Raises:
-        Unavailable: It cannot listen.
-    """
-    async with CameraFleet(options) as fleet:
-        counts = Counter(str(device.condition) for device in fleet.devices)
-        log.info("cameras_started", feeds=options.count, conditions=dict(counts))
-        await fleet.run()
-
-
-def _allow_open_files(needed: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft != unlimited and soft < needed:
-        wanted = needed if hard == unlimited else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        if wanted < needed:
-            raise Unavailable(f"needs {needed} open files, the system allows {hard}: ulimit -Hn")
+def _ports(options: FleetOptions, index: int) -> tuple[int, int]:
+    """Return RTSP and ONVIF port of the device that is ``index`` devices after the first there."""
+    if not options.rtsp_port:
+        return 0, 0
+    if options.rtsp_port == options.onvif_port:
+        return options.rtsp_port + index, options.rtsp_port + index
+    if index or options.address == "::1":
+        return options.rtsp_port + 2 * index, options.rtsp_port + 2 * index + 1
+    return options.rtsp_port, options.onvif_port

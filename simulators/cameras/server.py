@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
+from dataclasses import dataclass, field
 from email.utils import formatdate
+from random import Random
 from typing import Literal, cast
 
 from gateway_core.clock import NS, Clock
 from simulators.cameras import jpeg, login, soap, stream
-from simulators.cameras.camera import Device
+from simulators.cameras.camera import Auth, Device
+from simulators.cameras.listening import Find
+from simulators.cameras.truth import Truth
 
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
 SLOW_S = 1.0
+NO_ANSWER = frozenset({"silent", "dead", "cut_off"})
+Disturbance = Literal["cut", "cut_later", "half", "stall"]
+"""A connection that is cut at once, at its first request or amid the answer, or never answered."""
+DISTURBANCES: tuple[Disturbance, ...] = ("cut", "cut_later", "half", "stall")
+_RESET = struct.pack("ii", 1, 0)
 _FIRST = re.compile(r"([A-Z_]+) (\S+) (RTSP/1\.0|HTTP/1\.[01])")
 _PATH = re.compile(r"(?:rtsp://[^/]+)?/Streaming/Channels/([0-9]{1,4})01(?:/.*)?")
 _PUBLIC = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER"
@@ -30,40 +41,91 @@ _REASONS = {
 }
 
 
-class Connection(asyncio.Protocol):
-    """Speaks for a device for as long as the peer stays connected."""
+@dataclass(slots=True)
+class Surroundings:
+    """What all connections of a fleet share.
 
-    def __init__(self, device: Device, clock: Clock, open_connections: set[Connection]) -> None:
-        self._device = device
-        self._clock = clock
-        self._all = open_connections
+    Attributes:
+        clock: Wall clock.
+        truth: Is told when an account is locked.
+        disturbed: Share of connections that are disturbed.
+        dice: Which ones, and how.
+        connections: How many were made.
+        disturbances: How many of them were disturbed, and how.
+    """
+
+    clock: Clock
+    truth: Truth
+    disturbed: float
+    dice: Random
+    connections: int = 0
+    disturbances: dict[Disturbance, int] = field(default_factory=dict)
+
+    def disturb(self) -> Disturbance | None:
+        """Return how a new connection is disturbed; None for not at all."""
+        self.connections += 1
+        if not self.disturbed or self.dice.random() >= self.disturbed:
+            return None
+        how = self.dice.choice(DISTURBANCES)
+        self.disturbances[how] = self.disturbances.get(how, 0) + 1
+        return how
+
+
+class Connection(asyncio.Protocol):
+    """Speaks for a device for as long as the peer stays connected.
+
+    Args:
+        find: Tells the device by the address that the peer connected to.
+        surroundings: Of the fleet.
+    """
+
+    def __init__(self, find: Find, surroundings: Surroundings) -> None:
+        self._find = find
+        self._around = surroundings
+        self._clock = surroundings.clock
+        self._disturbed: Disturbance | None = None
+        self._device: Device = _NOBODY
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._playing: asyncio.TimerHandle | None = None
+        self._is_session = False
         self._channel = 0
         self._frame = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
+        """Take the connection, unless nobody lives at that address."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-        self._all.add(self)
+        device = self._find(transport.get_extra_info("sockname")[0])
+        self._disturbed = self._around.disturb()
+        if device is None or device.condition == "offline" or self._disturbed == "cut":
+            self.abort()
+            return
+        self._device = device
+        device.connections.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop playing, whatever the reason."""
         del exc
-        self._all.discard(self)
+        if self in self._device.connections:
+            self._device.connections.remove(self)
+        self._device.sessions -= self._is_session
         self._transport = None
         if self._playing is not None:
             self._playing.cancel()
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Cut the connection: the peer is told of a reset, not of an orderly end."""
         if self._transport is not None:
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Answer every request that is whole."""
-        if self._device.condition == "silent":
+        if self._device.condition in NO_ANSWER or self._disturbed == "stall":
+            return
+        if self._device.condition == "resets" or self._disturbed == "cut_later":
+            self.abort()
             return
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
@@ -110,18 +172,27 @@ class Connection(asyncio.Protocol):
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body or version != "RTSP/1.0":
             lines.append(f"Content-Length: {len(body)}")
-        self._transport.write(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+        answer = ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+        if self._disturbed == "half":
+            self._transport.write(answer[: len(answer) // 2])
+            self._transport.close()
+            return
+        self._transport.write(answer)
 
     def _rtsp(self, method: str, url: str, headers: dict[str, str]) -> None:
         device = self._device
         echo = {"CSeq": headers.get("cseq", "0")}
+        if not self._is_session:
+            self._is_session = True
+            device.sessions += 1
         if method == "OPTIONS":
             self._send("RTSP/1.0", 200, {**echo, "Public": _PUBLIC})
             return
-        if device.condition == "busy":
+        taken = device.condition == "one_session" and device.sessions > 1
+        if device.condition == "busy" or taken:
             self._send("RTSP/1.0", 453, echo)
             return
-        if device.auth != "none" and not self._logged_in(method, headers):
+        if device.auth != "none" and not self._logged_in(method, headers, device.auth):
             challenge = login.challenge(device, device.auth)
             self._send("RTSP/1.0", 401, {**echo, "WWW-Authenticate": challenge})
             return
@@ -141,7 +212,7 @@ class Connection(asyncio.Protocol):
             case "DESCRIBE":
                 kind = {"Content-Type": "application/sdp", "Content-Base": f"{url}/"}
                 self._send("RTSP/1.0", 200, {**echo, **kind}, stream.describe(self._device))
-            case "SETUP" if "TCP" not in transport or self._device.codec != "H264":
+            case "SETUP" if "TCP" not in transport:
                 self._send("RTSP/1.0", 461, echo)
             case "SETUP":
                 found = re.search(r"interleaved=([0-9]{1,2})", transport)
@@ -159,16 +230,25 @@ class Connection(asyncio.Protocol):
 
     def _play(self) -> None:
         if self._transport is not None:
-            self._transport.write(stream.packets(self._frame, self._channel))
+            if self._device.condition not in NO_ANSWER:
+                packets = stream.packets(self._device, self._frame, self._channel)
+                self._transport.write(packets)
             self._frame += 1
             loop = asyncio.get_running_loop()
             self._playing = loop.call_later(1 / stream.FRAMES_A_SECOND, self._play)
 
-    def _logged_in(self, method: str, headers: dict[str, str]) -> bool:
+    def _logged_in(self, method: str, headers: dict[str, str], auth: Auth) -> bool:
+        """Whether a request is logged in; one that does not try counts as no wrong login."""
         given = headers.get("authorization", "")
-        right = bool(given) and login.accepts(self._device, self._device.auth, method, given)
-        self._device.refused_logins += bool(given) and not right
-        return right
+        return bool(given) and self._lets_in(login.accepts(self._device, auth, method, given))
+
+    def _lets_in(self, right: bool) -> bool:  # noqa: FBT001 - it is the one argument
+        device, now = self._device, self._clock()
+        before = device.locked_until
+        let_in = device.lets_in(now, right=right)
+        if device.locked_until != before:
+            self._around.truth.event("login_locked", feeds=device.feeds)
+        return let_in
 
     def _http(self, status: int, kind: str, body: bytes, **more: str) -> None:
         now = soap.device_clock(self._device, self._clock()) / NS
@@ -200,28 +280,41 @@ class Connection(asyncio.Protocol):
         if device.soap_auth == "none":
             return "yes"
         if device.soap_auth in {"digest", "both"}:
-            given = headers.get("authorization", "")
-            if not login.accepts(device, "md5", "POST", given):
-                device.refused_logins += bool(given)
+            if not self._logged_in("POST", headers, "md5"):
                 return "challenge"
             if device.soap_auth == "digest":
                 return "yes"
         token = soap.token_accepted(device, body, self._clock())
-        device.refused_logins += token is False
-        return "yes" if token else "no"
+        return "yes" if token is not None and self._lets_in(token) else "no"
 
     def _snapshot(self, target: str, headers: dict[str, str]) -> None:
         device = self._device
         if not target.startswith("/snapshot.jpg"):
             self._http(404, "text/plain", b"not found\n")
             return
-        if device.soap_auth in {"digest", "both"}:
-            given = headers.get("authorization", "")
-            if not login.accepts(device, "md5", "GET", given):
-                device.refused_logins += bool(given)
-                wants = {"WWW-Authenticate": login.challenge(device, "md5")}
-                self._http(401, "text/plain", b"", **wants)
-                return
+        asks = device.soap_auth in {"digest", "both"}
+        if asks and not self._logged_in("GET", headers, "md5"):
+            wants = {"WWW-Authenticate": login.challenge(device, "md5")}
+            self._http(401, "text/plain", b"", **wants)
+            return
         device.pictures += 1
         picture = jpeg.picture(device.condition, device.pictures % jpeg.VARIANTS)
         self._http(200, "image/jpeg", picture)
+
+
+_NOBODY = Device(
+    host="",
+    rtsp_port=0,
+    onvif_port=0,
+    serial="",
+    maker=("", ""),
+    auth="none",
+    soap_auth="none",
+    quirk="soap11",
+    codec="H264",
+    media2=False,
+    username="",
+    password="",
+    condition="dead",
+)
+"""Who lives at an address that no device has."""

@@ -88,6 +88,8 @@ def fault(code: str, subcode: str, reason: str) -> str:
 
 def wrap(device: Device, body: str) -> bytes:
     """Return an envelope, written the way the device writes."""
+    if device.condition == "broken_xml":
+        return _broken(device, _ENVELOPE.format(soap=SOAP12, body=body).encode())
     if not _quirky(device, device.quirk):
         return _ENVELOPE.format(soap=SOAP12, body=body).encode()
     soap = SOAP11 if device.quirk == "soap11" else SOAP12
@@ -108,13 +110,28 @@ def wrap(device: Device, body: str) -> bytes:
     return text.encode()
 
 
+def _broken(device: Device, document: bytes) -> bytes:
+    """Return what a device sends whose web server is at fault; always the same for one device."""
+    page = (
+        b"<!DOCTYPE html><html><head><title>Login</title></head><body>Please log in</body></html>"
+    )
+    kinds = (document[: 2 * len(document) // 3], page, b"", b"\x00\xff\xfe" * 20)
+    return kinds[int(device.serial, 16) % len(kinds)]
+
+
 def _quirky(device: Device, quirk: str) -> bool:
     return device.condition == "odd_xml" and device.quirk == quirk
 
 
 def _base(device: Device) -> str:
-    authority = "192.168.1.64" if _quirky(device, "foreign_address") else device.authority
-    return f"http://{authority}"
+    foreign = device.condition == "foreign_address"
+    return f"http://{device.foreign if foreign else device.authority}"
+
+
+def _stream_url(device: Device, channel: int) -> str:
+    if device.condition == "foreign_address":
+        return f"rtsp://{device.foreign}:554{stream_path(channel)}"
+    return device.stream_url(channel)
 
 
 def _time(now: int) -> str:
@@ -200,8 +217,8 @@ def _profiles2(device: Device, _: bytes) -> str:
             f'<tr2:Profiles token="main-{channel + 1}" fixed="true"><tr2:Name>Main {channel + 1}'
             '</tr2:Name><tr2:Configurations><tr2:VideoEncoder token="enc"><tt:Name>enc</tt:Name>'
             f"<tt:UseCount>1</tt:UseCount><tt:Encoding>{device.codec}</tt:Encoding>"
-            "<tt:Resolution><tt:Width>1920</tt:Width><tt:Height>1080</tt:Height></tt:Resolution>"
-            "<tt:RateControl><tt:FrameRateLimit>25</tt:FrameRateLimit><tt:BitrateLimit>4096"
+            "<tt:Resolution><tt:Width>640</tt:Width><tt:Height>360</tt:Height></tt:Resolution>"
+            "<tt:RateControl><tt:FrameRateLimit>5</tt:FrameRateLimit><tt:BitrateLimit>512"
             "</tt:BitrateLimit></tt:RateControl><tt:Quality>3</tt:Quality></tr2:VideoEncoder>"
             "</tr2:Configurations></tr2:Profiles>"
             for channel in range(len(device.feeds) or 1)
@@ -216,9 +233,7 @@ def _channel(body: bytes) -> int:
 
 
 def _stream_uri(device: Device, body: bytes) -> str:
-    path = stream_path(_channel(body))
-    host = "192.168.1.64" if _quirky(device, "foreign_address") else ""
-    uri = f"rtsp://{host}:554{path}" if host else device.stream_url(_channel(body))
+    uri = _stream_url(device, _channel(body))
     return (
         f"<trt:GetStreamUriResponse><trt:MediaUri><tt:Uri>{uri}</tt:Uri>"
         "<tt:InvalidAfterConnect>false</tt:InvalidAfterConnect><tt:InvalidAfterReboot>false"
@@ -238,7 +253,7 @@ def _snapshot_uri(device: Device, body: bytes) -> str:
 
 
 def _stream_uri2(device: Device, body: bytes) -> str:
-    uri = device.stream_url(_channel(body))
+    uri = _stream_url(device, _channel(body))
     return f"<tr2:GetStreamUriResponse><tr2:Uri>{uri}</tr2:Uri></tr2:GetStreamUriResponse>"
 
 

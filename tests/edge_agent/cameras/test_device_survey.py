@@ -139,4 +139,4 @@ async def test_h265_is_told_by_media_2(tmp_path: Path) -> None:
         await surveyed(feeds[FIRST], known)
 
         assert known.media == "media2"
-        assert (known.profiles[0].codec, known.profiles[0].size) == ("H265", (1920, 1080))
+        assert (known.profiles[0].codec, known.profiles[0].size) == ("H265", (640, 360))

@@ -107,7 +107,7 @@ def test_codec_size_rate_and_control_are_read_from_h264() -> None:
 
 
 def test_codec_size_rate_and_control_are_read_from_h265() -> None:
-    assert described("H265") == (Track("video", 96, "H265", "trackID=1", (1920, 1080), 25.0),)
+    assert described("H265") == (Track("video", 96, "H265", "trackID=1", (640, 360), 5.0),)
 
 
 @pytest.mark.parametrize(
