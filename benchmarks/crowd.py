@@ -38,15 +38,17 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take CONNACK, then acknowledgements; go on where there is room."""
-        data = self._rest + data
-        acknowledged = at = 0
-        while at + 2 <= len(data) and at + 2 + data[at + 1] <= len(data):
-            if data[at] == 0x40:
-                acknowledged += 1
-            elif data[at] == 0x20 and not self.admitted.done():
-                self.admitted.set_result(data[at + 3])
-            at += 2 + data[at + 1]
-        self._rest = data[at:]
+        data = self._rest + data if self._rest else data
+        at = 0
+        if not self.admitted.done():
+            if len(data) < 2 or len(data) < 2 + data[1]:
+                self._rest = data
+                return
+            at = 2 + data[1]
+            self.admitted.set_result(data[3])
+        acknowledged, rest = divmod(len(data) - at, 4)  # PUBACK with success has four bytes
+        assert data[at : len(data) - rest : 4] == b"@" * acknowledged, data[at:].hex()
+        self._rest = data[len(data) - rest :]
         if acknowledged:
             self._left -= acknowledged
             if not self._left:

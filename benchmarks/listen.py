@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import uvloop
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -110,12 +111,12 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
             try:
                 processes = start(city, direct=direct)
                 if direct and asked.idle:
-                    found["idle"] = asyncio.run(crowd(city, processes, asked.idle, 200))
+                    found["idle"] = uvloop.run(crowd(city, processes, asked.idle, 200))
                 if direct and asked.storm:
-                    found["storm"] = asyncio.run(crowd(city, processes, asked.storm, asked.storm))
+                    found["storm"] = uvloop.run(crowd(city, processes, asked.storm, asked.storm))
                 if asked.messages:
                     n, m = asked.connections, asked.messages
-                    found[name] = asyncio.run(rush(city, processes, n, m))
+                    found[name] = uvloop.run(rush(city, processes, n, m))
             finally:
                 city.close()
         if not asked.messages:

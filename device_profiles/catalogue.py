@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from device_profiles.alternatives import gather
@@ -62,7 +63,7 @@ class Catalogue:
 
     def ships(self, profile: Profile) -> bool:
         """Return whether a profile came with Tidegate and not from a site's own folder."""
-        return SHIPPED in Path(profile.file).parents
+        return _is_shipped(profile.file)
 
     def topics(self) -> list[str]:
         """Return the MQTT subscription filters that bring data, sorted, each once."""
@@ -235,3 +236,9 @@ def conflicts(profiles: Iterable[Profile]) -> list[Fault]:
             place = ("measurements", field.name)
             faults.append(profile.document.fault(place, field_conflict(field, theirs)))
     return faults
+
+
+@lru_cache(maxsize=MOST_FILES)
+def _is_shipped(file: Path | str) -> bool:
+    """Tell for a profile's file; asked for every new topic."""
+    return SHIPPED in Path(file).parents

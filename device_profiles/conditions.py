@@ -125,12 +125,18 @@ class ConditionParser:
         return found
 
     def _comparison(self) -> Condition:
+        first = self._at
         left = self._operand()
         word = self._next(*COMPARE)
         self._compared = bool(word)
         if not word:
             return left
-        return _compared(COMPARE[word], left, self._operand())
+        second = self._at
+        right = self._operand()
+        name, literal = self._tokens[first][1], self._tokens[second]
+        if name in self._names and literal[1] not in self._names:
+            return _limited(COMPARE[word], name, constant(*literal))
+        return _compared(COMPARE[word], left, right)
 
     def _operand(self) -> _Operand:
         if self._at == len(self._tokens):
@@ -185,6 +191,16 @@ def _joined(terms: list[Condition], *, decisive: bool) -> Condition:
 
 def _negated(found: bool | None) -> bool | None:  # noqa: FBT001 - three-valued logic
     return None if found is None else not found
+
+
+def _limited(compare: Callable[[Any, Any], bool], name: str, limit: Any) -> Condition:
+    """As `_compared`, for a name and a literal: what most conditions are."""
+
+    def holds(values: Mapping[str, Any]) -> bool | None:
+        value = values.get(name)
+        return None if value is None else compare(value, limit)
+
+    return holds
 
 
 def _compared(compare: Callable[[Any, Any], bool], left: _Operand, right: _Operand) -> Condition:

@@ -199,13 +199,17 @@ def _flat_reader(
     decode = msgspec.json.Decoder(message).decode
     keys = tuple(parse_path(name)[0] for name in extra)
     as_they_are = not finished and all(name == source for name, source in named)
+    one = keys[0] if len(keys) == 1 else None
 
     def read(payload: bytes) -> Fields | None:
         try:
             if not payload.isascii():
                 payload.decode()  # parts that are skipped are not looked at otherwise
             fields: dict[str, Any] = decode(payload)
-            others = tuple([fields.pop(key, None) for key in keys])
+            if one is not None:
+                others: tuple[Any, ...] = (fields.pop(one, None),)
+            else:
+                others = tuple([fields.pop(key, None) for key in keys])
             if not as_they_are:
                 fields = _taken(named, finished, fields)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Flagged):

@@ -22,6 +22,7 @@ from device_profiles.predicates import Predicate
 from device_profiles.reader import Reader
 from device_profiles.topics import Template
 from gateway_core.errors import PayloadError
+from gateway_core.model import Value
 
 if TYPE_CHECKING:
     from device_profiles.profile import Profile
@@ -38,7 +39,8 @@ Via = Literal[
     "homeassistant",
 ]
 
-_FAST_FORMATS = (None, 50)  # application/json
+FAST_FORMATS = (None, 50)
+"""Content-Formats that the short way reads: none said, and application/json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +143,33 @@ class Route:
             PayloadError: The message cannot be read; ``code`` says why.
         """
         entry = self.entry
-        if entry.fast is not None and content_format in _FAST_FORMATS:
+        if entry.fast is not None and content_format in FAST_FORMATS:
             found = entry.fast(payload)
             if found is not None:
                 return self._short(entry, found, received)
         return self._long(entry, payload, received, content_format, memory)
+
+    def swift(self, payload: bytes, received: int) -> tuple[dict[str, Value], int] | None:
+        """Return fields and time of a message that the short way reads; else see `decode`.
+
+        Only for an entry that has the short way, and an address that names the device.
+        """
+        entry = self.entry
+        found = entry.fast(payload) if entry.fast is not None else None
+        if found is None or not found[0]:
+            return None
+        fields, extra = found
+        return fields, received if entry.time_at is None else self._time(entry, extra, received)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that the profile names beyond edge, device and profile, as the address has them.
+
+        Only for an entry that has the short way.
+        """
+        if self._tags is None:
+            self._tags = self.entry.reader.tagged(self.captures)
+        return self._tags
 
     @property
     def codec(self) -> JsCodec | None:
@@ -199,18 +223,16 @@ class Route:
         device = self._device or self.device or self._named(reader.identity, extra)
         if not fields:
             return Decoded(device, [])
-        time = received
-        if entry.time_at is not None:
-            raw = extra[entry.time_at]
-            if raw is None:
-                raw = self.captures.get(reader.clock.source)
-            if raw is not None:
-                clock = reader.clock
-                time = clock.believed(clock.read(raw), received)
-        tags = self._tags
-        if tags is None:
-            tags = self._tags = reader.tagged(self.captures)
-        return Decoded(device, [Point(time, fields, tags)])
+        time = self._time(entry, extra, received)
+        return Decoded(device, [Point(time, fields, self.tags)])
+
+    def _time(self, entry: Entry, extra: tuple[Any, ...], received: int) -> int:
+        if entry.time_at is None:
+            return received
+        clock, raw = entry.reader.clock, extra[entry.time_at]
+        if raw is None:
+            raw = self.captures.get(clock.source)
+        return received if raw is None else clock.believed(clock.read(raw), received)
 
     def _named(self, identity: Identity, extra: tuple[Any, ...]) -> str:
         found = dict(zip(self.entry.extra, extra, strict=True))

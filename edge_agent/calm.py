@@ -41,9 +41,16 @@ class Calm:
         inputs = frozenset[str]().union(*(rule.inputs for rule in rules))
         return cls(inputs, tuple(rule.raise_ for rule in rules))
 
-    def stays(self, fields: Mapping[str, Value]) -> bool:
-        """Whether a calm device is calm after a reading that replaces all that is known of it."""
-        if not fields.keys() >= self.inputs:
+    def stays(self, fields: Mapping[str, Value], known: Known | None) -> bool:
+        """Whether a calm device is calm after a reading that replaces all that is known of it.
+
+        Args:
+            fields: Of the reading.
+            known: The one before; None where nothing is known of the device.
+        """
+        if known is not None and not (
+            fields.keys() >= self.inputs or fields.keys() >= known[1].keys()
+        ):
             return False
         for begins in self.raises:  # noqa: SIM110 - a generator costs as much as the rest
             if begins(fields):
@@ -58,8 +65,6 @@ class Calm:
 
     def forget(self, memory: AlarmMemory, time: int, fields: Mapping[str, Value]) -> bool:
         """Whether the reading just taken in says all that is in the memory of a device."""
-        return (
-            not memory.states
-            and fields.keys() >= self.inputs
-            and all(memory.times.get(name) == time for name in self.inputs)
+        return not memory.states and all(
+            at == time and name in fields for name, at in memory.times.items()
         )

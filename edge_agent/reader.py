@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from device_profiles.decoded import Decoded, Unread
 from device_profiles.memory import Attempt
 from device_profiles.profile import Profile
-from device_profiles.route import Route
+from device_profiles.route import FAST_FORMATS
 from edge_agent.arrival import Arrival
+from edge_agent.choice import Choice
 from edge_agent.draft import Draft
 from edge_agent.memory import SpoolMemory
 from edge_agent.registry import Device, Registry, shown
 from edge_agent.rules import Rules
-from edge_agent.stranger import Candidate, choose
 from edge_agent.ways import Way, Ways
 from gateway_core.errors import PayloadError
 from gateway_core.meter import Meter
@@ -25,8 +25,6 @@ SAME_RUSH_NS = 10**9
 ALL_READ: Sequence[Unread] = ()
 SESSIONS = "sparkplug"
 """Kinds of memory about a sender, who goes on whether we store what it says or not."""
-Tried = tuple[Route, Decoded, Device | None, Attempt]
-"""Which route reads a message, what it read, the device if known, and what is to be kept."""
 
 
 class Reader:
@@ -65,6 +63,7 @@ class Reader:
         self._rules = rules
         self._meter = meter
         self._max_payload = max_payload
+        self._choice = Choice(registry, ways, memory)
         self.profile = self.refuser = ""
         self.received = 0
         self._stamps = [0, 0]  # of the newest reading: of a replay, and as they come
@@ -97,13 +96,19 @@ class Reader:
             received = stamp + 1
         attempt, left = None, ALL_READ
         self.refuser = ""
+        if way.swift and live and self._read_swiftly(way, arrival, received, draft):
+            return left
         if way.alone:
             route = way.routes[0]
             self.refuser = route.profile.id
             decoded = route.decode(payload, received, arrival.content_format)
             device = self._registry.devices.get(way.device or decoded.device)
         else:
-            route, decoded, device, attempt = self._try(way, arrival, received, live=live)
+            try:
+                tried = self._choice.read(way, arrival, received, live=live)
+            finally:
+                self.refuser = self._choice.refuser
+            route, decoded, device, attempt = tried
         profile = route.profile
         self.profile, self.received = profile.id, received
         try:
@@ -121,6 +126,39 @@ class Reader:
             self._remember(attempt, arrival, draft, decoded, live=live)
         return left
 
+    def _read_swiftly(self, way: Way, arrival: Arrival, received: int, draft: Draft) -> bool:
+        """Take in what nearly every message is: one good reading of a known device, as it comes."""
+        device = self._registry.devices.get(way.swift)
+        if device is None or arrival.content_format not in FAST_FORMATS or arrival.only is not None:
+            return False
+        route = way.routes[0]
+        found = route.swift(arrival.payload, received)
+        if found is None:
+            return False
+        fields, time = found
+        profile = route.profile
+        self._heard(device, arrival, draft, live=True)
+        who = self.profile = profile.id
+        self.received = self._stamps[True] = received
+        draft.records.append(
+            Reading(
+                self._edge, device.id, who, profile.measurement, time, received, fields, route.tags
+            )
+        )
+        if profile.alarms:
+            self._rules.step(device, who, fields, time, draft)
+        return True
+
+    def _heard(self, device: Device, arrival: Arrival, draft: Draft, *, live: bool) -> None:
+        """Note where a device spoke last, and that it is silent no more."""
+        if arrival.received > device.last_seen:
+            device.last_seen = arrival.received
+            device.source = arrival.source
+            device.heard = arrival.address
+            device.peer = arrival.peer
+        if live and device.id in self._rules.silent:
+            self._rules.spoke(device, arrival.received, draft)
+
     def _remember(
         self, attempt: Attempt, arrival: Arrival, draft: Draft, decoded: Decoded, *, live: bool
     ) -> None:
@@ -129,26 +167,14 @@ class Reader:
         if live:
             draft.asks.extend((arrival.source, ask) for ask in decoded.asks)
 
-    def _try(self, way: Way, arrival: Arrival, received: int, *, live: bool) -> Tried:
-        """Read what several routes may read, or needs earlier messages; nothing is kept yet."""
-        if len(way.routes) > 1:
-            tried = self._choose(way, arrival, received, live=live)
-            self._ways.note(tried[0])
-            return tried
-        attempt = self._attempt(arrival, live=live)
-        route = way.routes[0]
-        self.refuser = route.profile.id
-        decoded = route.decode(arrival.payload, received, arrival.content_format, attempt)
-        return route, decoded, self._registry.devices.get(way.device or decoded.device), attempt
+    def own_place(self, way: Way, arrival: Arrival) -> int | None:
+        """Return which route is the device's own; see `Choice.own_place`."""
+        return self._choice.own_place(way, arrival)
 
     def tell_lineage(self, draft: Draft) -> None:
         """Put before what was read which versions read it, where they are not those before."""
         if self._ways.lineage is not None:
             self._ways.lineage.tell(draft)
-
-    def _attempt(self, arrival: Arrival, *, live: bool) -> Attempt:
-        """Return a memory to try an arrival in; what is left of one is no duplicate of the rest."""
-        return self.memory.attempt(live=live, blind="" if arrival.only is None else "dedup/")
 
     def _several(
         self,
@@ -216,13 +242,7 @@ class Reader:
             return
         if device is None:
             device = self._admit(name or decoded.device, profile, arrival, draft)
-        if arrival.received > device.last_seen:
-            device.last_seen = arrival.received
-            device.source = arrival.source
-            device.heard = arrival.address
-            device.peer = arrival.peer
-        if live and device.id in self._rules.silent:
-            self._rules.spoke(device, arrival.received, draft)
+        self._heard(device, arrival, draft, live=live)
         if decoded.flags:
             self._count_flags(decoded.flags)
         if decoded.online is not None:
@@ -273,59 +293,6 @@ class Reader:
         )
         draft.news.append(self._registry.listed(device, arrival.received))
         return device
-
-    def _choose(self, way: Way, arrival: Arrival, received: int, *, live: bool) -> Tried:
-        """Return which of several routes reads this payload, what it read, and the device if known.
-
-        The known device's profile wins; for a device that nobody knows, see `stranger.choose`.
-        What a profile remembers as said already it read before, so it is the device's.
-        """
-        devices, routes = self._registry.devices, way.routes
-        readable: list[Candidate] = []
-        attempts: list[Attempt] = []
-        error: PayloadError | None = None
-        own = self.own_place(way, arrival) if way.scripted else None
-        others = (n for n in range(len(routes)) if n != way.last)
-        for place in (way.last, *others) if own is None else (own,):
-            route = routes[place]
-            attempt = self._attempt(arrival, live=live)
-            try:
-                decoded = route.decode(arrival.payload, received, arrival.content_format, attempt)
-            except PayloadError as exc:
-                if exc.code == "duplicate":
-                    raise
-                error = error or exc
-                continue
-            device = devices.get(way.device or decoded.device)
-            if device is not None and device.profile == route.profile.id:
-                way.last = place
-                return route, decoded, device, attempt
-            if place < way.open_to:
-                readable.append((route, decoded))
-                attempts.append(attempt)
-        if not readable:
-            own = self.own_place(way, arrival)
-            self.refuser = "" if own is None else routes[own].profile.id
-            raise error or PayloadError("no_match")
-        device = devices.get(way.device or readable[0][1].device)
-        if device is None:
-            chosen = choose(readable, arrival.payload)
-            return (*chosen, None, attempts[readable.index(chosen)])
-        if any(route.profile.id == device.profile for route in routes):
-            raise error or PayloadError("wrong_profile", f"{device.id} is a {device.profile}")
-        return (*readable[0], device, attempts[0])
-
-    def own_place(self, way: Way, arrival: Arrival) -> int | None:
-        """Return which route is the device's own, where the message names a device that is known.
-
-        No other profile's JavaScript is then run on it: a bad codec harms its own devices only.
-        """
-        name = way.device or way.routes[0].named(arrival.payload)
-        device = self._registry.devices.get(name) if name else None
-        if device is None:
-            return None
-        places = enumerate(way.routes)
-        return next((n for n, route in places if route.profile.id == device.profile), None)
 
     def _say_nothing(self, arrival: Arrival, decoded: Decoded) -> None:
         """Refuse a message all of whose values were bad; count one that has nothing of ours."""

@@ -31,6 +31,7 @@ ALARM_KEY = "alarm/"
 SILENCE_KEY = "silence/"
 SILENCE_EVERY_NS = 5 * NS
 AlarmState = Literal["raised", "cleared"]
+_NONE = (None, None)
 Since = Callable[[str], int | None]
 """Since when (nanoseconds) a source is connected; None while it is not."""
 
@@ -56,8 +57,7 @@ class Rules:
         self._known: dict[str, Known] = {}  # of the calm devices: they have no memory beside
         self._due: dict[str, int] = {}
         self._looked = 0
-        self._engines: dict[str, AlarmRules] = {}
-        self._calm: dict[str, Calm] = {}
+        self._engines: dict[str, tuple[AlarmRules, Calm | None]] = {}
         self._profiles: Mapping[str, Profile] = {}
         self.use(profiles)
 
@@ -66,8 +66,11 @@ class Rules:
         for name in list(self._known):
             self._remember(name)
         self._profiles = profiles
-        self._calm = {name: calm for name, each in profiles.items() if (calm := Calm.of(each))}
-        self._engines = {name: AlarmRules(each) for name, each in profiles.items() if each.alarms}
+        self._engines = {
+            name: (AlarmRules(each), Calm.of(each))
+            for name, each in profiles.items()
+            if each.alarms
+        }
 
     def recall(self, state: Mapping[str, bytes]) -> None:
         """Take up the memory that the spool kept: its keys ``alarm/`` and ``silence/``."""
@@ -100,14 +103,14 @@ class Rules:
             time: Its time, nanoseconds since 1970.
             draft: Takes alarms and changed memory.
         """
-        engine = self._engines.get(profile)
-        if engine is None or profile != device.profile:
+        both = self._engines.get(profile)
+        if both is None or profile != device.profile:
             return
         name = device.id
-        calm = self._calm.get(profile)
+        engine, calm = both
         if calm is not None and name not in self._memory:
             known = self._known.get(name)
-            if (known is None or known[0] <= time) and calm.stays(fields):
+            if (known is None or known[0] <= time) and calm.stays(fields, known):
                 self._known[name] = (time, fields)
                 return
         if not engine.concerns(fields):
@@ -127,7 +130,7 @@ class Rules:
     def _remember(self, name: str) -> None:
         """Give a device that was calm a memory of its own."""
         known, device = self._known.pop(name), self._registry.devices.get(name)
-        calm = self._calm.get(device.profile) if device is not None else None
+        _, calm = self._engines.get(device.profile, _NONE) if device is not None else _NONE
         if calm is not None:
             self._memory[name] = calm.remember(known)
 
@@ -146,7 +149,7 @@ class Rules:
         """
         for name in [name for name, due in self._due.items() if due <= now]:
             device, memory = self._registry.devices.get(name), self._memory.get(name)
-            engine = self._engines.get(device.profile) if device is not None else None
+            engine, _ = self._engines.get(device.profile, _NONE) if device is not None else _NONE
             if device is None or engine is None or memory is None:
                 del self._due[name]
                 continue

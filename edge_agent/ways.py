@@ -35,6 +35,7 @@ class Way:
             topic names the device, so it will read the next one too: it is tried first.
         alone: Whether there is one route, and it reads each message by itself.
         scripted: Whether JavaScript decodes for any of the routes.
+        swift: The device whose plain messages the one route reads the short way, or empty.
     """
 
     routes: tuple[Route, ...]
@@ -44,6 +45,7 @@ class Way:
     last: int = 0
     alone: bool = False
     scripted: bool = False
+    swift: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,10 @@ def pins_of(listings: Iterable[Listing]) -> dict[str, Pin]:
 def _way(routes: tuple[Route, ...], *, open_to: int, device: str = "") -> Way:
     alone = len(routes) == 1 and not routes[0].remembers
     scripted = any(part.codec is not None for route in routes for part in route.parts)
-    return Way(routes, device=device, open_to=open_to, alone=alone, scripted=scripted)
+    swift = ""
+    if alone and routes[0].entry.fast is not None and _names_device(routes[0]):
+        swift = device or routes[0].device or ""
+    return Way(routes, device=device, open_to=open_to, alone=alone, scripted=scripted, swift=swift)
 
 
 def _scripted(catalogue: Catalogue) -> bool:

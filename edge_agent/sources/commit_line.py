@@ -74,8 +74,8 @@ class Load(Generic[Word, Mark]):
 class CommitLine(Generic[Word, Mark]):
     """Between a link to a broker and the pipeline.
 
-    The link fills `open` and calls `go`. Acknowledgements leave in the order of receipt (MQTT
-    5.0 section 4.6), so a load that commits early waits for those before it. When more than
+    The link fills `open` and calls `go`, or `soon`. Acknowledgements leave in the order of receipt
+    (MQTT 5.0 section 4.6), so a load that commits early waits for those before it. When more than
     ``most_messages`` or ``most_bytes`` are uncommitted, `on_pressure` is called with True, and
     with False when half of it is gone.
 
@@ -118,7 +118,7 @@ class CommitLine(Generic[Word, Mark]):
         self._flying: deque[Load[Word, Mark]] = deque()
         self._messages = 0
         self._bytes = 0
-        self._pressed = False
+        self._pressed = self._going = False
         self._held = 0
         self._turn = asyncio.Lock()
         self._idle = asyncio.Event()
@@ -140,6 +140,19 @@ class CommitLine(Generic[Word, Mark]):
         if self.open.size >= MOST_LOAD:
             self._close()
         self._judge_pressure()
+
+    def soon(self) -> None:
+        """As `go`, but begin in the next step of the loop: what many connections bring is one."""
+        if self.open.size >= MOST_LOAD:
+            self._close()
+        self._judge_pressure()
+        if not self._going:
+            self._going = True
+            asyncio.get_running_loop().call_soon(self._go)
+
+    def _go(self) -> None:
+        self._going = False
+        self.go()
 
     def _may_begin(self) -> bool:
         # What is stored and only waits to be acknowledged behind a slow load holds up nobody.

@@ -5,28 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edge_agent.arrival import Arrival
 from edge_agent.downlink import NotSent, Undeliverable
-from edge_agent.sources.commit_line import Load
 from edge_agent.sources.listen import packets as p
-from edge_agent.sources.listen.aliases import ALIASES, Aliases
+from edge_agent.sources.listen.aliases import ALIASES
 from edge_agent.sources.listen.house import House
-from edge_agent.sources.listen.memory import Mark, fingerprint
+from edge_agent.sources.listen.inbox import ClientLoad, Inbox
 from edge_agent.sources.listen.packets import Broken, Codec
-from edge_agent.sources.listen.policy import matches, wrong_topic
+from edge_agent.sources.listen.policy import matches
 from edge_agent.sources.listen.sessions import FOREVER_S, Session, session_key
 from edge_agent.sources.listen.version import Unsupported, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_KNOWN_TOPICS = 16
-
-Word = tuple["Conversation", bytes]
-"""An acknowledgement, and whom it is for."""
-
-ClientLoad = Load[Word, Mark]
-"""What one commit of a listener stores."""
 
 
 class Conversation:
@@ -42,7 +32,6 @@ class Conversation:
         client: The client id; empty before `admit`.
         identity: Who it proved to be, or None for an anonymous client.
         keep_alive: Seconds of silence that it may keep; 0 before `admit`.
-        unacknowledged: Messages of QoS 1 and 2 that it waits for.
         confirmed: Packet id and reason code of each PUBACK for a message of ours.
         codec: Of the version that it speaks; None before CONNECT.
     """
@@ -53,29 +42,24 @@ class Conversation:
         self.client = ""
         self.identity: str | None = None
         self.keep_alive = 0
-        self.unacknowledged = 0
         self.confirmed: list[tuple[int, int]] = []
         self.codec: Codec | None = None
         self._house = house
         self._end = end
-        self._source = house.settings.source
         self._session: Session | None = None
+        self._inbox: Inbox | None = None
         self._connect: p.Connect | None = None
-        self._aliases = Aliases()
-        self._allowed: set[str] = set()
         self._over = False
-        self._patient = False
-        self._window = house.settings.receive_maximum
         self._unconfirmed: set[int] = set()
 
     @property
     def full(self) -> bool:
-        """Whether it must be answered before more is read; MQTT 3.1.1 has no Receive Maximum."""
-        return self._patient and self.unacknowledged >= self._window
+        """Whether it must be answered before more is read."""
+        return self._inbox is not None and self._inbox.full
 
     # ---- what comes in ----
 
-    def read(self, data: memoryview, load: ClientLoad, received: int) -> int:
+    def read(self, data: bytes, load: ClientLoad, received: int) -> int:
         """Read whole packets; return how many bytes they took.
 
         Args:
@@ -87,22 +71,37 @@ class Conversation:
             Broken: The connection must end; `goodbye` says how.
         """
         at, end = 0, len(data)
-        followed = self._house.followed.clients
-        publish = self._tell_publish if followed and self.client in followed else self._publish
+        followed = (
+            bool(self._house.followed.clients) and self.client in self._house.followed.clients
+        )
         while at < end and self.asked is None and not (self._over or self.full):
-            codec = self.codec = self.codec or choose(data, self._house.settings.max_packet)
+            inbox = self._inbox
+            if inbox is not None and not followed:
+                at = inbox.take_plain(data, at, load, received)
+                if at == end or inbox.full:
+                    break
+            codec = self.codec = self.codec or choose(
+                memoryview(data), self._house.settings.max_packet
+            )
             if codec is None:
                 break
-            found = codec.read(data[at:])
+            found = codec.read(memoryview(data)[at:])
             if found is None:
                 break
             packet, used = found
             at += used
-            if isinstance(packet, p.Publish) and self._session is not None:
-                publish(packet, codec, self._session, load, received)
-            else:
+            if not isinstance(packet, p.Publish) or inbox is None:
                 self._control(packet, codec)
+            elif followed:
+                inbox.tell(packet, load, received)
+            else:
+                inbox.take(packet, load, received)
         return at
+
+    def acknowledged(self, count: int) -> None:
+        """Note that so many messages were answered."""
+        if self._inbox is not None:
+            self._inbox.unacknowledged -= count
 
     def admit(self, client: str, identity: str | None) -> None:
         """Let the client in that asked.
@@ -131,8 +130,8 @@ class Conversation:
         )
         key = session_key(client, identity)
         self._session, present = house.sessions.open(self._connect, key, self)
+        self._inbox = Inbox(house, self, codec, self._session)
         self.client = client
-        self._patient = codec.version != "5"
         self.asked = None
         terms = p.Welcome(
             present,
@@ -253,75 +252,6 @@ class Conversation:
         if nameless and self.codec is not None and self.codec.version != "5":  # [MQTT-3.1.3-8]
             raise Broken(p.BAD_CLIENT_ID, "no client id, and no clean session")
 
-    def _publish(
-        self, packet: p.Publish, codec: Codec, session: Session, load: ClientLoad, received: int
-    ) -> Broken | None:
-        """Take a message in; return why not, where its client is told in the acknowledgement."""
-        topic, qos, packet_id = packet.topic, packet.qos, packet.packet_id
-        if packet.alias:
-            topic = self._aliases.topic(packet)
-        if topic not in self._allowed:
-            refusal = self._judge(topic)
-            if refusal is not None:
-                if codec.version == "5" and qos:
-                    self._acknowledge(load, _answer(codec, qos, packet_id, refusal.code))
-                    return refusal
-                raise refusal
-        if qos:
-            if codec.version == "5" and self.unacknowledged >= self._house.settings.receive_maximum:
-                raise Broken(p.RECEIVE_MAX_EXCEEDED, "more messages than Receive Maximum")
-            sessions = self._house.sessions
-            if session.lasting:
-                mark = (session.number, packet_id, fingerprint(topic, packet.payload))
-                # with QoS 2 the packet id tells, whatever DUP says (MQTT 3.1.1 section 4.3.3)
-                if (packet.duplicate or qos == 2) and sessions.recognises(mark):
-                    load.again += 1
-                else:
-                    sessions.note(mark)
-                    load.marks.append(mark)
-                    load.arrivals.append(Arrival(self._source, topic, packet.payload, received))
-            else:
-                load.arrivals.append(Arrival(self._source, topic, packet.payload, received))
-            self._acknowledge(load, _answer(codec, qos, packet_id, p.SUCCESS))
-        else:
-            load.arrivals.append(Arrival(self._source, topic, packet.payload, received))
-        load.size += len(packet.payload) + len(topic)
-        return None
-
-    def _tell_publish(
-        self, packet: p.Publish, codec: Codec, session: Session, load: ClientLoad, received: int
-    ) -> None:
-        """Take a message in, and tell those who follow the client what becomes of it."""
-        before = len(load.arrivals)
-        refusal = self._publish(packet, codec, session, load, received)
-        followed = self._house.followed
-        if len(load.arrivals) > before:
-            followed.sent(self.client, packet.qos, load.arrivals[-1])
-            return
-        topic = self._aliases.topic(packet) if packet.alias else packet.topic
-        told = {"topic": topic, "qos": packet.qos, "size": len(packet.payload)}
-        if refusal is None:
-            followed.tell(self.client, "message", **told, result="again")
-        else:
-            followed.tell(self.client, "message", **told, result="denied", reason=refusal.detail)
-
-    def _acknowledge(self, load: ClientLoad, answer: bytes) -> None:
-        self.unacknowledged += 1
-        load.words.append((self, answer))
-
-    def _judge(self, topic: str) -> Broken | None:
-        """Return why the client may not publish to a topic, and remember one that it may."""
-        wrong = wrong_topic(topic)
-        if wrong is not None:
-            raise Broken(p.PROTOCOL_ERROR if not topic else p.BAD_TOPIC, wrong)
-        if len(topic) > p.LONGEST_TOPIC:
-            return Broken(p.BAD_TOPIC, f"a topic of more than {p.LONGEST_TOPIC} characters")
-        if not self._house.policy.may_publish(self.identity, topic):
-            return Broken(p.NOT_AUTHORIZED, f"no right to publish to {topic!r}")
-        if len(self._allowed) < _KNOWN_TOPICS:
-            self._allowed.add(topic)
-        return None
-
     def _unsubscribe(self, session: Session, packet: p.Unsubscribe, codec: Codec) -> None:
         leave = self._house.sessions.unsubscribe
         codes = [0 if leave(session, pattern) else 0x11 for pattern in packet.patterns]
@@ -339,7 +269,3 @@ class Conversation:
             self._connect = replace(connect, will=None)
         self._over = True
         self._end(self)
-
-
-def _answer(codec: Codec, qos: int, packet_id: int, code: int) -> bytes:
-    return codec.puback(packet_id, code) if qos == 1 else codec.pubrec(packet_id, code)

@@ -20,8 +20,12 @@ import google_crc32c
 Mark = tuple[int, int, int]
 """Session's number, packet id, CRC32C of topic and payload."""
 
+Entries = bytes
+"""Marks of one session as they are stored, one after another."""
+
 _ENTRY = struct.Struct("<IIHI")  # session, place among its messages, packet id, CRC32C
 _MARK = struct.Struct("<HI")
+_SMALL = 8
 
 
 def fingerprint(topic: str, payload: bytes) -> int:
@@ -31,31 +35,29 @@ def fingerprint(topic: str, payload: bytes) -> int:
 
 
 class Ring:
-    """The last messages of one session; six bytes each."""
+    """The last messages of one session; six bytes each, and at most twice as many as can come."""
 
-    __slots__ = ("_held", "_latest", "_newest", "count")
+    __slots__ = ("_held", "_latest", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self._newest = 0
         self._held = bytearray()
         self._latest: dict[int, int] | None = None
 
-    def put(self, place: int, packet_id: int, crc: int, window: int) -> None:
-        """Hold a message at its place; the one ``window`` before it is let go."""
-        at = place % window * _MARK.size
-        if at >= len(self._held):
-            self._held.extend(bytes(at + _MARK.size - len(self._held)))
-        _MARK.pack_into(self._held, at, packet_id, crc)
-        if place >= self.count:
-            self.count, self._newest = place + 1, at + _MARK.size
+    def add(self, marks: Sequence[int], window: int) -> None:
+        """Hold the next messages: packet id and CRC32C in turn; older ones are let go."""
+        count = len(marks) // 2
+        self._held += struct.pack("<" + "HI" * count, *marks)
+        self.count += count
+        if len(self._held) > 2 * window * _MARK.size:
+            del self._held[: -window * _MARK.size]
         self._latest = None
 
-    def recognises(self, packet_id: int, crc: int) -> bool:
-        """Return whether this message is held."""
+    def recognises(self, packet_id: int, crc: int, window: int) -> bool:
+        """Return whether this message is one of the last ``window``."""
         if self._latest is None:
-            in_order = self._held[self._newest :] + self._held[: self._newest]
-            self._latest = dict(_MARK.iter_unpack(in_order))
+            last = self._held[-window * _MARK.size :]
+            self._latest = dict(_MARK.iter_unpack(last))
         return self._latest.get(packet_id) == crc
 
     def release(self, packet_id: int) -> None:
@@ -90,12 +92,8 @@ class Memory:
         self._window = window
         self._slots: list[_Slot] = []
         self._rings: dict[int, Ring] = {}
-        self._noted: set[Mark] = set()
         self._next = 0
-        for key in sorted(saved):
-            number = key.removeprefix(prefix)
-            if key.startswith(prefix) and number.isdigit():
-                self._recall(int(number), saved[key])
+        self._recall(saved)
 
     @property
     def numbers(self) -> list[int]:
@@ -109,12 +107,27 @@ class Memory:
 
     def recognises(self, mark: Mark) -> bool:
         """Return whether a message that came with DUP set was committed, or is about to be."""
-        ring = self._rings.get(mark[0])
-        return mark in self._noted or (ring is not None and ring.recognises(*mark[1:]))
+        session, packet_id, crc = mark
+        ring = self._rings.get(session)
+        return ring is not None and ring.recognises(packet_id, crc, self._window)
 
-    def note(self, mark: Mark) -> None:
-        """Know a message that the next `enter` will enter."""
-        self._noted.add(mark)
+    def note(self, session: int, marks: Sequence[int]) -> Entries:
+        """Know messages from now on; return what to `enter` with the commit that stores them.
+
+        Args:
+            session: Whose.
+            marks: Packet id and CRC32C of each, in turn, in the order of receipt.
+        """
+        ring = self._rings.get(session)
+        if ring is None:
+            ring = self._rings[session] = Ring()
+        place = ring.count
+        flat: list[int] = []
+        for at in range(0, len(marks), 2):
+            flat += (session, place & 0xFFFFFFFF, marks[at], marks[at + 1])
+            place += 1
+        ring.add(marks, self._window)
+        return struct.pack("<" + "IIHI" * (len(marks) // 2), *flat)
 
     def release(self, session: int, packet_id: int) -> None:
         """Let go of a packet id: PUBREL said that its message will not come again."""
@@ -127,20 +140,19 @@ class Memory:
         for session in sessions:
             self._rings.pop(session, None)
 
-    def enter(self, marks: Sequence[Mark], *, settled: bool) -> dict[str, bytes | None]:
+    def enter(self, marks: Sequence[Entries], *, settled: bool) -> dict[str, bytes | None]:
         """Return the state to store with the messages of these marks.
 
         Args:
-            marks: In the order of receipt.
+            marks: As `note` returned them, in order.
             settled: Whether every commit entered before has happened.
         """
-        self._noted.clear()
         if not marks:
             return {}
         if settled:
             for slot in self._slots:
                 slot.stored = True
-        entries = b"".join([self._placed(*mark) for mark in marks])
+        entries = b"".join(marks)
         state: dict[str, bytes | None] = {}
         while (last := self._foldable(len(entries))) is not None:
             self._slots.remove(last)
@@ -157,14 +169,6 @@ class Memory:
             if not slot.stored and self._key(slot.number) in state:
                 slot.stored = True
 
-    def _placed(self, session: int, packet_id: int, crc: int) -> bytes:
-        ring = self._rings.get(session)
-        if ring is None:
-            ring = self._rings[session] = Ring()
-        place = ring.count
-        ring.put(place, packet_id, crc, self._window)
-        return _ENTRY.pack(session, place & 0xFFFFFFFF, packet_id, crc)
-
     def _foldable(self, size: int) -> _Slot | None:
         """Return the newest stored slot if it is no larger than what is being written."""
         for slot in reversed(self._slots):
@@ -173,22 +177,37 @@ class Memory:
         return None
 
     def _living(self, entries: bytes) -> bytes:
-        """Return the entries whose messages can still come again."""
-        rings, size, found = self._rings, _ENTRY.size, []
+        """Return the entries whose messages can still come again.
+
+        Those of a slot that is small beside what all sessions may keep are hardly any less.
+        """
+        rings, size, window = self._rings, _ENTRY.size, self._window
+        if len(entries) * _SMALL < len(rings) * window * size:
+            return entries
+        found = []
         for at, (session, place, _, _) in enumerate(_ENTRY.iter_unpack(entries)):
             ring = rings.get(session)
-            if ring is not None and place >= ring.count - self._window:
+            if ring is not None and place >= ring.count - window:
                 found.append(entries[at * size : (at + 1) * size])
         return b"".join(found)
 
-    def _recall(self, number: int, value: bytes) -> None:
-        whole = value[: len(value) // _ENTRY.size * _ENTRY.size]
-        for session, place, packet_id, crc in _ENTRY.iter_unpack(whole):
-            ring = self._rings.setdefault(session, Ring())
-            if place >= ring.count - self._window:
-                ring.put(place, packet_id, crc, self._window)
-        self._slots.append(_Slot(number, whole, stored=True))
-        self._next = max(self._next, number + 1)
+    def _recall(self, saved: Mapping[str, bytes]) -> None:
+        places: dict[int, dict[int, tuple[int, int]]] = {}
+        for key in sorted(saved):
+            number = key.removeprefix(self._prefix)
+            if not key.startswith(self._prefix) or not number.isdigit():
+                continue
+            whole = saved[key][: len(saved[key]) // _ENTRY.size * _ENTRY.size]
+            for session, place, packet_id, crc in _ENTRY.iter_unpack(whole):
+                places.setdefault(session, {})[place] = packet_id, crc
+            self._slots.append(_Slot(int(number), whole, stored=True))
+            self._next = max(self._next, int(number) + 1)
+        for session, found in places.items():
+            ring = self._rings[session] = Ring()
+            last = max(found) + 1
+            ring.count = max(0, last - self._window)
+            for place in range(ring.count, last):
+                ring.add(found.get(place, (0, 0)), self._window)
 
     def _key(self, number: int) -> str:
         return f"{self._prefix}{number:012d}"

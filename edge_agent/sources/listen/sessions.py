@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from edge_agent.sources.listen.memory import Mark, Memory
+from edge_agent.sources.listen.memory import Entries, Mark, Memory
 from edge_agent.sources.listen.packets import Connect, Will
 from edge_agent.sources.listen.policy import matches
 from gateway_core.clock import NS
@@ -215,15 +215,15 @@ class Sessions:
         """Return whether a message with DUP set was committed, or is about to be."""
         return self._memory.recognises(mark)
 
-    def note(self, mark: Mark) -> None:
-        """Know a message that the next `enter` will enter."""
-        self._memory.note(mark)
+    def note(self, session: Session, marks: Sequence[int]) -> Entries:
+        """Know messages from now on; see `memory.Memory.note`."""
+        return self._memory.note(session.number, marks)
 
     def release(self, session: Session, packet_id: int) -> None:
         """Let go of a packet id after PUBREL."""
         self._memory.release(session.number, packet_id)
 
-    def enter(self, marks: Sequence[Mark], *, settled: bool) -> Mapping[str, bytes | None]:
+    def enter(self, marks: Sequence[Entries], *, settled: bool) -> Mapping[str, bytes | None]:
         """Return the state to store with messages; see `memory.Memory.enter`."""
         changes, self._changes = self._changes, {}
         return {**changes, **self._memory.enter(marks, settled=settled)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
@@ -16,10 +17,11 @@ from edge_agent.following import Followed
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.listen import packets as p
 from edge_agent.sources.listen.admission import Admission
-from edge_agent.sources.listen.conversation import ClientLoad, Conversation, Word
+from edge_agent.sources.listen.conversation import Conversation
 from edge_agent.sources.listen.entrance import Entrance
 from edge_agent.sources.listen.house import House
-from edge_agent.sources.listen.memory import Mark
+from edge_agent.sources.listen.inbox import Client, ClientLoad, Word, gathered
+from edge_agent.sources.listen.memory import Entries
 from edge_agent.sources.listen.outgoing import Outgoing
 from edge_agent.sources.listen.packets import Broken
 from edge_agent.sources.listen.policy import Policy
@@ -90,7 +92,7 @@ class ListenSource:
         self._clock = clock
         self._meter = meter
         self._admission = Admission(settings.max_connections, settings.per_address)
-        self._line: CommitLine[Word, Mark] = CommitLine(
+        self._line: CommitLine[Word, Entries] = CommitLine(
             self.name,
             self._store,
             sessions,
@@ -101,9 +103,9 @@ class ListenSource:
         )
         self._line.on_acknowledged = self._acknowledge
         self._line.on_pressure = self._press
-        self._by_talk: dict[Conversation, Visit] = {}
+        self._by_talk: dict[Client, Visit] = {}
         self._strangers: set[Visit] = set()
-        self._halted: set[Visit] = set()
+        self._halted: OrderedDict[Visit, None] = OrderedDict()
         self._kept = 0
         self._lines = 0
         self._context: ssl.SSLContext | None = None
@@ -218,11 +220,11 @@ class ListenSource:
 
     def held(self, visit: Visit) -> None:
         """Note who waits for pressure to go."""
-        self._halted.add(visit)
+        self._halted[visit] = None
 
     def received(self) -> None:
         """Let what was read be committed."""
-        self._line.go()
+        self._line.soon()
 
     def asked(self, visit: Visit) -> None:
         """Find out who it is that connects."""
@@ -253,7 +255,7 @@ class ListenSource:
         self._admission.leave(visit.address)
         self.visits.discard(visit)
         self._strangers.discard(visit)
-        self._halted.discard(visit)
+        self._halted.pop(visit, None)
         self._by_talk.pop(visit.talk, None)
         self._outgoing.left(visit)
         self._entrance.left(visit)
@@ -271,20 +273,16 @@ class ListenSource:
 
     def _acknowledge(self, words: list[Word]) -> None:
         """Send what is stored to whom it concerns, in one write each."""
-        answers: dict[Conversation, list[bytes]] = {}
-        for talk, answer in words:
-            answers.setdefault(talk, []).append(answer)
-        for talk, parts in answers.items():
+        for talk, (answer, count) in gathered(words).items():
             visit = self._by_talk.get(talk)
             if visit is not None:
-                visit.acknowledge(b"".join(parts), len(parts))
+                visit.acknowledge(answer, count)
 
     def _press(self, pressed: bool) -> None:  # noqa: FBT001  # a callback's only argument
         self._under_pressure = pressed
-        if not pressed:
-            halted, self._halted = self._halted, set()
-            for visit in halted:
-                visit.resume()
+        while self._halted and not self._under_pressure:  # each in turn, until there is again
+            visit, _ = self._halted.popitem(last=False)
+            visit.resume()
 
     async def _look(self, now: float) -> None:
         """Once a second: close who is silent for too long, store what changed, count."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol, cast
 
-from edge_agent.sources.listen.conversation import ClientLoad, Conversation
+from edge_agent.sources.listen.conversation import Conversation
 from edge_agent.sources.listen.house import House
+from edge_agent.sources.listen.inbox import ClientLoad
 from edge_agent.sources.listen.packets import QUOTA_EXCEEDED, Broken
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Visit(asyncio.Protocol):
 
     def acknowledge(self, data: bytes, count: int) -> None:
         """Send what answers ``count`` messages, which are stored now."""
-        self.talk.unacknowledged -= count
+        self.talk.acknowledged(count)
         self._send(data)
         if self._paused or self._rest:
             self.resume()
@@ -161,7 +162,7 @@ class Visit(asyncio.Protocol):
             self._pace()
             return
         try:
-            used = talk.read(memoryview(self._rest), desk.load(), desk.now())
+            used = talk.read(self._rest, desk.load(), desk.now())
         except Broken as why:
             desk.received()
             self.close(why)

@@ -72,9 +72,22 @@ def test_rules_tell_what_the_engine_tells_whatever_comes_in_whatever_order(
 def test_a_device_is_calm_only_after_a_reading_that_says_everything(tmp_path: Path) -> None:
     calm = Calm.of(profile_of(tmp_path))
     assert calm is not None
-    assert calm.stays({"temperature": 20.0, "humidity": 40.0, "count": 3})
-    assert not calm.stays({"temperature": 20.0})
-    assert not calm.stays({"temperature": 61.0, "humidity": 40.0})
+    both: dict[str, Value] = {"temperature": 20.0, "humidity": 40.0}
+    assert calm.stays({**both, "count": 3}, (NOW, both))
+    assert not calm.stays({"temperature": 20.0}, (NOW, both))
+    assert not calm.stays({"temperature": 61.0, "humidity": 40.0}, (NOW, both))
+
+
+def test_a_device_that_never_says_everything_is_calm_after_all_that_it_says(tmp_path: Path) -> None:
+    calm = Calm.of(profile_of(tmp_path))
+    assert calm is not None
+    one: dict[str, Value] = {"temperature": 20.0}
+    assert calm.stays(one, None)
+    assert calm.stays({"temperature": 21.0}, (NOW, one))
+    assert not calm.stays({"humidity": 40.0}, (NOW, one))
+    assert not calm.stays({"temperature": 61.0}, (NOW, one))
+    assert calm.forget(AlarmMemory(dict(one), {"temperature": NOW}, {}), NOW, one)
+    assert not calm.forget(AlarmMemory(dict(one), {"temperature": NOW}, {}), NOW, {"count": 1})
 
 
 def test_a_rule_that_looks_at_a_rate_leaves_no_device_calm(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Talk:
         """Send bytes; return what comes back, the acknowledgements at last."""
         self._rest += data
         try:
-            used = self.talk.read(memoryview(self._rest), self.load, NOW)
+            used = self.talk.read(self._rest, self.load, NOW)
             self._rest = self._rest[used:]
             if self.talk.asked is not None:
                 self.talk.admit(self.talk.asked.client_id or "auto-1", self.identity)
@@ -60,8 +60,8 @@ class Talk:
         state = self._house.sessions.enter(load.marks, settled=True)
         self._house.sessions.stored(state)
         self.stored += [(each.address, each.payload) for each in load.arrivals]
-        self.talk.unacknowledged -= len(load.words)
-        return out + b"".join(answer for _, answer in load.words)
+        self.talk.acknowledged(sum(count for _, _, count in load.words))
+        return out + b"".join(answer for _, answer, _ in load.words)
 
     def leave(self) -> None:
         """Close the connection without a word."""

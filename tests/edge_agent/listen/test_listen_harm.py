@@ -60,7 +60,7 @@ def test_a_client_that_went_away_while_it_was_looked_at_is_not_let_in(
     house: House, client: Client
 ) -> None:
     talk = client()
-    talk.talk.read(memoryview(LASTING), talk.load, NOW)
+    talk.talk.read(LASTING, talk.load, NOW)
     assert talk.talk.asked is not None
     talk.leave()
     assert talk.talk.asked is None

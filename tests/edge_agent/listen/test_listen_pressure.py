@@ -59,3 +59,29 @@ async def test_a_flood_while_the_disk_is_full_is_held_off_and_stored_once_in_the
     assert {each.result() for each in floods} == {answers}
     assert len(ingest.stored) == CONNECTIONS * EACH
     assert len(set(ingest.payloads())) == CONNECTIONS * EACH
+
+
+class Waiter:
+    """A connection that waits for room; the second one that goes on takes all there is."""
+
+    def __init__(self, source: ListenSource, number: int, order: list[int]) -> None:
+        self._source, self._number, self._order = source, number, order
+
+    def resume(self) -> None:
+        self._order.append(self._number)
+        if len(self._order) % 2 == 0:
+            self._source._press(True)
+
+
+async def test_who_waited_longest_goes_on_first_and_only_while_there_is_room() -> None:
+    order: list[int] = []
+    async with listening(FakeIngest()) as source:
+        source._press(True)
+        for number in range(5):
+            source.held(Waiter(source, number, order))  # type: ignore[arg-type]
+        source._press(False)
+        assert order == [0, 1]
+        source._press(False)
+        assert order == [0, 1, 2, 3]
+        source._press(False)
+    assert order == [0, 1, 2, 3, 4]

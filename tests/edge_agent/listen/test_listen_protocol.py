@@ -11,8 +11,11 @@ V5 = bytes.fromhex("100e 0004 4d515454 05 02 003c 00 0001 61")
 
 
 def packet(head: int, body: bytes) -> bytes:
-    assert len(body) < 128
-    return bytes((head, len(body))) + body
+    size, length = len(body), bytearray()
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes((head, *length, size)) + body
 
 
 def publish(
@@ -21,7 +24,7 @@ def publish(
     name = topic.encode()
     body = len(name).to_bytes(2, "big") + name
     body += packet_id.to_bytes(2, "big") if head & 6 else b""
-    return packet(head, body + (b"\0" if version is V5 else b"") + payload)
+    return packet(head, body + (b"\0" if version[8] == 5 else b"") + payload)
 
 
 @pytest.mark.parametrize(

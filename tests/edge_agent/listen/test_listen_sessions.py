@@ -152,7 +152,8 @@ def test_whenever_it_dies_the_memory_knows_what_was_stored_and_nothing_else(
     memory = Memory("m/", 4, {})
     model: dict[int, list[tuple[int, int]]] = {}
     for number, batch in enumerate(batches):
-        change = memory.enter(batch, settled=False)
+        noted = [memory.note(session, (packet_id, crc)) for session, packet_id, crc in batch]
+        change = memory.enter(noted, settled=False)
         if number in deaths and number in unstored:
             memory = Memory("m/", 4, state)  # it died before this commit
         else:

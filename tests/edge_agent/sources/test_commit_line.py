@@ -91,6 +91,21 @@ def test_commits_end_in_any_order_and_acknowledgements_do_not(order: list[int]) 
     asyncio.run(play())
 
 
+async def test_what_many_connections_bring_in_one_step_of_the_loop_is_one_commit() -> None:
+    ingest = Gates()
+    line, acked, _ = _line(ingest)
+    async with asyncio.TaskGroup() as tasks:
+        line.start(tasks)
+        for packet_id in range(20):
+            _receive(line, packet_id)
+            line.soon()
+        await _turns()
+        assert [len(payloads) for payloads, _ in ingest.begun] == [20]
+        ingest.waiting[0].set_result(None)
+        await line.drained()
+    assert acked == list(range(20))
+
+
 async def test_what_comes_while_eight_commits_are_under_way_becomes_one_more() -> None:
     ingest = Gates()
     line, acked, _ = _line(ingest)

@@ -1,0 +1,171 @@
+"""What one client publishes: may it, did it come before, and what is it told after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from edge_agent.arrival import Arrival
+from edge_agent.sources.commit_line import Load
+from edge_agent.sources.listen import packets as p
+from edge_agent.sources.listen.aliases import Aliases
+from edge_agent.sources.listen.memory import Entries, fingerprint
+from edge_agent.sources.listen.packets import Broken, Codec
+from edge_agent.sources.listen.plain import PlainReader, pubacks
+from edge_agent.sources.listen.policy import wrong_topic
+
+if TYPE_CHECKING:
+    from edge_agent.sources.listen.house import House
+    from edge_agent.sources.listen.sessions import Session
+
+
+class Client(Protocol):
+    """Who publishes."""
+
+    client: str
+    identity: str | None
+
+
+Word = tuple[Client, bytes, int]
+"""Acknowledgements, whom they are for, and of how many messages."""
+
+ClientLoad = Load[Word, Entries]
+"""What one commit of a listener stores."""
+
+
+def gathered(words: Iterable[Word]) -> dict[Client, tuple[bytes, int]]:
+    """Return what each client is sent, and how many messages that answers."""
+    found: dict[Client, tuple[bytes, int]] = {}
+    for client, answer, count in words:
+        before = found.get(client)
+        if before is not None:
+            answer, count = before[0] + answer, before[1] + count  # noqa: PLW2901
+        found[client] = answer, count
+    return found
+
+
+class Inbox:
+    """Takes in what one connection publishes.
+
+    Args:
+        house: Shared with the others.
+        talk: The connection.
+
+    Attributes:
+        unacknowledged: Messages of QoS 1 and 2 that the client waits for.
+    """
+
+    __slots__ = (
+        "_aliases",
+        "_codec",
+        "_house",
+        "_plain",
+        "_session",
+        "_source",
+        "_talk",
+        "_v5",
+        "_window",
+        "unacknowledged",
+    )
+
+    def __init__(self, house: House, talk: Client, codec: Codec, session: Session) -> None:
+        self.unacknowledged = 0
+        self._house = house
+        self._talk = talk
+        self._codec = codec
+        self._session = session
+        self._v5 = codec.version == "5"
+        self._source = house.settings.source
+        self._window = house.settings.receive_maximum
+        self._aliases = Aliases()
+        self._plain = PlainReader(self._source, properties=self._v5, most=house.settings.max_packet)
+
+    @property
+    def full(self) -> bool:
+        """Whether it must be answered before more is read; MQTT 3.1.1 has no Receive Maximum."""
+        return self.unacknowledged >= self._window and not self._v5
+
+    def take_plain(self, data: bytes, at: int, load: ClientLoad, received: int) -> int:
+        """Take in the plain messages at the beginning of ``data[at:]``; return where they end."""
+        room = self._window - self.unacknowledged
+        stop, marks = self._plain.read(data, at, load.arrivals, room, received)
+        load.size += stop - at
+        if marks:
+            if self._session.lasting:
+                load.marks.append(self._house.sessions.note(self._session, marks))
+            self._acknowledge(load, pubacks(marks), len(marks) // 2)
+        return stop
+
+    def take(self, packet: p.Publish, load: ClientLoad, received: int) -> Broken | None:
+        """Take a message in; return why not, where its client is told in the acknowledgement.
+
+        Raises:
+            Broken: The connection must end.
+        """
+        topic, qos, packet_id = packet.topic, packet.qos, packet.packet_id
+        if packet.alias:
+            topic = self._aliases.topic(packet)
+        if not self._plain.knows(topic):
+            refusal = self._judge(topic)
+            if refusal is not None:
+                if self._v5 and qos:
+                    self._acknowledge(load, self._answer(qos, packet_id, refusal.code))
+                    return refusal
+                raise refusal
+        arrival = Arrival(self._source, topic, packet.payload, received)
+        load.size += len(packet.payload) + len(topic)
+        if not qos:
+            load.arrivals.append(arrival)
+            return None
+        if self._v5 and self.unacknowledged >= self._window:
+            raise Broken(p.RECEIVE_MAX_EXCEEDED, "more messages than Receive Maximum")
+        sessions, session = self._house.sessions, self._session
+        if session.lasting:
+            crc = fingerprint(topic, packet.payload)
+            # with QoS 2 the packet id tells, whatever DUP says (MQTT 3.1.1 section 4.3.3)
+            again = (packet.duplicate or qos == 2) and sessions.recognises(
+                (session.number, packet_id, crc)
+            )
+            load.again += again
+            if not again:
+                load.marks.append(sessions.note(session, (packet_id, crc)))
+                load.arrivals.append(arrival)
+        else:
+            load.arrivals.append(arrival)
+        self._acknowledge(load, self._answer(qos, packet_id, p.SUCCESS))
+        return None
+
+    def tell(self, packet: p.Publish, load: ClientLoad, received: int) -> None:
+        """Take a message in, and tell those who follow the client what becomes of it."""
+        before = len(load.arrivals)
+        refusal = self.take(packet, load, received)
+        followed, client = self._house.followed, self._talk.client
+        if len(load.arrivals) > before:
+            followed.sent(client, packet.qos, load.arrivals[-1])
+            return
+        topic = self._aliases.topic(packet) if packet.alias else packet.topic
+        told = {"topic": topic, "qos": packet.qos, "size": len(packet.payload)}
+        if refusal is None:
+            followed.tell(client, "message", **told, result="again")
+        else:
+            followed.tell(client, "message", **told, result="denied", reason=refusal.detail)
+
+    def _acknowledge(self, load: ClientLoad, answer: bytes, count: int = 1) -> None:
+        self.unacknowledged += count
+        load.words.append((self._talk, answer, count))
+
+    def _answer(self, qos: int, packet_id: int, code: int) -> bytes:
+        codec = self._codec
+        return codec.puback(packet_id, code) if qos == 1 else codec.pubrec(packet_id, code)
+
+    def _judge(self, topic: str) -> Broken | None:
+        """Return why the client may not publish to a topic, and remember one that it may."""
+        wrong = wrong_topic(topic)
+        if wrong is not None:
+            raise Broken(p.PROTOCOL_ERROR if not topic else p.BAD_TOPIC, wrong)
+        if len(topic) > p.LONGEST_TOPIC:
+            return Broken(p.BAD_TOPIC, f"a topic of more than {p.LONGEST_TOPIC} characters")
+        if not self._house.policy.may_publish(self._talk.identity, topic):
+            return Broken(p.NOT_AUTHORIZED, f"no right to publish to {topic!r}")
+        self._plain.learn(topic)
+        return None
