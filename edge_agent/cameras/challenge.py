@@ -23,7 +23,7 @@ _HASHES: dict[str, Callable[[bytes], str]] = {
 _STRENGTH = ("SHA-512-256", "SHA-256", "MD5")
 _MAX_CHALLENGES = 16
 _ITEM = re.compile(
-    r"""\s*,*\s*
+    r"""[\s,]*+
     (?: (?P<key>[A-Za-z0-9_-]+) \s*=\s* (?: "(?P<quoted>(?:[^"\\]|\\.)*)" | (?P<bare>[^\s,"]*) )
       | (?P<scheme>[A-Za-z][A-Za-z0-9_-]*) (?=\s|,|$)
     )""",

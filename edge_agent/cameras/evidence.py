@@ -36,6 +36,7 @@ DeviceFault = Literal[
     "onvif_unreachable",
     "onvif_timeout",
     "onvif_auth_failed",
+    "onvif_limit",
     "onvif_malformed",
     "onvif_fault",
     "clock_skew",
@@ -52,7 +53,8 @@ class DeviceCheck:
         identity: Manufacturer, model, firmware and serial number in one line; empty when unknown.
         changed: Whether the identity is another than at the last check.
         snapshot_url: Where a still picture can be fetched; empty when the device offers none.
-        detail: For people.
+        detail: For people: what was expected and found, and which answers came with losses.
+        profile: Token of the media profile that is this feed's; empty when it cannot be told.
     """
 
     faults: tuple[DeviceFault, ...] = ()
@@ -61,6 +63,7 @@ class DeviceCheck:
     changed: bool = False
     snapshot_url: str = ""
     detail: str = ""
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)

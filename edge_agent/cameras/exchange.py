@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import aiohttp
 from yarl import URL
 
+from edge_agent.cameras.address import bracketed
 from edge_agent.cameras.challenge import Challenge, authorize, choose
 from edge_agent.cameras.evidence import DeviceFault
 from edge_agent.cameras.inventory import Credential
@@ -48,6 +49,7 @@ class Request:
         deadline_s: For the whole exchange, in seconds.
         body: Empty for ``GET``.
         headers: Beyond those that HTTP needs.
+        address: Where the host was found; no name is looked up here.
     """
 
     method: str
@@ -56,6 +58,7 @@ class Request:
     deadline_s: float
     body: bytes = b""
     headers: Mapping[str, str] | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +136,30 @@ class Exchange:
             if reply.status == 401:
                 fresh = choose(reply.challenges, basic=False)
                 self._logins.drop(*account, stale=fresh is not None and fresh.stale)
-        challenge = choose(reply.challenges, basic=False)
-        if reply.status != 401 or challenge is None:
-            return reply
-        reply = await self._once(request, _authorization(request, credential, challenge, 1))
-        if reply.status != 401:
-            self._logins.keep(*account, challenge)
+        for _ in range(2):  # the second time only for a nonce that went stale at once
+            challenge = choose(reply.challenges, basic=False)
+            if reply.status != 401 or challenge is None:
+                break
+            reply = await self._once(request, _authorization(request, credential, challenge, 1))
+            if reply.status != 401:
+                self._logins.keep(*account, challenge)
+                break
+            fresh = choose(reply.challenges, basic=False)
+            if fresh is None or not fresh.stale:
+                break
         return reply
 
     async def _once(self, request: Request, authorization: str) -> Reply:
         headers = dict(request.headers or {})
         if authorization:
             headers["Authorization"] = authorization
+        url = URL(request.url, encoded=True)
+        if request.address and request.address != url.host:
+            headers["Host"] = url.authority
+            url = URL(_at(request.address, url), encoded=True)
         async with self._session.request(
             request.method,
-            URL(request.url, encoded=True),
+            url,
             data=request.body or None,
             headers=headers,
             allow_redirects=False,
@@ -164,6 +176,10 @@ class Exchange:
                 date=response.headers.get("Date"),
                 body=bytes(taken),
             )
+
+
+def _at(address: str, url: URL) -> str:
+    return f"http://{bracketed(address)}:{url.port}{url.raw_path_qs}"
 
 
 def _authorization(

@@ -4,8 +4,10 @@ Cameras lock an account for half an hour after a few wrong logins, and some answ
 are merely busy. So: two refused logins in a row and the login is *stopped* until the credentials
 change. A login that did work before is *paused* instead, each pause four times the one before,
 and stopped after the last. One account of one device has one count, whatever channel asked; a
-channel that alone is refused has its own. The counts outlive a restart: a program that starts again
-and again must not lock what it could not lock while it ran.
+channel that alone is refused has its own. A device has two doors, RTSP and ONVIF, and on many makes
+accounts of their own behind each: until the login works at one of them a refusal at either counts
+at both, from then on only where it happened. The counts outlive a restart: a program that starts
+again and again must not lock what it could not lock while it ran.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ LONGEST_PAUSE_S = FIRST_PAUSE_S * 4 ** (PAUSES - 1)
 _Key = tuple[str, Credential, str]
 """Place, credential, and the feed or nothing for the account as a whole."""
 Permit = Literal["free", "paused", "stopped"]
+Door = Literal["rtsp", "onvif"]
+_ONVIF = " onvif"
+"""Stands for the feed in the key of the ONVIF count; no feed's id has a space."""
 
 
 @dataclass(slots=True)
@@ -78,29 +83,34 @@ class Logins:
         self._single_use: set[tuple[str, int, Credential]] = set()
         self._one_time: set[tuple[str, int, Credential]] = set()
 
-    def permit(self, feed: Feed, now: float) -> Permit:
+    def permit(self, feed: Feed, now: float, door: Door = "rtsp") -> Permit:
         """Whether the feed's credential may be tried."""
-        for _, count in self._both(feed):
-            if now < count.until:
+        for key, count in self._all(feed):
+            if now >= count.until:
+                continue
+            if (key[2] == _ONVIF) == (door == "onvif"):
                 return "stopped" if math.isinf(count.until) else "paused"
+            if door == "onvif" and not math.isinf(count.until):
+                return "paused"  # RTSP waits for the device's lock to end
         return "free"
 
-    def accept(self, feed: Feed) -> None:
+    def accept(self, feed: Feed, door: Door = "rtsp") -> None:
         """The login worked."""
-        for key, count in self._both(feed):
+        for key, count in self._at(feed, door):
             if count != _WORKED:
                 self._counts[key] = replace(_WORKED)
                 self._changed[key_of(*key)] = key
 
-    def refuse(self, feed: Feed, now: float) -> bool:
+    def refuse(self, feed: Feed, now: float, door: Door = "rtsp") -> bool:
         """The login was refused, in answer to a fresh challenge.
 
         Returns:
-            Whether the same login worked before, so that it may be the device's limit or lock.
+            Whether it worked there before, so that it may be the device's limit or lock.
         """
-        counts = self._both(feed)
-        worked = any(count.worked for _, count in counts)
-        for key, count in counts:
+        here = self._at(feed, door)
+        worked = any(count.worked for _, count in here)
+        proven = any(count.worked for _, count in self._all(feed))
+        for key, count in here if proven else self._all(feed):
             count.refuse(now)
             self._changed[key_of(*key)] = key
         return worked
@@ -123,7 +133,7 @@ class Logins:
         kept = {name: read(raw) for name, raw in state.items() if name.startswith(PREFIX)}
         self._changed.update(dict.fromkeys(kept))
         for feed in feeds:
-            for key, _ in self._both(feed):
+            for key, _ in self._all(feed):
                 found = kept.get(key_of(*key))
                 if found is None or found.mark != mark_of(key[0], key[1]):
                     continue
@@ -171,12 +181,13 @@ class Logins:
         self._single_use = {k for k in self._single_use if (k[0], k[2]) in hosts}
         self._one_time = {k for k in self._one_time if (k[0], k[2]) in hosts}
 
-    def _both(self, feed: Feed) -> tuple[tuple[_Key, _Count], ...]:
+    def _at(self, feed: Feed, door: Door) -> tuple[tuple[_Key, _Count], ...]:
+        keys = self._all(feed)
+        return keys[2:] if door == "onvif" else keys[:2]
+
+    def _all(self, feed: Feed) -> tuple[tuple[_Key, _Count], ...]:
+        """Return the counts of the account, of this channel, and of ONVIF."""
         if feed.credential is None:
             return ()
-        whole = (feed.place, feed.credential, "")
-        own = (feed.place, feed.credential, feed.id)
-        return (
-            (whole, self._counts.setdefault(whole, _Count())),
-            (own, self._counts.setdefault(own, _Count())),
-        )
+        keys = [(feed.place, feed.credential, part) for part in ("", feed.id, _ONVIF)]
+        return tuple((key, self._counts.setdefault(key, _Count())) for key in keys)

@@ -18,21 +18,26 @@ from edge_agent.cameras.parse import Document, Element
 from gateway_core.clock import NS
 from gateway_core.errors import PayloadError
 
-Service = Literal["device", "media", "media2"]
+Service = Literal["device", "media", "media2", "events"]
 
 _NAMESPACES: dict[Service, str] = {
     "device": "http://www.onvif.org/ver10/device/wsdl",
     "media": "http://www.onvif.org/ver10/media/wsdl",
     "media2": "http://www.onvif.org/ver20/media/wsdl",
+    "events": "http://www.onvif.org/ver10/events/wsdl",
 }
 _SCHEMA = "http://www.onvif.org/ver10/schema"
 DEFAULT_PATHS: dict[Service, str] = {
     "device": "/onvif/device_service",
     "media": "/onvif/media_service",
     "media2": "/onvif/media2_service",
+    "events": "/onvif/event_service",
 }
 MAX_PROFILES = 512
 """A 128-channel NVR with three profiles each fits."""
+MAX_TOKEN = 256
+"""Characters; the specification allows 64."""
+MAX_PATH = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +48,32 @@ class Operation:
         service: Which address it goes to.
         name: For example ``GetProfiles``.
         arguments: XML inside the request element.
+        path: Where to ask instead of at the service's path; empty for there.
+        header: XML for the SOAP header.
+        waits_s: How long the device may keep us waiting beyond the ordinary.
+        namespace: Of the request element, where it is not the service's.
+        named_action: The SOAP action, where it is not namespace and name.
     """
 
     service: Service
     name: str
     arguments: str = ""
+    path: str = ""
+    header: str = ""
+    waits_s: float = 0.0
+    namespace: str = ""
+    named_action: str = ""
 
     @property
     def body(self) -> str:
         """The SOAP body's element."""
-        namespace = _NAMESPACES[self.service]
+        namespace = self.namespace or _NAMESPACES[self.service]
         return f'<{self.name} xmlns="{namespace}">{self.arguments}</{self.name}>'
 
     @property
     def action(self) -> str:
         """The SOAP action."""
-        return f"{_NAMESPACES[self.service]}/{self.name}"
+        return self.named_action or f"{_NAMESPACES[self.service]}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,8 @@ class Profile:
         codec: In upper case as the device says it, for example ``H264``; empty when unknown.
         size: (width, height) in pixels, or None.
         framerate: Frames a second, or None.
+        sources: What the device calls its video source in other places: the source's token and
+            that of the source's configuration, as far as they are told.
     """
 
     token: str
@@ -88,6 +105,7 @@ class Profile:
     codec: str = ""
     size: tuple[int, int] | None = None
     framerate: float | None = None
+    sources: frozenset[str] = frozenset()
 
 
 GET_TIME = Operation("device", "GetSystemDateAndTime")
@@ -165,16 +183,17 @@ def read_services(document: Document) -> dict[Service, str]:
     for element in document.root.every("Service"):
         for service, namespace in _NAMESPACES.items():
             if element.value("Namespace").rstrip("/") == namespace:
-                paths.setdefault(service, _path(element.value("XAddr")))
+                paths.setdefault(service, path_of(element.value("XAddr")))
     capabilities = document.root.find("Capabilities")
     if capabilities is not None and not paths:
         named: tuple[tuple[Service, str], ...] = (
             ("device", "Device"),
             ("media", "Media"),
             ("media2", "Media2"),
+            ("events", "Events"),
         )
         for service, name in named:
-            paths[service] = _path(capabilities.value(name, "XAddr"))
+            paths[service] = path_of(capabilities.value(name, "XAddr"))
     return {service: path for service, path in paths.items() if path}
 
 
@@ -188,7 +207,7 @@ def read_profiles(document: Document) -> tuple[Profile, ...]:
     profiles: list[Profile] = []
     for element in response.every("Profiles"):
         token = element.attribute("token")
-        if token and len(profiles) < MAX_PROFILES:
+        if 0 < len(token) <= MAX_TOKEN and len(profiles) < MAX_PROFILES:
             profiles.append(_profile(element, token))
     return tuple(profiles)
 
@@ -225,25 +244,31 @@ def repair_http(url: str, host: str, port: int) -> str:
     if parts.scheme != "http":
         return ""
     netloc = f"{bracketed(host)}:{given if own else port}"
-    path = re.sub(r"[^!-~]", "", parts.path)
-    return urlunsplit(("http", netloc, path, re.sub(r"[^!-~]", "", parts.query), ""))
+    path, _, query = path_of(url).partition("?")
+    return urlunsplit(("http", netloc, path or "/", query, ""))
 
 
 def _profile(element: Element, token: str) -> Profile:
     encoder = element.find("VideoEncoderConfiguration") or element.find(
         "Configurations", "VideoEncoder"
     )
+    source = element.find("VideoSourceConfiguration") or element.find(
+        "Configurations", "VideoSource"
+    )
+    names = (source.attribute("token"), source.value("SourceToken")) if source is not None else ()
+    sources = frozenset(name for name in names if 0 < len(name) <= MAX_TOKEN)
     if encoder is None:
-        return Profile(token, element.value("Name"))
+        return Profile(token, element.value("Name")[:128], sources=sources)
     width = _integer(encoder.value("Resolution", "Width"))
     height = _integer(encoder.value("Resolution", "Height"))
     rate = re.match(r"[0-9]{1,4}(?:\.[0-9]+)?", encoder.value("RateControl", "FrameRateLimit"))
     return Profile(
         token=token,
-        name=element.value("Name"),
-        codec=encoder.value("Encoding").upper(),
+        name=element.value("Name")[:128],
+        codec=encoder.value("Encoding").upper()[:32],
         size=(width, height) if width and height else None,
         framerate=float(rate[0]) if rate and float(rate[0]) > 0 else None,
+        sources=sources,
     )
 
 
@@ -258,11 +283,12 @@ def _integer(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
-def _path(url: str) -> str:
+def path_of(url: str) -> str:
     """Return path and query of a service's address; its host and port are not believed."""
     try:
         parts = urlsplit(url.strip())
     except ValueError:
         return ""
-    path = re.sub(r"[^!-~]", "", parts.path)
-    return f"{path}?{parts.query}" if path and parts.query.isascii() and parts.query else path
+    path = re.sub(r"[^!-~]", "", parts.path)[:MAX_PATH]
+    query = re.sub(r"[^!-~]", "", parts.query)[:MAX_PATH]
+    return f"{path}?{query}" if path and query else path

@@ -1,7 +1,8 @@
 """XML as cameras really send it: repaired where that is safe, and honest about what was lost.
 
 Nothing is ever expanded or fetched: a document type or an entity declaration is refused, every
-entity reference beyond the five of XML 1.0 becomes plain text, and lxml gets no network.
+entity reference beyond the five of XML 1.0 becomes plain text, and lxml gets no network. Reading
+takes time in proportion to the length of an answer, whatever is in it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,20 @@ from gateway_core.errors import PayloadError
 MAX_BYTES = 1024 * 1024
 """The largest answer seen from a 64-channel NVR is about a third of it."""
 
-_ENVELOPE_END = re.compile(r"</(?:[\w.-]+:)?Envelope\s*>")
+MAX_TAGS = 100_000
+"""Start and end tags in one answer; 512 profiles with all their configurations have 60,000."""
+MAX_ATTRIBUTES = 50_000
+MAX_DEPTH = 64
+"""Levels; the schemas of ONVIF have about 20."""
+
+_ENVELOPE_START = re.compile(r"<(?:\?xml\s|(?:[\w.-]{1,64}:)?Envelope[\s>/])")
+_ENVELOPE_END = re.compile(r"</(?:[\w.-]{1,64}:)?Envelope\s{0,64}>")
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BARE_AMPERSAND = re.compile(
-    r"(<!\[CDATA\[.*?\]\]>)|&(?!(?:amp|lt|gt|quot|apos);|#(?:[1-9][0-9]{0,6}|x[0-9a-fA-F]{1,6});)",
-    re.DOTALL,
+    r"&(?!(?:amp|lt|gt|quot|apos);|#(?:[1-9][0-9]{0,6}|x[0-9a-fA-F]{1,6});)"
 )
-_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_CDATA, _CDATA_END = "<![CDATA[", "]]>"
+_DECLARATION = re.compile(r"<\?xml[^>]*\?>")
 _DOCTYPE = re.compile(r"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -50,10 +58,12 @@ class Element:
         return (Element(node) for node in self._node.iterchildren("*"))
 
     def every(self, name: str) -> Iterator[Element]:
-        """Yield all descendants of a local name, in document order."""
-        for node in self._node.iterdescendants("*"):
-            if _local(node.tag) == name:
+        """Yield the descendants of a local name, in document order; none within another."""
+        walk = etree.iterwalk(self._node, events=("start",), tag="*")
+        for _, node in walk:
+            if node is not self._node and _local(node.tag) == name:
                 yield Element(node)
+                walk.skip_subtree()
 
     def find(self, *path: str) -> Element | None:
         """Return the first descendant down a path of local names; steps may skip levels."""
@@ -103,15 +113,18 @@ def read_document(data: bytes) -> Document:
     text = _FORBIDDEN.sub("", text)
     if _DOCTYPE.search(text):
         raise PayloadError("xml_doctype", "document types and entities are not read")
-    start = text.find("<")
-    if start < 0:
+    start = _ENVELOPE_START.search(text)  # past the heads of a multipart answer, line ends, junk
+    first = start.start() if start is not None else text.find("<")
+    if first < 0:
         raise PayloadError("not_xml", "there is no element in the answer")
-    text = _DECLARATION.sub("", text[start:], count=1)
+    declaration = _DECLARATION.match(text, first)
+    text = text[declaration.end() if declaration is not None else first :]
     end = _ENVELOPE_END.search(text)
     if end is not None:
         text = text[: end.end()]  # a second document glued on, NULs, stray line ends
-    text = _BARE_AMPERSAND.sub(lambda match: match[1] or "&amp;", text)
-    root, clean = _parse(text)
+    if text.count("<") > MAX_TAGS or text.count("=") > MAX_ATTRIBUTES:
+        raise PayloadError("xml_too_large", f"over {MAX_TAGS} tags or {MAX_ATTRIBUTES} attributes")
+    root, clean = _parse(_escaped(text))
     if _local(root.tag) != "Envelope":
         raise PayloadError("not_xml", f"expected a SOAP envelope, found <{_local(root.tag)[:40]}>")
     return Document(Element(root), complete and clean and end is not None)
@@ -120,12 +133,29 @@ def read_document(data: bytes) -> Document:
 def _decode(data: bytes) -> tuple[str, bool]:
     wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     # The declared charset is wrong so often that only the bytes are believed.
-    for encoding in ("utf-16",) if wide else ("utf-8-sig", "gb18030"):
+    encodings = ("utf-16",) if wide else ("utf-8-sig", "gb18030")
+    for encoding in encodings:
         try:
             return data.decode(encoding), True
         except UnicodeDecodeError:
             continue
-    return data.decode("utf-8", "replace"), False
+    # A text that was cut, or has a broken byte, is in the encoding that fits the most of it.
+    texts = [data.decode(encoding, "replace") for encoding in encodings]
+    return min(texts, key=lambda text: text.count("\ufffd")), False
+
+
+def _escaped(text: str) -> str:
+    """Return the text with its bare ampersands escaped, CDATA sections left alone."""
+    parts: list[str] = []
+    at = 0
+    while True:
+        start = text.find(_CDATA, at)
+        end = text.find(_CDATA_END, start) if start >= 0 else -1
+        parts.append(_BARE_AMPERSAND.sub("&amp;", text[at : start if end >= 0 else len(text)]))
+        if end < 0:
+            return "".join(parts)
+        at = end + len(_CDATA_END)
+        parts.append(text[start:at])
 
 
 def _parse(text: str) -> tuple[etree._Element, bool]:
@@ -151,9 +181,18 @@ def _parse(text: str) -> tuple[etree._Element, bool]:
         # A prefix that nobody declared loses nothing: names are matched without it.
         if entry.domain != etree.ErrorDomains.NAMESPACE
     ]
-    if any("depth" in entry.message.lower() for entry in lost):
-        raise PayloadError("xml_too_deep", "elements nested more than 256 deep")
+    if any("depth" in entry.message.lower() for entry in lost) or _deep(root):
+        raise PayloadError("xml_too_deep", f"elements nested more than {MAX_DEPTH} deep")
     return root, not lost
+
+
+def _deep(root: etree._Element) -> bool:
+    level = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        level += 1 if event == "start" else -1
+        if level > MAX_DEPTH:
+            return True
+    return False
 
 
 def _local(tag: object) -> str:

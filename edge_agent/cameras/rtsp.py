@@ -68,6 +68,8 @@ class AnswerReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._skipped = 0
+        self._searched = 0
+        self._needed = 0
 
     def feed(self, data: bytes) -> list[Answer]:
         """Take what arrived and return the answers that are complete now.
@@ -78,11 +80,13 @@ class AnswerReader:
         """
         self._buffer += data
         answers: list[Answer] = []
-        while self._buffer:
+        # What came in drops is not read anew with each drop.
+        while len(self._buffer) > self._needed:
             length, answer = self._next()
             if not length:
                 break
             del self._buffer[:length]
+            self._searched = self._needed = 0
             if answer is not None:
                 answers.append(answer)
             else:
@@ -98,15 +102,16 @@ class AnswerReader:
             length = 4 + int.from_bytes(buffer[2:4], "big") if len(buffer) >= 4 else 0
             return (length, None) if 0 < length <= len(buffer) else (0, None)
         if buffer[0] in b"\r\n":
-            return 1, None
+            return len(buffer) - len(buffer.lstrip(b"\r\n")), None
         if not _START.match(buffer):
             raise PayloadError("not_rtsp", "the first byte is not of a status line")
         if len(buffer) >= 5 and not buffer.startswith(b"RTSP/") and b"\n" in buffer[:MAX_HEAD]:
             line = bytes(buffer[: buffer.index(b"\n")])
             if not _REQUEST.match(line):
                 raise PayloadError("not_rtsp", "expected a status line RTSP/1.0 ...")
-        end = _HEAD_END.search(buffer, 0, MAX_HEAD)
+        end = _HEAD_END.search(buffer, self._searched, MAX_HEAD)
         if end is None:
+            self._searched = max(0, len(buffer) - 3)
             if len(buffer) >= MAX_HEAD:
                 raise PayloadError("too_large", f"headers longer than {MAX_HEAD} bytes")
             return 0, None
@@ -120,6 +125,7 @@ class AnswerReader:
         headers = _read_headers(rest)
         length = head_length + _content_length(headers)
         if len(self._buffer) < length:
+            self._needed = length - 1
             return 0, None
         if status is None:
             return length, None

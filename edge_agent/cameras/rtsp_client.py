@@ -11,17 +11,22 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Self
 
+import structlog
+
 from edge_agent.cameras.challenge import Challenge, authorize, choose
 from edge_agent.cameras.evidence import StreamCheck
 from edge_agent.cameras.inventory import Credential, Feed
 from edge_agent.cameras.logins import Logins
+from edge_agent.cameras.names import look_up
 from edge_agent.cameras.rtsp import Answer
-from edge_agent.cameras.rtsp_wire import Wire, connect, connect_outcome, resolve
+from edge_agent.cameras.rtsp_wire import Wire, connect, connect_outcome
 from edge_agent.cameras.sdp import parse_sdp
 from edge_agent.cameras.settings import PatrolSettings
 from edge_agent.cameras.verdict import Outcome
 from gateway_core.clock import monotonic
 from gateway_core.errors import PayloadError
+
+log = structlog.get_logger()
 
 _MALFORMED: dict[str, Outcome] = {"not_rtsp": "not_rtsp", "too_large": "too_large"}
 _NOT_SHARED: frozenset[Outcome] = frozenset({"reset", "timeout", "server_error", "not_rtsp"})
@@ -95,7 +100,9 @@ class Channels:
     async def _anew(self, feed: Feed, plan: Plan) -> StreamCheck:
         self._close()
         try:
-            addresses = await resolve(feed, self._settings.connect_s)
+            # Apart from connecting: when that fails, the device is not to blame.
+            rtsp = feed.rtsp
+            addresses = await look_up(rtsp.host, rtsp.port, self._settings.connect_s)
         except (OSError, UnicodeError) as exc:  # UnicodeError: a name that IDNA cannot encode
             return StreamCheck("name_unresolved", detail=str(exc) or "no answer in time")
         try:
@@ -117,6 +124,12 @@ class Channels:
             return replace(check.so_far, outcome="timeout", detail=detail)
         except ConnectionError as exc:
             return replace(check.so_far, outcome="reset", detail=f"{wire.asked}: {exc}")
+        except Exception as exc:
+            # One device must not end the patrol of all; what is ours to mend says nothing of it.
+            log.exception("stream_check_broke", feed=feed.id)
+            wire.abort()
+            detail = f"a fault of this program: {type(exc).__name__}"
+            return replace(check.so_far, outcome="own_limit", detail=detail)
 
     def _close(self) -> None:
         if self._wire is not None:
@@ -148,8 +161,10 @@ class _Check:
             return self.so_far
         permit = self._logins.permit(self._feed, monotonic())
         if permit != "free":
-            outcome: Outcome = "login_paused" if permit == "paused" else "login_stopped"
-            return replace(self.so_far, outcome=outcome)
+            answer = await self._ask("DESCRIBE")  # without the login: it may not even be wanted
+            if answer.status != 401:
+                return self._described(answer)
+            return self._end("login_paused" if permit == "paused" else "login_stopped", answer)
         return await self._describe()
 
     async def _ask(self, method: str, authorization: str = "") -> Answer:

@@ -8,9 +8,8 @@ import socket
 from collections import deque
 from typing import cast
 
-from edge_agent.cameras.address import is_address
 from edge_agent.cameras.challenge import Challenge
-from edge_agent.cameras.inventory import Credential, Feed
+from edge_agent.cameras.inventory import Credential
 from edge_agent.cameras.rtsp import Answer, AnswerReader, encode_request
 from edge_agent.cameras.verdict import Outcome
 from gateway_core.errors import PayloadError
@@ -31,7 +30,6 @@ _ERRNO: dict[int, Outcome] = {
     errno.ENOBUFS: "own_limit",
     errno.ENOMEM: "own_limit",
 }
-_MOST_ADDRESSES = 4
 
 
 def connect_outcome(error: OSError) -> Outcome:
@@ -41,16 +39,6 @@ def connect_outcome(error: OSError) -> Outcome:
     if isinstance(error, TimeoutError):
         return "connect_timeout"
     return _ERRNO.get(error.errno or 0, "unreachable")
-
-
-async def resolve(feed: Feed, deadline_s: float) -> list[str]:
-    """Look a name up apart from connecting: when that fails, the device is not to blame."""
-    if is_address(feed.rtsp.host):
-        return [feed.rtsp.host]
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(deadline_s):
-        found = await loop.getaddrinfo(feed.rtsp.host, feed.rtsp.port, type=socket.SOCK_STREAM)
-    return [str(info[4][0]) for info in found[:_MOST_ADDRESSES]]
 
 
 async def connect(addresses: list[str], port: int) -> Wire:

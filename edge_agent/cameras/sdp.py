@@ -83,6 +83,11 @@ def _attribute(track: Track, attribute: str) -> Track:
     return track
 
 
+def _behind_type(value: str) -> str:
+    """Return what follows the payload type, which some leave out."""
+    return value.split(None, 1)[-1] if value.strip() else ""
+
+
 def _rate(value: str) -> float | None:
     found = re.match(r"\s*([0-9]{1,4}(?:\.[0-9]{1,6})?)", value)
     return float(found[1]) if found and float(found[1]) > 0 else None
@@ -97,7 +102,7 @@ def _with_size(track: Track, name: str, value: str) -> Track:
             return track
         size = (numbers[3] - numbers[1], numbers[2] - numbers[0])
     else:
-        found = _SIZE.search(value.split(None, 1)[-1] if name == "framesize" else value)
+        found = _SIZE.search(_behind_type(value) if name == "framesize" else value)
         if found is None:
             return track
         size = (int(found[1]), int(found[2]))
@@ -107,7 +112,7 @@ def _with_size(track: Track, name: str, value: str) -> Track:
 def _with_fmtp(track: Track, value: str) -> Track:
     params = {
         key.strip().lower(): text.strip()
-        for key, _, text in (part.partition("=") for part in value.split(None, 1)[-1].split(";"))
+        for key, _, text in (part.partition("=") for part in _behind_type(value).split(";"))
     }
     for name, reader in (("sprop-parameter-sets", h264_size), ("sprop-sps", h265_size)):
         for part in params.get(name, "").split(",")[:8]:

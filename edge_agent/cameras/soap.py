@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from edge_agent.cameras.parse import Document
 from gateway_core.clock import NS
 
 SoapVersion = Literal["1.1", "1.2"]
-FaultClass = Literal["auth", "unsupported", "other"]
+FaultClass = Literal["auth", "unclear", "unsupported", "version", "other"]
 
 _ENVELOPES: dict[SoapVersion, str] = {
     "1.1": "http://schemas.xmlsoap.org/soap/envelope/",
@@ -33,10 +32,12 @@ _AUTH_CODES = frozenset(
         "invalidsecuritytoken",
         "securitytokenunavailable",
         "failedcheck",
+        "unsupportedsecuritytoken",
+        "messageexpired",
     }
 )
 _UNSUPPORTED_CODES = frozenset({"actionnotsupported", "optionalactionnotimplemented"})
-_AUTH_WORDS = re.compile(r"not ?authori[sz]ed|unauthori[sz]ed|authenticat|wsse", re.IGNORECASE)
+_VERSION_CODES = frozenset({"versionmismatch", "mustunderstand"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ class SoapFault:
     """Why a device did not do what it was asked.
 
     Attributes:
-        kind: What the caller does next: log in, ask another way, or give up.
+        kind: What the caller does next: ``auth``, log in; ``unclear``, the device does not say why,
+            which some do where a login is missing; ``unsupported``, ask for something else;
+            ``version``, ask in the other SOAP; ``other``, give up.
         codes: Local names of code and subcodes, outermost first.
         reason: The device's words.
     """
@@ -77,15 +80,15 @@ def username_token(credential: Credential, created_ns: int, nonce: bytes) -> str
     )
 
 
-def envelope(body: str, security: str = "", version: SoapVersion = "1.2") -> bytes:
+def envelope(body: str, header: str = "", version: SoapVersion = "1.2") -> bytes:
     """Return a whole envelope without line ends, which some devices trip over.
 
     Args:
         body: One element, its namespaces declared in it.
-        security: From `username_token`, or empty.
+        header: Elements such as that of `username_token`, or empty.
         version: Which SOAP.
     """
-    header = f"<s:Header>{security}</s:Header>" if security else ""
+    header = f"<s:Header>{header}</s:Header>" if header else ""
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="{_ENVELOPES[version]}">'
         f"{header}<s:Body>{body}</s:Body></s:Envelope>"
@@ -95,23 +98,27 @@ def envelope(body: str, security: str = "", version: SoapVersion = "1.2") -> byt
 def read_fault(document: Document, status: int) -> SoapFault | None:
     """Return the fault in an answer, of either SOAP version, or None.
 
-    It is classed by its subcodes and the HTTP status; the device's words, which differ between
-    makers and languages, are only looked at where there is no subcode.
+    It is classed by its codes and the HTTP status, never by the device's words, which differ
+    between makers and languages.
     """
     fault = document.root.find("Fault")
     if fault is None:
         return None
     codes = [element.text for element in fault.every("Value")]
     codes += [fault.value("faultcode")] if not codes else []
-    names = tuple(code.rpartition(":")[2] for code in codes if code)
+    # SOAP 1.1 puts what 1.2 calls subcodes behind dots.
+    parts = [part for code in codes[:8] for part in code.rpartition(":")[2].split(".")]
+    names = tuple(part[:64] for part in parts[:8] if part)
     reason = (fault.value("Text") or fault.value("faultstring"))[:200]
-    return SoapFault(_classify(names, status, reason), names, reason)
+    return SoapFault(_classify(names, status), names, reason)
 
 
-def _classify(names: Sequence[str], status: int, reason: str) -> FaultClass:
+def _classify(names: Sequence[str], status: int) -> FaultClass:
     known = {name.lower() for name in names}
     if known & _AUTH_CODES or status == 401:
         return "auth"
+    if known & _VERSION_CODES:
+        return "version"
     if known & _UNSUPPORTED_CODES:
         return "unsupported"
-    return "auth" if len(names) < 2 and _AUTH_WORDS.search(reason) else "other"
+    return "other" if len(names) > 1 else "unclear"

@@ -16,7 +16,8 @@ from edge_agent.cameras.gates import Gates
 from edge_agent.cameras.grader import Grader, grading_available
 from edge_agent.cameras.inventory import Changes, Credential, Feed
 from edge_agent.cameras.logins import Logins
-from edge_agent.cameras.onvif_client import Device, OnvifClient
+from edge_agent.cameras.onvif_client import OnvifClient
+from edge_agent.cameras.onvif_device import Device
 from edge_agent.cameras.outage import OutageWatch
 from edge_agent.cameras.pacing import Pace
 from edge_agent.cameras.picture import grade

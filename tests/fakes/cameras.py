@@ -51,13 +51,14 @@ class ScriptedDevice:
         finally:
             writer.close()
 
-    def feed(self, credential: Credential | None = None, **more: object) -> Feed:
-        """A feed whose stream, and whose ONVIF service, is this device."""
-        url = f"rtsp://{bracketed(self.host)}:{self.port}/live"
-        address = RtspAddress(url, self.host, self.port)
+    def feed(self, credential: Credential | None = None, *, host: str = "", **more: object) -> Feed:
+        """A feed whose stream, and whose ONVIF service, is this device; it may have a name."""
+        host = host or self.host
+        url = f"rtsp://{bracketed(host)}:{self.port}/live"
+        address = RtspAddress(url, host, self.port)
         return Feed(
             id="gate-1",
-            host=self.host,
+            host=host,
             rtsp=address,
             onvif_port=self.port,
             credential=credential,

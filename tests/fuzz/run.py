@@ -12,7 +12,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["device_profiles", "gateway_core"]):
+with atheris.instrument_imports(include=["device_profiles", "edge_agent", "gateway_core"]):
     from tests.fuzz.targets import TARGETS, seeds
 
 _SLOWEST_S = 5

@@ -28,6 +28,20 @@ from device_profiles.paths import PathFault, compile_path, parse_path
 from device_profiles.profile import Profile, load_profile
 from device_profiles.topics import TemplateFault, parse_template
 from device_profiles.units import UnitFault, parse_unit
+from edge_agent.cameras.challenge import authorize, choose
+from edge_agent.cameras.inventory import Credential
+from edge_agent.cameras.onvif import (
+    read_information,
+    read_profiles,
+    read_services,
+    read_time,
+    read_uri,
+    repair_http,
+)
+from edge_agent.cameras.parse import read_document
+from edge_agent.cameras.rtsp import AnswerReader
+from edge_agent.cameras.sdp import parse_sdp
+from edge_agent.cameras.soap import read_fault
 from gateway_core.errors import ConfigError, PayloadError
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -210,6 +224,54 @@ def _drafted(data: bytes) -> None:
         draft(Wish("acme/fuzz", "acme/+/up"), read_samples(_text(data), "fuzz"), _NOBODY)
 
 
+def _onvif(data: bytes) -> None:
+    """What a camera answers over ONVIF; an address in it leads to the registered host or nowhere."""
+    try:
+        document = read_document(data)
+    except PayloadError:
+        return
+    read_fault(document, 500)
+    read_time(document)
+    assert all(path.isascii() and " " not in path for path in read_services(document).values())
+    for read in (read_information, read_profiles):
+        with suppress(PayloadError):
+            read(document)
+    with suppress(PayloadError):
+        url = repair_http(read_uri(document), "10.0.0.7", 80)
+        assert not url or url.startswith(("http://10.0.0.7:", "http://10.0.0.7/"))
+
+
+def _rtsp(data: bytes) -> None:
+    """What a camera answers over RTSP is the same whole and in pieces."""
+    found = []
+    for size in (len(data) or 1, 1, 7):
+        reader, answers, code = AnswerReader(), [], ""
+        try:
+            for at in range(0, len(data), size):
+                answers += reader.feed(data[at : at + size])
+        except PayloadError as exc:
+            code = exc.code
+        found.append((tuple(answers) if not code else (), code))
+    assert found[0] == found[1] == found[2]
+
+
+def _sdp(data: bytes) -> None:
+    for track in parse_sdp(data):
+        assert track.size is None or min(track.size) > 0
+        assert track.framerate is None or 0 < track.framerate < 10_000
+
+
+def _challenge(data: bytes) -> None:
+    """A challenge is answered in one line, without the password."""
+    challenge = choose([data.decode("latin-1")], basic=False)
+    if challenge is None:
+        return
+    login = Credential("viewer", "hunter2")
+    answer = authorize(challenge, login, "DESCRIBE", "rtsp://h/", count=1, cnonce="c")
+    assert not {"\r", "\n", "\0"} & set(answer)
+    assert "hunter2" not in answer or b"hunter2" in data
+
+
 _NOBODY = load_catalogue([], shipped=False)
 
 TARGETS: dict[str, Target] = {
@@ -222,6 +284,10 @@ TARGETS: dict[str, Target] = {
     "profile": _profile,
     "grammars": _grammars,
     "draft": _drafted,
+    "onvif": _onvif,
+    "rtsp": _rtsp,
+    "sdp": _sdp,
+    "challenge": _challenge,
 }
 """Name to target."""
 

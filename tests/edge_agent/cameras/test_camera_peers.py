@@ -14,7 +14,8 @@ from edge_agent.cameras.exchange import Exchange, open_session
 from edge_agent.cameras.inspect import inspect_device
 from edge_agent.cameras.inventory import Credential, Feed
 from edge_agent.cameras.logins import Logins
-from edge_agent.cameras.onvif_client import Device, OnvifClient
+from edge_agent.cameras.onvif_client import OnvifClient
+from edge_agent.cameras.onvif_device import Device
 from edge_agent.cameras.rtsp_client import Plan, check_stream
 from edge_agent.cameras.settings import PatrolSettings
 from edge_agent.cameras.survey import survey

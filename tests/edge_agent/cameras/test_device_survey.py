@@ -12,7 +12,8 @@ from edge_agent.cameras.evidence import DeviceCheck
 from edge_agent.cameras.exchange import Exchange, open_session
 from edge_agent.cameras.inventory import Feed
 from edge_agent.cameras.logins import Logins
-from edge_agent.cameras.onvif_client import Device, OnvifClient
+from edge_agent.cameras.onvif_client import OnvifClient
+from edge_agent.cameras.onvif_device import Device
 from edge_agent.cameras.settings import PatrolSettings
 from edge_agent.cameras.survey import survey
 from gateway_core.clock import wall_ns

@@ -102,7 +102,7 @@ def test_the_state_holds_neither_name_nor_password_and_forgets_with_the_feed() -
     assert sorted(state) == [
         key for key in sorted(state) if key.startswith(f"{PREFIX}10.0.0.7:554/")
     ]
-    assert len(state) == 2
+    assert len(state) == 3
     assert not any(b"hunter2" in raw or b"gatekeeper" in raw for raw in state.values())
     assert not any("gatekeeper" in key for key in state)
     logins.forget_except([])

@@ -168,11 +168,22 @@ def test_any_bytes_give_a_document_or_a_payload_error(data: bytes) -> None:
         (
             "<s:Fault><faultcode>x</faultcode><faultstring>Not Authorized</faultstring></s:Fault>",
             500,
+            "unclear",
+        ),
+        (
+            "<s:Fault><faultcode>s:Client.Authentication.NotAuthorized</faultcode></s:Fault>",
+            500,
             "auth",
         ),
+        (
+            "<s:Fault><s:Code><s:Value>s:VersionMismatch</s:Value></s:Code></s:Fault>",
+            500,
+            "version",
+        ),
+        ("<s:Fault/>", 500, "unclear"),
     ],
 )
-def test_faults_are_classed_by_code_and_status_first(fault: str, status: int, kind: str) -> None:
+def test_faults_are_classed_by_code_and_status_alone(fault: str, status: int, kind: str) -> None:
     found = read_fault(read(fault), status)
 
     assert found is not None
