@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from gateway_core.instant import to_rfc3339
 from gateway_core.model import FeedState
+from tidegate.edge_discover import discover
 from tidegate.edge_history import CONFIG, Config, Url, admin_url
 from tidegate.feed_import import import_feeds, make_key, password
 from tidegate.output import console, print_json, print_pairs, print_table
@@ -19,6 +20,7 @@ from tidegate.remote import ask
 app = App(name="camera", help="Video feeds that the agent watches.")
 app.command(import_feeds, name="import")
 app.command(password)
+app.command(discover)
 app.command(make_key, name="key")
 
 
