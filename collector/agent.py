@@ -32,11 +32,13 @@ from collector.lull import Lull
 from collector.profiles.desk import ProfileDesk, open_desk
 from collector.query import TimeSeries
 from collector.reception import Reception
+from collector.refill import Refills
 from collector.registry.database import open_database
 from collector.registry.figures import Figures
 from collector.registry.kpi import Cut, FeedKpis
 from collector.registry.registry import Registry
 from collector.registry.sink import RegistrySink
+from collector.sinks.once import Once
 from collector.sinks.timeseries import TimeSeriesSink
 from collector.snapshot import SPOOL_FILE, Snapshots
 from collector.status import Health, WatchedSink, edge_statuses, samples, stored
@@ -128,9 +130,12 @@ class Collector:
         events = EventSink(self.events, self.config.events.severities)
         return [
             Lane(self._watched(TimeSeriesSink(self.store)), 5000, 0.05),
-            Lane(self._watched(RegistrySink(self.registry)), 20_000, 1.0),
-            Lane(self._watched(events), 20_000, 1.0),
+            Lane(self._watched(self._once(RegistrySink(self.registry))), 20_000, 1.0),
+            Lane(self._watched(self._once(events)), 20_000, 1.0),
         ]
+
+    def _once(self, sink: Sink) -> Once:
+        return Once(sink, self.spool, lambda: self.reception.refills.repeats)
 
     def _watched(self, sink: Sink) -> WatchedSink:
         return WatchedSink(sink, self.health, self.lull)
@@ -188,6 +193,7 @@ class Collector:
             timeseries=self.store,
             contacts=self.contacts,
             books=self.spool.books,
+            refills=self.reception.refills,
             rate=self.rate,
             metrics=self.render_metrics,
             vitals=self.vitals,
@@ -225,7 +231,8 @@ async def open_collector(
         await kpis.catch_up()
         for name in SINKS:  # before the first record, so that each sees it
             await spool.register(name)
-        reception = Reception(spool, clock, config.intake.max_edges)
+        refills = Refills(spool, clock, automatic=config.refill.automatic)
+        reception = Reception(spool, clock, config.intake.max_edges, refills)
         await reception.load()
         sockets = tcp_sockets(config.api.listen, "api.listen")
         stack.callback(_close, sockets)

@@ -200,6 +200,16 @@ class SpoolSection(_Section):
     keep: Duration = 3600.0
 
 
+class RefillSection(_Section):
+    """What edges are asked to send again; docs/how-to/recover.md.
+
+    Attributes:
+        automatic: Ask for what an edge says it delivered and that is not here, as after a restore.
+    """
+
+    automatic: bool = True
+
+
 class CollectorConfig(_Section):
     """The whole file."""
 
@@ -210,6 +220,7 @@ class CollectorConfig(_Section):
     registry: RegistrySection = RegistrySection()
     events: EventsSection = EventsSection()
     spool: SpoolSection = SpoolSection()
+    refill: RefillSection = RefillSection()
 
     @property
     def registry_url(self) -> str:

@@ -99,6 +99,10 @@ class EpochBook:
             contact=now,
         )
 
+    def greet(self, now: int) -> EpochBook:
+        """Return the books after an upload that accounts for nothing: the edge is there."""
+        return replace(self, began=self.began or now, contact=now)
+
     def lose(self, spans: Iterable[tuple[int, int]]) -> EpochBook:
         """Return the books after the edge said that it lost `spans`."""
         lost = Intervals([*self.lost, *spans])
@@ -119,8 +123,11 @@ class EpochBook:
 
     def missing(self) -> list[tuple[int, int]]:
         """Return the gaps below the high-water mark that are not known to be lost."""
-        gaps = self.received.missing(1, self.high_water) if self.received else []
-        return [part for gap in gaps for part in self.lost.missing(*gap)]
+        return self.lacks(self.high_water)
+
+    def lacks(self, upto: int) -> list[tuple[int, int]]:
+        """Return what has not arrived of the numbers up to one and is not known to be lost."""
+        return [part for gap in self.received.missing(1, upto) for part in self.lost.missing(*gap)]
 
     def encode(self) -> bytes:
         """Return the books as JSON."""

@@ -30,7 +30,15 @@ from gateway_core.errors import PayloadError, SpoolFull, Unavailable
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
 from gateway_core.units import Address
-from gateway_core.wire import VERSION, Upload, decode_upload, encode_receipt
+from gateway_core.wire import (
+    REFILL_HEADER,
+    SETTLED_HEADER,
+    VERSION,
+    Progress,
+    Upload,
+    decode_upload,
+    encode_receipt,
+)
 
 log = structlog.get_logger()
 
@@ -248,6 +256,8 @@ def _report(headers: Mapping[str, str]) -> Report:
         backlog=_whole(headers.get("Tidegate-Backlog")),
         oldest=_whole(headers.get("Tidegate-Oldest")),
         residual=_whole(headers.get("Tidegate-Residual")),
+        settled=_whole(headers.get(SETTLED_HEADER)),
+        refill=Progress.parse(headers.get(REFILL_HEADER, "")),
     )
 
 

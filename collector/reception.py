@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import structlog
 
 from collector.dedupe import MAX_INTERVALS, MAX_SPAN, EpochBook
+from collector.refill import Refills, Request, encode
+from collector.sinks.once import again_key
 from gateway_core.clock import NS, Clock
 from gateway_core.errors import GatewayError
+from gateway_core.intervals import Intervals
 from gateway_core.model import Loss, ProfileUse, Record
 from gateway_core.spool import Spool
-from gateway_core.wire import Upload, UploadReceipt
+from gateway_core.wire import Progress, Upload, UploadReceipt
 
 log = structlog.get_logger()
 
@@ -67,11 +70,15 @@ class Report:
         backlog: Records that it has still to send.
         oldest: Receive time of the oldest of those, nanoseconds since 1970.
         residual: What its own books cannot explain.
+        settled: Everything up to it was delivered, it says.
+        refill: What this upload answers, if it was asked for.
     """
 
     backlog: int | None = None
     oldest: int | None = None
     residual: int | None = None
+    settled: int | None = None
+    refill: Progress | None = None
 
 
 @dataclass(slots=True)
@@ -99,10 +106,14 @@ class Reception:
 
     Attributes:
         edges: Edge id to its books.
+        refills: What edges are asked to send again.
     """
 
-    def __init__(self, spool: Spool, clock: Clock, max_edges: int) -> None:
+    def __init__(
+        self, spool: Spool, clock: Clock, max_edges: int, refills: Refills | None = None
+    ) -> None:
         self.edges: dict[str, EdgeBook] = {}
+        self.refills = refills or Refills(spool, clock)
         self._spool = spool
         self._clock = clock
         self._max_edges = max_edges
@@ -114,6 +125,7 @@ class Reception:
             self.edges.setdefault(edge, EdgeBook()).epochs[epoch] = EpochBook.decode(data)
         for book in self.edges.values():
             book.current = max(book.epochs, key=lambda epoch: book.epochs[epoch].contact)
+        await self.refills.load()
 
     async def receive(self, upload: Upload, report: Report) -> UploadReceipt:
         """Store what is new of `upload`; the receipt may leave when this returns.
@@ -141,10 +153,14 @@ class Reception:
                 self.edges.pop(upload.edge, None)
 
     async def _enter(self, edge: EdgeBook, upload: Upload, report: Report) -> UploadReceipt:
-        book = edge.epochs.get(upload.epoch, EpochBook())
+        book, now = edge.epochs.get(upload.epoch, EpochBook()), self._clock()
         fresh = book.fresh(upload.first, upload.last, upload.seqs)
-        page = book.enter(upload.first, upload.last, upload.seqs, upload.withheld, self._clock())
-        records = [_placed(upload, at) for at in fresh]
+        if _is_beat(upload):
+            page = book.greet(now)
+        else:
+            page = book.enter(upload.first, upload.last, upload.seqs, upload.withheld, now)
+        known = self._repeated(upload, report, fresh)
+        records = [_placed(upload, at) for at in [*fresh, *known]]
         pages = _with_losses(edge, upload.epoch, page, records)
         if any(len(each.received) > MAX_INTERVALS for each in pages.values()):
             raise Refused(422, "too_many_gaps", "send older records first, to close gaps", 5)
@@ -153,14 +169,48 @@ class Reception:
             f"{STATE}{upload.edge}/{epoch}": each.encode() for epoch, each in pages.items()
         }
         state |= {f"{STATE}{upload.edge}/{epoch}": None for epoch in dropped}
-        await self._spool.append(records, source=f"edge:{upload.edge}", state=state)
+        request = self._answered(upload, report, len(records), now)
+        if request is not None:
+            state[request.key] = encode(request)
+
+        def placed(first: int) -> dict[str, bytes | None]:
+            last = first + len(records) - 1
+            return {again_key(first + len(fresh)): str(last).encode()} if known else {}
+
+        source = f"edge:{upload.edge}"
+        await self._spool.append(records, source=source, state=state, placed=placed)
         # from here on it is on disk
-        self._notice(edge, upload)
+        self._notice(edge, upload, report)
         edge.epochs.update(pages)
         for epoch in dropped:
             del edge.epochs[epoch]
+        if request is not None:
+            self.refills.put(request)
         edge.report = report
-        return UploadReceipt(len(records), len(upload.seqs) - len(records))
+        asks = self.refills.asks(upload.edge, edge.current, edge.epochs, report.settled)
+        return UploadReceipt(len(records), len(upload.seqs) - len(records), asks=asks)
+
+    def _repeated(self, upload: Upload, report: Report, fresh: Sequence[int]) -> list[int]:
+        """Return the places of records that are here already and shall be stored again."""
+        request = self.refills.open(upload.edge, report.refill.id) if report.refill else None
+        if request is None or not request.again:
+            return []
+        came, new = Intervals(request.spans.get(upload.epoch, ())), set(fresh)
+        return [at for at, seq in enumerate(upload.seqs) if at not in new and seq not in came]
+
+    def _answered(self, upload: Upload, report: Report, records: int, now: int) -> Request | None:
+        """Return the request that an upload answers, as it is afterwards."""
+        if report.refill is None:
+            return None
+        request = self.refills.open(upload.edge, report.refill.id)
+        if request is None:
+            return None
+        span = (upload.first, upload.last)
+        if _is_beat(upload):  # only says how far it is
+            return msgspec.structs.replace(
+                request, progress=report.refill, ended=now if report.refill.ended else 0
+            )
+        return request.entered(report.refill, upload.epoch, span, records, now)
 
     def _judge(self, upload: Upload) -> None:
         if not is_edge_id(upload.edge):
@@ -180,9 +230,9 @@ class Reception:
             detail = f"a record of edge {stranger.edge[:64]!r} in an upload of {upload.edge}"
             raise Refused(403, "wrong_edge", detail)
 
-    def _notice(self, edge: EdgeBook, upload: Upload) -> None:
-        """Log a new epoch; warn when an older one comes back beside a newer."""
-        if upload.epoch == edge.current:
+    def _notice(self, edge: EdgeBook, upload: Upload, report: Report) -> None:
+        """Log a new epoch; warn when an older one comes back, unasked, beside a newer."""
+        if upload.epoch == edge.current or (report.refill is not None and edge.current):
             return
         known = edge.epochs.get(upload.epoch)
         if known is None:
@@ -206,6 +256,14 @@ class Reception:
         oldest = min(edge.epochs, key=lambda each: edge.epochs[each].contact)
         log.warning("epoch_forgotten", epoch=oldest, contact=edge.epochs[oldest].contact)
         return [oldest]
+
+
+def _is_beat(upload: Upload) -> bool:
+    """Return whether an upload accounts for nothing: it names the last number that was delivered.
+
+    After a restore that number may not be here, so it must not be taken for one that came.
+    """
+    return upload.first == upload.last and not upload.seqs and not upload.withheld
 
 
 def _placed(upload: Upload, at: int) -> Record:

@@ -83,7 +83,8 @@ def read_key(path: Path) -> Secret:
     """
     raw = _read(path)
     with contextlib.suppress(binascii.Error):  # otherwise as they are
-        raw = base64.b64decode(raw.strip(), validate=True)
+        decoded = base64.b64decode(raw.strip(), validate=True)
+        raw = decoded if len(decoded) >= _SHORTEST_KEY else raw
     if len(raw) < _SHORTEST_KEY:
         message = f"a key has at least {_SHORTEST_KEY} bytes: openssl rand -base64 32 > {path.name}"
         raise ConfigError(Fault(path, 0, 0, "", message))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
@@ -52,6 +53,13 @@ Exports = Callable[[dict[str, Any]], Awaitable["Export"]]
 """Begins an answer of any length; raises a `GatewayError`."""
 
 
+class ResendRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of ``POST /resend``; in nanoseconds since 1970, ``until`` 0 for now."""
+
+    since: int
+    until: int = 0
+
+
 class ReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of ``POST /replay``; ``since`` in nanoseconds since 1970."""
 
@@ -91,6 +99,8 @@ class Admin:
         application.router.add_post("/export", self._export)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/replay", self._replay)
+        application.router.add_post("/resend", self._resend)
+        application.router.add_get("/resend/{id}", self._resent)
         Desk(self._site.dispatcher).add_to(application.router)
         FeedDesk(self._site.patrol).add_to(application.router)
         VersionDesk(self._site.life).add_to(application.router)
@@ -161,6 +171,22 @@ class Admin:
             site = self._site
             done = await site.replay(wanted.reason, wanted.since, wanted.limit, wanted.profile)
         return json_answer(done)
+
+    async def _resend(self, request: web.Request) -> web.Response:
+        wanted = _decoded(await request.read() or b"{}", ResendRequest)
+        refill = self._site.refill
+        if refill is None:
+            return problem(409, "this site has no uplink", "name a collector under uplink")
+        name = f"site-{secrets.token_hex(4)}"
+        if not refill.begin(name, wanted.since, wanted.until or self._site.clock()):
+            return problem(409, "too many windows are being sent", "wait until one ends")
+        return json_answer(refill.progress(name))
+
+    async def _resent(self, request: web.Request) -> web.Response:
+        refill = self._site.refill
+        if refill is None:
+            return problem(409, "this site has no uplink", "name a collector under uplink")
+        return json_answer(refill.progress(request.match_info["id"]))
 
     async def _tap(self, request: web.Request) -> web.StreamResponse:
         if self._taps >= MAX_TAPS:

@@ -178,6 +178,7 @@ class Agent:
             ledger_head=self._outlets.ledger_head,
             life=self.life,
             replay=self.replay,
+            refill=self._outlets.refill,
             dispatcher=self._dispatcher,
             retired=self._retired,
             followed=self._intake.followed,

@@ -22,9 +22,11 @@ import structlog
 
 from edge_agent.columns import columnar, topic
 from edge_agent.parquet import DamagedFile, merge, mergeable, sync_folder, write_table
+from edge_agent.recalled import recall
 from edge_agent.shelf import HOUR_NS, Part, Shelf
 from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import Unavailable
+from gateway_core.intervals import Intervals
 from gateway_core.meter import Meter
 from gateway_core.model import Batch, Reading, Receipt, Record, Rejection
 from gateway_core.spool import Spool
@@ -116,6 +118,22 @@ class Archive:
             await self._scan()
             return await self._on_disk(self._write, batch)
 
+    async def recall(self, epoch: str, first: int, last: int) -> list[tuple[int, Record]]:
+        """Return the records with these numbers that are still there, ascending.
+
+        Raises:
+            Unavailable: The disk does not allow it.
+        """
+        return await self._on_disk(self._recall, epoch, first, last)
+
+    async def spans(self, since: int, until: int) -> dict[str, Intervals]:
+        """Return, for each epoch, numbers that may belong to records of a window of time."""
+        found: dict[str, Intervals] = {}
+        for part in self.shelf.all():
+            if part.hour < until and part.hour + HOUR_NS > since:
+                found.setdefault(part.epoch, Intervals()).add(part.first, part.last)
+        return found
+
     async def run(self) -> NoReturn:
         """Merge and remove files now and then; run under `supervise`.
 
@@ -179,6 +197,16 @@ class Archive:
             size = write_table(path, table)
             written.append(Part(path, kind, hour, epoch, *span, number, count, size))
         return written
+
+    def _recall(self, epoch: str, first: int, last: int) -> list[tuple[int, Record]]:
+        rows: dict[int, Record] = {}
+        with self.shelf.lease_numbers(epoch, first, last) as parts:
+            for part in parts:
+                try:
+                    rows.update(recall(part, first, last))
+                except DamagedFile:
+                    self.set_aside(part)
+        return sorted(rows.items())
 
     def _merge_all(self, settled: int) -> None:
         """Merge the files of hours that are closed, or that have many."""

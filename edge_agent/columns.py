@@ -32,7 +32,7 @@ RESERVED = ("time", "received", "seq", "edge", "device", "profile", "flags")
 TAG = "tag."
 """In front of the name of a tag, so that it never meets a field of the same name."""
 
-_FOLDERS: dict[type[Record], str] = {
+FOLDERS: dict[type[Record], str] = {
     FeedHealth: "feed_health",
     SystemHealth: "system_health",
     Alarm: "alarm",
@@ -73,7 +73,7 @@ def topic(record: Record) -> str:
     """Return the folder of a record's kind, as ``readings/env`` or ``alarm``."""
     if type(record) is Reading:
         return f"{READINGS}/{record.measurement}"
-    return _FOLDERS[type(record)]
+    return FOLDERS[type(record)]
 
 
 def field_column(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What stays on site and has not been told yet, so that the collector's gap set can close. Pure.
+"""What stays on site and has not been told yet, so that the collector's gap set can close.
 
 A batch of which nothing leaves is not worth a message of its own. Its range waits here and goes
 with the next batch that begins right after it, or alone after a while.
@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
+import structlog
+
+log = structlog.get_logger()
 
 MOST_RANGES = 32
 
@@ -74,6 +77,15 @@ class Untold:
     def encode(self) -> bytes | None:
         """Return the ranges as they are stored; None when none waits."""
         return msgspec.msgpack.encode(self._ranges) if self._ranges else None
+
+
+def recalled(state: bytes) -> Untold:
+    """Take up the untold ranges; without those that a bad disk made unreadable."""
+    try:
+        return Untold(state)
+    except msgspec.MsgspecError as exc:
+        log.error("untold_ranges_unread", why=str(exc))  # noqa: TRY400 - not a bug
+        return Untold()
 
 
 def added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:

@@ -43,6 +43,7 @@ class Departure:
     records: Mapping[str, int] = field(default_factory=dict)
     withheld: Mapping[str, int] = field(default_factory=dict)
     trimmed: int = 0
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ class Ledger:
             trimmed=departure.trimmed,
             bytes=departure.bytes,
             sha256=departure.sha256,
+            again=departure.again,
         )
         return self._write(entry, durable=True)
 

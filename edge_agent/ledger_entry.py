@@ -41,6 +41,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
         of: Number of the entry that this is the outcome of.
         outcome: ``accepted``, ``refused``, ``unavailable``.
         detail: What the other side said, in short.
+        again: Whether the centre asked for something that was sent before.
     """
 
     n: int
@@ -59,6 +60,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     of: int = 0
     outcome: str = ""
     detail: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

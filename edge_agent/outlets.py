@@ -17,6 +17,7 @@ from edge_agent.ledger import Ledger
 from edge_agent.link import Link, LinkOptions
 from edge_agent.parts import Parts
 from edge_agent.policy import Policy
+from edge_agent.refill import Refill
 from edge_agent.throttle import Throttle
 from edge_agent.uplink import STATE_COVERED, Uplink
 from edge_agent.versions.exchange import Exchange
@@ -53,6 +54,7 @@ class Outlets:
 
     Attributes:
         exchange: To the centre's registry of profiles; None where the site follows none.
+        refill: Answers what the centre asks for; None where the site has no collector.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Outlets:
         self._history: History | None = None
         self._lanes = lanes
         self.exchange: Exchange | None = None
+        self.refill: Refill | None = None
 
     def start(self, parts: Parts) -> None:
         """Start every consumer."""
@@ -102,12 +105,16 @@ class Outlets:
                 ),
             )
             parts.start("report", partial(self._uplink.report.run, self._uplink.beat))
+        if self.refill is not None:
+            parts.start("refill", self.refill.run)
 
     def adopt(self, policy: Policy) -> None:
         """Use other egress rules from the next batch on."""
         self._aggregate.adopt(policy)
         if self._uplink is not None:
             self._uplink.adopt(policy)
+        if self.refill is not None:
+            self.refill.adopt(policy)
 
     async def answer(self, form: dict[str, Any]) -> tuple[str, bytes]:
         """Answer a question to the on-site history; see `edge_agent.answer`."""
@@ -167,6 +174,8 @@ async def open_outlets(
         lanes = Lanes(share=share, most=throttle.most)
         spill = edge.data_dir / "spill"
         outlets = Outlets(spool, archive, aggregate, uplink, ledger, lanes, clock, spill)
+        if uplink is not None:
+            outlets.refill = Refill(spool, archive, uplink, policy, lanes, clock, meter)
         if section is not None and ledger is not None and config.catalogue is not None:
             apart = await stack.enter_async_context(Link(_options(section), clock))
             outlets.exchange = Exchange(edge.id, apart, ledger)

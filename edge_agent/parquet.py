@@ -16,7 +16,7 @@ from gateway_core.errors import GatewayError
 _MERGED = b"tidegate.merged"
 _ROW_GROUP = 100_000
 # what pyarrow says of a file whose bytes make no sense, and its ArrowInvalid is a ValueError
-_UNREADABLE = (OSError, ValueError, MemoryError, OverflowError, RuntimeError, pa.ArrowException)
+UNREADABLE = (OSError, ValueError, MemoryError, OverflowError, RuntimeError, pa.ArrowException)
 
 
 # Arrow's own allocators keep what a batch needed; malloc gives it to whoever needs it next.
@@ -93,7 +93,7 @@ def _row_groups(path: Path) -> Iterator[pa.Table]:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for number in range(file.num_row_groups):
                 yield file.read_row_group(number, use_threads=False)
-    except _UNREADABLE as exc:
+    except UNREADABLE as exc:
         raise DamagedFile(path, str(exc)) from exc
 
 
@@ -135,7 +135,7 @@ def read_table(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read(use_threads=False)
-    except _UNREADABLE as exc:
+    except UNREADABLE as exc:
         raise DamagedFile(path, str(exc)) from exc
 
 
@@ -147,7 +147,7 @@ def read_schema(path: Path) -> pa.Schema:
     """
     try:
         return pq.read_schema(path)
-    except _UNREADABLE as exc:
+    except UNREADABLE as exc:
         raise DamagedFile(path, str(exc)) from exc
 
 

@@ -184,6 +184,23 @@ class Shelf:
                 self._readers.count -= 1
             self._delete([])
 
+    @contextlib.contextmanager
+    def lease_numbers(self, epoch: str, first: int, last: int) -> Iterator[list[Part]]:
+        """Give the files that may hold these numbers of an epoch; they stay meanwhile."""
+        with self._lock:
+            self._readers.count += 1
+            found = [
+                part
+                for part in self._parts.values()
+                if part.epoch == epoch and part.first <= last and part.last >= first
+            ]
+        try:
+            yield found
+        finally:
+            with self._lock:
+                self._readers.count -= 1
+            self._delete([])
+
     def _delete(self, paths: Iterable[Path]) -> None:
         with self._lock:
             self._readers.doomed.extend(paths)

@@ -11,6 +11,7 @@ from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.config import EdgeConfig
 from edge_agent.following import Followed
 from edge_agent.pipeline import Pipeline
+from edge_agent.refill import Refill
 from edge_agent.registry import Registry
 from edge_agent.replay import Replayed
 from edge_agent.retired import Retired
@@ -126,6 +127,7 @@ class Site:
         ledger_head: Gives the hash of the egress ledger's newest entry; empty without an uplink.
         life: Of the versions of profiles; reads devices.csv and the profiles again.
         replay: Tries refused payloads again: reason, since, limit, profile.
+        refill: Sends a window again; None without an uplink.
         dispatcher: Takes commands to devices.
         retired: Tells which devices have a profile that is deprecated or withdrawn.
         followed: Clients of the MQTT listeners that somebody follows.
@@ -148,6 +150,7 @@ class Site:
     ledger_head: Callable[[], str]
     life: Life
     replay: Callable[[str | None, int, int, str | None], Awaitable[Replayed]]
+    refill: Refill | None
     dispatcher: Dispatcher
     retired: Callable[[], list[Retired]]
     followed: Followed

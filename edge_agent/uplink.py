@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
@@ -19,7 +20,8 @@ from itertools import pairwise
 import msgspec
 import structlog
 
-from edge_agent.covered import MOST_RANGES, Covered, Untold, added
+from edge_agent.complaint import hint, refusal_code
+from edge_agent.covered import MOST_RANGES, Covered, added, recalled
 from edge_agent.ledger import Departure, Ledger
 from edge_agent.link import Answer, Link
 from edge_agent.policy import Policy, Released
@@ -30,7 +32,15 @@ from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import PayloadError, Unavailable
 from gateway_core.model import Batch, Receipt, Rejection
 from gateway_core.spool import Spool
-from gateway_core.wire import Upload, decode_receipt, encode_upload
+from gateway_core.wire import (
+    REFILL_HEADER,
+    SETTLED_HEADER,
+    Ask,
+    Progress,
+    Upload,
+    decode_receipt,
+    encode_upload,
+)
 
 log = structlog.get_logger()
 
@@ -51,6 +61,7 @@ class _Sending:
 
     accepted: int = 0
     refusals: int = 0
+    refill: Progress | None = None
     rejected: list[Rejection] = field(default_factory=list)
     suspects: list[tuple[Upload, str]] = field(default_factory=list)
 
@@ -67,6 +78,10 @@ class Uplink:
         clock: The edge's clock.
         throttle: Paces what leaves.
         state: What the spool holds under `STATE_COVERED`; empty for nothing.
+
+    Attributes:
+        report: What the edge says of itself beside each upload.
+        asked: Is told what each receipt asks for.
     """
 
     name = "uplink"
@@ -90,9 +105,10 @@ class Uplink:
         self._clock = clock
         self._throttle = throttle or Throttle(None)
         self.report = SelfReport(spool, self.name)
+        self.asked: Callable[[list[Ask]], None] = lambda _asks: None
         self._thinning = Thinning(spool.head)
         self._turn = asyncio.Lock()
-        self._untold = _recalled(state)
+        self._untold = recalled(state)
         self._told_at = 0
         self._suspected = -1  # in a row since the last record was accepted; -1: none ever was
         self._complained = 0
@@ -123,6 +139,39 @@ class Uplink:
         async with self._turn:
             upload = Upload(self._edge, self._spool.epoch, settled, settled, [], [])
             await self._deliver(upload, _Sending(), 0)
+
+    @property
+    def told(self) -> int:
+        """Everything up to this number was delivered, and the collector knows what stayed."""
+        try:
+            settled = self._spool.settled(self.name)
+        except Unavailable:  # nobody forwards to this sink yet
+            return 0
+        waiting = self._untold.all()
+        return min(settled, waiting[0].first - 1) if waiting else settled
+
+    async def resend(self, epoch: str, released: Released, refill: Progress) -> None:
+        """Send what was sent before; the spool's books stay as they are.
+
+        Args:
+            epoch: That the sequence numbers belong to.
+            released: By the policy of now; its range is accounted for whole.
+            refill: What it answers.
+
+        Raises:
+            Unavailable: The collector did not take all of it.
+        """
+        sending, edge = _Sending(refill=refill), self._edge
+        seqs, records, held = released.seqs, released.records, released.withheld
+        async with self._turn:
+            upload = Upload(edge, epoch, released.first, released.last, seqs, records, held)
+            await self._deliver(upload, sending, released.trimmed)
+            if sending.suspects and not sending.accepted:
+                raise Unavailable(f"collector {self._link.url} refuses every record")
+            for one, _ in sending.suspects:
+                held = added(one.withheld, {"rejected": 1})
+                bare = Upload(edge, epoch, one.first, one.last, [], [], held)
+                await self._deliver(bare, sending, 0)
 
     async def _send(self, batch: Batch) -> Receipt:
         policy = self._policy
@@ -193,7 +242,7 @@ class Uplink:
         except PayloadError as exc:
             await self._halve(upload, sending, exc.code)
             return
-        answer = await self._post(upload, body, trimmed)
+        answer = await self._post(upload, body, trimmed, sending.refill)
         if answer.status in {200, 202}:
             self._accepted(upload, answer, sending)
             return
@@ -202,9 +251,11 @@ class Uplink:
         sending.refusals += 1
         if sending.refusals > _MOST_REFUSALS and not sending.accepted:
             raise Unavailable(self._complaint(answer))
-        await self._halve(upload, sending, _reason(answer))
+        await self._halve(upload, sending, refusal_code(answer.status, answer.body))
 
-    async def _post(self, upload: Upload, body: bytes, trimmed: int) -> Answer:
+    async def _post(
+        self, upload: Upload, body: bytes, trimmed: int, refill: Progress | None
+    ) -> Answer:
         """Enter an upload in the ledger, send it, and enter what came of it."""
         await self._throttle.admit(len(body), upload.last - upload.first + 1)
         kinds = Counter(map(type, upload.records))
@@ -219,10 +270,14 @@ class Uplink:
                 records={kind.__name__: count for kind, count in kinds.items()},
                 withheld=upload.withheld,
                 trimmed=trimmed,
+                again=refill is not None,
             )
         )
+        headers = {**await self.report.headers(), SETTLED_HEADER: str(self.told)}
+        if refill is not None:
+            headers[REFILL_HEADER] = str(refill)
         try:
-            answer = await self._link.post(body, await self.report.headers())
+            answer = await self._link.post(body, headers)
         except Unavailable as exc:
             await self._ledger.mark(number, "unavailable", str(exc))
             raise
@@ -235,6 +290,7 @@ class Uplink:
             receipt = decode_receipt(answer.body)
         except PayloadError as exc:
             raise Unavailable(f"collector {self._link.url}: not a receipt: {exc}") from exc
+        self.asked(receipt.asks)
         sent = set(upload.seqs) if receipt.refused else ()
         refused = [(seq, why) for seq, why in receipt.refused if seq in sent]
         sending.rejected.extend(
@@ -283,34 +339,8 @@ class Uplink:
 
     def _complaint(self, answer: Answer) -> str:
         """Return what to say about an answer that is nobody's fault here; log it once."""
-        hint = {
-            401: "check uplink.token_file or cert_file",
-            403: "this edge is not enrolled there, or under another id",
-            404: "uplink.url is not a collector's intake",
-            409: "another edge sends under this id, or the spool was copied",
-        }.get(answer.status, "it is retried")
+        todo = hint(answer.status)
         if answer.status != self._complained:
             self._complained = answer.status
-            log.warning("upload_refused", status=answer.status, hint=hint)
-        return f"collector {self._link.url}: status {answer.status}; {hint}"
-
-
-def _reason(answer: Answer) -> str:
-    """Return a stable reason: the problem's own code where it has one (RFC 9457)."""
-    if answer.status == 413:
-        return "too_large"
-    try:
-        problem = msgspec.json.decode(answer.body, type=dict[str, object])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        problem = {}
-    code = problem.get("code")
-    return code if isinstance(code, str) and code else f"http_{answer.status}"
-
-
-def _recalled(state: bytes) -> Untold:
-    """Take up the untold ranges; without those that a bad disk made unreadable."""
-    try:
-        return Untold(state)
-    except msgspec.MsgspecError as exc:
-        log.error("untold_ranges_unread", why=str(exc))  # noqa: TRY400 - not a bug
-        return Untold()
+            log.warning("upload_refused", status=answer.status, hint=todo)
+        return f"collector {self._link.url}: status {answer.status}; {todo}"

@@ -22,6 +22,10 @@ MAX_RATIO = 100
 """Most bytes of an upload for each compressed byte, once it is larger than `FREE_BYTES`."""
 FREE_BYTES = 16 << 20
 CONTENT_TYPE = "application/vnd.tidegate.upload"
+SETTLED_HEADER = "Tidegate-Settled"
+"""Of an upload: everything of its epoch up to this number was delivered and accounted for."""
+REFILL_HEADER = "Tidegate-Refill"
+"""Of an upload that answers an `Ask`: its `Progress`."""
 
 _LEVEL = 1
 _CHUNK = 1 << 20
@@ -49,6 +53,26 @@ class Upload(msgspec.Struct, frozen=True, gc=False):
     withheld: dict[str, int] = {}
 
 
+class Ask(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the collector asks an edge to send again, in a receipt.
+
+    Attributes:
+        id: Of a person's request; empty for numbers that the collector lacks.
+        epoch: That ``spans`` are of.
+        spans: First and last sequence numbers that are lacking, oldest first.
+        since: Or: everything from then on, nanoseconds since 1970 …
+        until: … up to then.
+        have: Epoch to spans of what is here already and need not come.
+    """
+
+    id: str = ""
+    epoch: str = ""
+    spans: list[tuple[int, int]] = []
+    since: int = 0
+    until: int = 0
+    have: dict[str, list[tuple[int, int]]] = {}
+
+
 class UploadReceipt(msgspec.Struct, frozen=True):
     """The collector's answer, sent after its own fsynced commit.
 
@@ -56,11 +80,44 @@ class UploadReceipt(msgspec.Struct, frozen=True):
         accepted: Records that were new.
         duplicate: Records that were here before.
         refused: Sequence number and reason of records that will never be accepted.
+        asks: What the edge is asked to send again; the same until it came.
     """
 
     accepted: int
     duplicate: int
     refused: list[tuple[int, str]] = []
+    asks: list[Ask] = []
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far the answer to an `Ask` is.
+
+    Attributes:
+        id: Of the ask.
+        done: Sequence numbers dealt with.
+        whole: Sequence numbers in all.
+        gone: How many of those dealt with are not on site any more.
+        ended: Whether nothing more will come.
+    """
+
+    id: str = ""
+    done: int = 0
+    whole: int = 0
+    gone: int = 0
+    ended: bool = False
+
+    def __str__(self) -> str:
+        """Return the header's value."""
+        return f"{self.id or '-'} {self.done} {self.whole} {self.gone} {int(self.ended)}"
+
+    @classmethod
+    def parse(cls, text: str) -> Progress | None:
+        """Read what ``str`` made; None for anything else."""
+        parts = text.split(" ")
+        if len(parts) != 5 or not all(each.isdecimal() and len(each) < 20 for each in parts[1:]):
+            return None
+        done, whole, gone, ended = map(int, parts[1:])
+        return cls(parts[0].removeprefix("-"), done, whole, gone, bool(ended))
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -125,8 +182,11 @@ def decode_upload(data: bytes, max_bytes: int = MAX_BYTES) -> Upload:
 
 
 def encode_receipt(receipt: UploadReceipt) -> bytes:
-    """Return the receipt as JSON."""
-    return msgspec.json.encode(receipt)
+    """Return the receipt as JSON; without ``asks`` where nothing is asked."""
+    said = msgspec.to_builtins(receipt)
+    if not receipt.asks:
+        del said["asks"]
+    return msgspec.json.encode(said)
 
 
 def decode_receipt(data: bytes) -> UploadReceipt:

@@ -17,6 +17,7 @@ from tidegate.listing import get, listed
 from tidegate.loop import event, events
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.query import HERE, Url, pages, query, question
+from tidegate.refill import refill
 from tidegate.safekeeping import backup, restore
 from tidegate.spool_view import print_quarantine, print_refusals
 
@@ -26,6 +27,7 @@ app.command(events)
 app.command(event)
 app.command(backup)
 app.command(restore)
+app.command(refill)
 app.command(
     "tidegate.collector_feeds:app",
     name="feeds",

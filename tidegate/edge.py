@@ -24,6 +24,7 @@ from tidegate.edge_profiles import backtest, pin, profiles, shadow, unpin
 from tidegate.edge_users import app as users
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.query import instant
+from tidegate.refill import resend
 from tidegate.remote import ask, stream
 from tidegate.spool_view import print_quarantine, print_refusals
 from tidegate.usage import WrongUsage
@@ -239,6 +240,7 @@ def reload(*, config: Config = CONFIG, url: Url = None) -> None:
 def replay(
     *,
     refused: bool = True,
+    sent: bool = False,
     reason: str | None = None,
     profile: str | None = None,
     since: str | None = None,
@@ -247,20 +249,30 @@ def replay(
     url: Url = None,
     json: bool = False,
 ) -> None:
-    """Decode refused payloads again, after a profile was mended or a device listed.
+    """Decode refused payloads again, after a profile was mended; or send again what was sent.
 
         tidegate edge replay --refused --profile acme/env --since 24h
+        tidegate edge replay --sent --since 24h
+
+    What is sent again goes through the policy of now and into the ledger; a collector takes of it
+    what it does not have.
 
     Args:
-        refused: What no profile could read; there is nothing else to replay.
+        refused: What no profile could read.
+        sent: Instead: what the collector was given since, once more.
         reason: Only this rejection code.
         profile: Only what came to an address that this profile reads.
         since: Only what was received since: a duration back from now, or RFC 3339.
         json: Print JSON.
     """
-    if not refused:
-        raise WrongUsage("there is nothing to replay but what was refused")
+    if not (refused or sent):
+        raise WrongUsage("replay what was refused (--refused) or what was sent (--sent)")
     began = parse_instant(instant(since), wall_ns()) if since else 0
+    if sent:
+        if since is None or offline or reason or profile:
+            raise WrongUsage("--sent needs --since and a running agent, and nothing else")
+        resend(admin_url(config, url), began, json=json)
+        return
     if offline:
         from edge_agent.run import replay_offline
 

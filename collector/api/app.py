@@ -19,6 +19,7 @@ from collector.api.profile_life import life_routes
 from collector.api.profile_overview import overview_routes
 from collector.api.profiles import profile_routes
 from collector.api.questions import question_routes
+from collector.api.refills import refill_routes
 from collector.console.serve import mount_console
 from device_profiles.bundle import MAX_BYTES as MAX_BUNDLE
 from gateway_core.meter import CONTENT_TYPE
@@ -64,6 +65,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(feed_routes(parts))
     app.include_router(listing_routes(parts))
     app.include_router(question_routes(parts))
+    app.include_router(refill_routes(parts))
     app.include_router(event_routes(parts))
     app.include_router(key_routes(parts))
     app.include_router(overview_routes(parts))

@@ -9,6 +9,7 @@ from collector.api.rate import IngestRate
 from collector.events.book import EventBook
 from collector.profiles.desk import ProfileDesk
 from collector.query import TimeSeries
+from collector.refill import Refills
 from collector.registry.kpi import FeedKpis
 from collector.registry.registry import Registry
 from gateway_core.clock import Clock
@@ -72,6 +73,7 @@ class Parts:
         timeseries: The store that queries go to.
         contacts: Returns every edge that ever uploaded.
         books: The spool's books.
+        refills: What edges are asked to send again.
         rate: The ingest rate over the last minutes.
         metrics: Renders Prometheus text.
         vitals: Tries the spool and returns how every part is.
@@ -86,6 +88,7 @@ class Parts:
     timeseries: TimeSeries
     contacts: Callable[[], Sequence[Contact]]
     books: Callable[[], Awaitable[Books]]
+    refills: Refills
     rate: IngestRate
     metrics: Callable[[], Awaitable[bytes]]
     vitals: Callable[[], Awaitable[Vitals]]

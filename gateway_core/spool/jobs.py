@@ -20,6 +20,7 @@ def appending(
     source: str,
     state: Mapping[str, bytes | None],
     replayed: Sequence[int],
+    placed: Callable[[int], Mapping[str, bytes | None]] | None = None,
 ) -> Callable[[Transaction], Span | None]:
     """Append records, keep refused payloads, set state, delete what was replayed."""
     urgent = any(is_urgent(record) for each in chunks for record in each.records)
@@ -31,6 +32,8 @@ def appending(
         if refused:
             tx.refuse(refused)
         tx.set_state(state)
+        if placed is not None:
+            tx.set_state(placed(tx.head + 1))
         if replayed:
             side.discard_refused(tx.db, replayed)
         return tx.add(chunks, source)

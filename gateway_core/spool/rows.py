@@ -13,7 +13,7 @@ from gateway_core.model import Record, Refusal
 from gateway_core.spool.position import Position
 from gateway_core.spool.schema import SpoolDamaged, number
 from gateway_core.spool.segment import Damaged, Segment, unpack
-from gateway_core.spool.shapes import Quarantined
+from gateway_core.spool.shapes import Quarantined, Span
 
 _convert = msgspec.convert
 _decode_one = msgspec.msgpack.Decoder(Record).decode
@@ -130,6 +130,16 @@ def next_first(db: apsw.Connection, seq: int) -> int | None:
     """Return the first sequence number at or above ``seq`` that is held."""
     rows = heads(db, seq, 2**63 - 1, limit=2)
     return max(seq, rows[0].first) if rows else None
+
+
+def committed(db: apsw.Connection, since: int, until: int) -> Span | None:
+    """Return the numbers still held that were committed between two instants, or None."""
+    row = db.execute(
+        "SELECT min(first), max(first + count - 1) FROM segment WHERE created BETWEEN ? AND ?",
+        (since, until),
+    ).fetchone()
+    first, last = _convert(row, tuple[int | None, int | None])
+    return None if first is None or last is None else Span(first, last)
 
 
 def holes(db: apsw.Connection) -> Iterator[tuple[int, int]]:

@@ -74,6 +74,7 @@ class Spool:
         source: str,
         state: Mapping[str, bytes | None] | None = None,
         replayed: Iterable[int] = (),
+        placed: Callable[[int], Mapping[str, bytes | None]] | None = None,
     ) -> Span | None:
         """Commit ``records``, ``refused`` and ``state`` together; return the records' numbers.
 
@@ -86,6 +87,7 @@ class Spool:
             source: Whose ``accepted`` counter grows, for example ``mqtt:site``.
             state: Keys to set (or, with None, to delete) in the same transaction.
             replayed: Ids of refused payloads to delete in the same transaction.
+            placed: Returns further keys to set, made from the first number that is given out.
 
         Returns:
             None when ``records`` is empty.
@@ -102,7 +104,7 @@ class Spool:
             while self._pending > self._options.pending_bytes:
                 self._eased.clear()
                 await self._eased.wait()
-            work = jobs.appending(chunks, refused, source, state or {}, gone)
+            work = jobs.appending(chunks, refused, source, state or {}, gone, placed)
             job = Job(work, len(records) or len(refused), size + _ROW)
             done = self._enqueue(job)
         await done
@@ -228,6 +230,10 @@ class Spool:
     async def state(self, prefix: str = "") -> dict[str, bytes]:
         """Return the keys that start with ``prefix``."""
         return await self._lookup.ask(lambda db: rows.load_state(db, prefix))
+
+    async def committed(self, since: int, until: int) -> Span | None:
+        """Return the numbers still held that were committed between two instants, or None."""
+        return await self._lookup.ask(lambda db: rows.committed(db, since, until))
 
     async def refusals(
         self, limit: int, after_id: int = 0, reason: str | None = None

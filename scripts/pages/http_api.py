@@ -44,6 +44,8 @@ _ABOUT = {
     "the body of `POST /api/v1/query` and `format`: `json`, `jsonl` or `csv`",
     "POST /export": "the same without a limit, as it comes; `format`: `csv`, `jsonl` or `arrow`",
     "POST /reload": "read profiles, devices and egress anew",
+    "POST /resend": 'send to the collector again what it was given: `{"since": …, "until": …}` in nanoseconds; the answer names it',
+    "GET /resend/{id}": "how far that is: `done`, `whole`, `gone`, `ended`",
     "POST /replay": 'decode refused payloads again: `{"reason": …, "since": …, "limit": …, "profile": …}`',
     "POST /command": 'send a command to a device: `{"device", "name", "args", "ttl_s", "by"}`; 202 once it is stored, 404 or 422 with a `code` and nothing sent',
     "GET /commands": "the newest commands; `device`, `state`, `limit`",

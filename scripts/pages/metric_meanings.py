@@ -56,6 +56,7 @@ MEANINGS = {
     "tidegate_mqtt_redelivered": "MQTT messages that came again, were recognised and not stored again",
     "tidegate_raw_bytes": "bytes of the raw store",
     "tidegate_raw_dropped": "messages that the raw store did not keep or removed before their time, by why: behind, max_bytes, disk_low, disk",
+    "tidegate_refill_records": "records that the centre or a person asked to be sent again, by what came of it: sent, withheld, gone",
     "tidegate_pictures": "pictures of cameras that were graded, by result",
     "tidegate_quarantined": "records that a consumer will never take, kept aside with the reason",
     "tidegate_refused": "payloads that no profile could read, kept raw, by [rejection code](rejections.md)",

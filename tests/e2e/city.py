@@ -180,6 +180,7 @@ class City:
         extra: str = "",
         env: dict[str, str] | None = None,
         direct: str | None = None,
+        name: str = "sim-edge-01",
     ) -> Program:
         """The agent; with ``direct`` devices connect to it, on these terms, and not to a broker."""
         folder = self.folder / "edge"
@@ -189,7 +190,7 @@ class City:
         broker = f"mqtt: [{{name: site, url: 'mqtt://{self.at(self.mqtt_port)}'}}]"
         listener = f"mqtt_listen: [{{listen: '{self.at(self.mqtt_port)}', {direct}}}]"
         config.write_text(
-            "edge: {id: sim-edge-01, area: '371602', data_dir: ./var}\n"
+            f"edge: {{id: {name}, area: '371602', data_dir: ./var}}\n"
             f"{broker if direct is None else listener}\n"
             f"coap: {{listen: '{self.at(self.coap_port)}'}}\n"
             "profiles: [./profiles]\n"

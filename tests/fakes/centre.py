@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway_core.intervals import Intervals
 from gateway_core.model import Record
-from gateway_core.wire import Upload, UploadReceipt, decode_upload, encode_receipt
+from gateway_core.wire import Ask, Upload, UploadReceipt, decode_upload, encode_receipt
 
 
 @dataclass
@@ -32,6 +32,9 @@ class FakeCentre:
         picky: Records that are refused one by one in the receipt.
         headers: Of the last request.
         arrived: Set at each request.
+        lacks: Numbers that every receipt asks for until they came …
+        restored: … which is noted here.
+        asks: What every receipt asks for besides.
     """
 
     url: str = ""
@@ -47,6 +50,9 @@ class FakeCentre:
     most_records: int = 1_000_000
     headers: dict[str, str] = field(default_factory=dict)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    lacks: tuple[int, int] | None = None
+    restored: Intervals = field(default_factory=Intervals)
+    asks: list[Ask] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -63,8 +69,17 @@ class FakeCentre:
         if len(upload.records) > self.most_records:
             return web.Response(status=413)
         refused = self._take(upload)
-        receipt = UploadReceipt(len(upload.records) - len(refused), 0, refused)
+        asks = [*self._lacking(upload), *self.asks]
+        receipt = UploadReceipt(len(upload.records) - len(refused), 0, refused, asks)
         return web.Response(body=encode_receipt(receipt), content_type="application/json")
+
+    def _lacking(self, upload: Upload) -> list[Ask]:
+        if self.lacks is None:
+            return []
+        if upload.seqs or upload.withheld:
+            self.restored.add(upload.first, upload.last)
+        spans = self.restored.missing(*self.lacks)
+        return [Ask(epoch=upload.epoch, spans=spans)] if spans else []
 
     def _take(self, upload: Upload) -> list[tuple[int, str]]:
         self.uploads.append(upload)
