@@ -179,6 +179,7 @@ class Collector:
                 backlog=each.backlog,
                 oldest=each.oldest,
                 residual=each.residual,
+                withheld=each.withheld,
             )
             for each in edge_statuses(self.reception.edges)
         ]
@@ -194,6 +195,7 @@ class Collector:
             contacts=self.contacts,
             books=self.spool.books,
             refills=self.reception.refills,
+            quarantined=lambda: self.spool.quarantined(100_000),
             rate=self.rate,
             metrics=self.render_metrics,
             vitals=self.vitals,

@@ -26,12 +26,15 @@ from edge_agent.status import Status, samples, take_status
 from edge_agent.tap import Filter, tap
 from edge_agent.versions.desk import VersionDesk
 from gateway_core.errors import GatewayError, Unavailable
+from gateway_core.gaps import shown
+from gateway_core.instant import parse_instant
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import CONTENT_TYPE
 from gateway_core.units import Address
 
 if TYPE_CHECKING:
     from edge_agent.answer import Export
+    from edge_agent.history import History
 
 log = structlog.get_logger()
 
@@ -51,6 +54,9 @@ Answer = Callable[[dict[str, Any]], Awaitable[tuple[str, bytes]]]
 
 Exports = Callable[[dict[str, Any]], Awaitable["Export"]]
 """Begins an answer of any length; raises a `GatewayError`."""
+
+OpenHistory = Callable[[], Awaitable["History"]]
+"""Opens the on-site history, which costs memory: only when somebody asks."""
 
 
 class ResendRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -76,12 +82,14 @@ class Admin:
         site: The running agent.
         answer: Answers ``POST /query``.
         export: Answers ``POST /export``.
+        history: Opens the on-site history.
     """
 
-    def __init__(self, site: Site, answer: Answer, export: Exports) -> None:
+    def __init__(self, site: Site, answer: Answer, export: Exports, history: OpenHistory) -> None:
         self._site = site
         self._answer = answer
         self._begin_export = export
+        self._open_history = history
         self._taps = 0
         self._exports = 0
         self._replaying = asyncio.Lock()
@@ -96,6 +104,7 @@ class Admin:
         application.router.add_get("/status", self._get_status)
         application.router.add_get("/tap", self._tap)
         application.router.add_post("/query", self._query)
+        application.router.add_get("/gaps", self._gaps)
         application.router.add_post("/export", self._export)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/replay", self._replay)
@@ -157,6 +166,21 @@ class Admin:
         finally:
             self._exports -= 1
         return stream
+
+    async def _gaps(self, request: web.Request) -> web.Response:
+        history = await self._open_history()
+        from edge_agent.gaps import gap_certificate
+
+        asked, now = request.query, self._site.clock()
+        try:
+            since = parse_instant(asked.get("since", "-1d"), now)
+            until = parse_instant(asked.get("until", "now"), now)
+        except (ValueError, OverflowError) as exc:
+            return problem(400, "the window cannot be read", str(exc))
+        async with asyncio.timeout(ANSWER_S):
+            device = asked.get("device", "")
+            found = await gap_certificate(self._site, history, device, since, until)
+        return json_answer(shown(found))
 
     async def _reload(self, request: web.Request) -> web.Response:
         del request

@@ -182,8 +182,11 @@ class Agent:
             dispatcher=self._dispatcher,
             retired=self._retired,
             followed=self._intake.followed,
+            profiles=lambda: self._profiles,
         )
-        application = Admin(site, self._outlets.answer, self._outlets.export).application()
+        application = Admin(
+            site, self._outlets.answer, self._outlets.export, self._outlets.open_history
+        ).application()
 
         async def admin() -> None:
             def ready(ports: list[int]) -> None:

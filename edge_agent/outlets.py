@@ -118,19 +118,20 @@ class Outlets:
 
     async def answer(self, form: dict[str, Any]) -> tuple[str, bytes]:
         """Answer a question to the on-site history; see `edge_agent.answer`."""
-        history = await self._open_history()
+        history = await self.open_history()
         from edge_agent.answer import answer
 
         return await answer(history, form, self._clock)
 
     async def export(self, form: dict[str, Any]) -> Export:
         """Begin an answer of any length; see `edge_agent.answer.export_answer`."""
-        history = await self._open_history()
+        history = await self.open_history()
         from edge_agent.answer import export_answer
 
         return await export_answer(history, form, self._clock)
 
-    async def _open_history(self) -> History:
+    async def open_history(self) -> History:
+        """Return the on-site history, opened when it is first asked for."""
         # DuckDB costs 23 MB and a third of a second: only an edge that is asked pays for it.
         await asyncio.to_thread(importlib.import_module, "edge_agent.answer")
         from edge_agent.history import History

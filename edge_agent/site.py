@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from device_profiles.profile import Profile
 from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.config import EdgeConfig
 from edge_agent.following import Followed
@@ -131,6 +132,7 @@ class Site:
         dispatcher: Takes commands to devices.
         retired: Tells which devices have a profile that is deprecated or withdrawn.
         followed: Clients of the MQTT listeners that somebody follows.
+        profiles: Gives the profiles that are loaded.
     """
 
     config: EdgeConfig
@@ -154,3 +156,4 @@ class Site:
     dispatcher: Dispatcher
     retired: Callable[[], list[Retired]]
     followed: Followed
+    profiles: Callable[[], Mapping[str, Profile]]

@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from collector.config import load_collector_config
 from gateway_core.spool.reader import open_reader
+from tidegate.collector_books import gaps
 from tidegate.listing import get, listed
 from tidegate.loop import event, events
 from tidegate.output import console, print_json, print_pairs, print_table
@@ -28,6 +29,7 @@ app.command(event)
 app.command(backup)
 app.command(restore)
 app.command(refill)
+app.command(gaps)
 app.command(
     "tidegate.collector_feeds:app",
     name="feeds",

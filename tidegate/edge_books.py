@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
-from tidegate.output import DASH, console, print_pairs
+import msgspec
+
+from tidegate.edge_history import CONFIG, Config, Url, admin_url
+from tidegate.gap_view import print_gaps
+from tidegate.output import DASH, console, print_json, print_pairs
+from tidegate.query import instant
+from tidegate.remote import ask
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -35,3 +43,28 @@ def spoken(seconds: float | None) -> str:
             parts.append(f"{left // size} {unit}")
             left %= size
     return " ".join(parts[:2])
+
+
+def gaps(
+    device: str,
+    *,
+    since: str = "1d",
+    until: str = "now",
+    config: Config = CONFIG,
+    url: Url = None,
+    json: bool = False,
+) -> None:
+    """Say what is missing of one device on this site, and why, as far as that is known.
+
+        tidegate edge gaps sim-env-00001 --since 6h
+
+    Args:
+        device: Its id.
+        since: 1h (that long ago), or RFC 3339 with an offset.
+        until: Likewise, or now.
+        json: Print JSON.
+    """
+    asked = urlencode({"device": device, "since": instant(since), "until": instant(until)})
+    body = asyncio.run(ask("GET", f"{admin_url(config, url)}/gaps?{asked}"))
+    found = msgspec.json.decode(body)
+    print_json(found) if json else print_gaps(found)

@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from collector.api.events import event_routes
 from collector.api.feeds import feed_routes
+from collector.api.gaps import gap_routes
 from collector.api.listings import listing_routes
 from collector.api.parts import Parts
 from collector.api.problem import answer_with_problems, problem
@@ -63,6 +64,7 @@ def create_app(parts: Parts) -> FastAPI:
     )
     answer_with_problems(app)
     app.include_router(feed_routes(parts))
+    app.include_router(gap_routes(parts))  # before the devices, whose ids may hold slashes
     app.include_router(listing_routes(parts))
     app.include_router(question_routes(parts))
     app.include_router(refill_routes(parts))

@@ -13,7 +13,7 @@ from collector.refill import Refills
 from collector.registry.kpi import FeedKpis
 from collector.registry.registry import Registry
 from gateway_core.clock import Clock
-from gateway_core.spool import Books
+from gateway_core.spool import Books, Quarantined
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Contact:
         backlog: Records that the edge had still to send, as it said itself; None: it did not say.
         oldest: Receive time of the oldest of those in nanoseconds; None: none, or not said.
         residual: Of the edge's own books; None: it did not say.
+        withheld: Reason to count of what stayed on site.
     """
 
     edge: str
@@ -39,6 +40,7 @@ class Contact:
     backlog: int | None
     oldest: int | None
     residual: int | None
+    withheld: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Parts:
         contacts: Returns every edge that ever uploaded.
         books: The spool's books.
         refills: What edges are asked to send again.
+        quarantined: Gives the newest records that a sink would not take.
         rate: The ingest rate over the last minutes.
         metrics: Renders Prometheus text.
         vitals: Tries the spool and returns how every part is.
@@ -89,6 +92,7 @@ class Parts:
     contacts: Callable[[], Sequence[Contact]]
     books: Callable[[], Awaitable[Books]]
     refills: Refills
+    quarantined: Callable[[], Awaitable[list[Quarantined]]]
     rate: IngestRate
     metrics: Callable[[], Awaitable[bytes]]
     vitals: Callable[[], Awaitable[Vitals]]

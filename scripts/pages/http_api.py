@@ -36,6 +36,7 @@ EDGES = """## The collector, for edges (`intake.listen`)
 """
 
 _ABOUT = {
+    "GET /gaps": "what is missing of a `device` between `since` and `until`, and why ([gaps](gaps.md))",
     "GET /healthz": "200 while the spool takes data, parts that wait for their peer included; else 503",
     "GET /metrics": "[metrics](metrics.md) as Prometheus text",
     "GET /status": "sources, books, lag, devices, feeds, systems, head of the egress ledger",
