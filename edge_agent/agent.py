@@ -287,6 +287,7 @@ class Agent:
             settings=PatrolSettings(sweep_s=cameras.sweep),
             clock=self._clock,
             meter=self._meter,
+            baselines=self._config.edge.data_dir / "pictures.db",
         )
 
     def _make_watch(self) -> Watch | None:

@@ -70,6 +70,8 @@ class FeedHealth(msgspec.Struct, frozen=True, array_like=True, tag="f", gc=False
         rtt_ms: Round trip of the last answered check in milliseconds; None without an answer.
         up_s: Seconds judged up since the last record.
         hourly: True for the hourly roll-up, False for a change.
+        worst: The worst fault that any picture showed since the last record, whether or not it
+            was adopted as a fault of the feed; empty for none.
     """
 
     edge: str
@@ -82,6 +84,7 @@ class FeedHealth(msgspec.Struct, frozen=True, array_like=True, tag="f", gc=False
     rtt_ms: float | None = None
     up_s: float = 0.0
     hourly: bool = False
+    worst: str = ""
 
 
 SystemState = Literal["up", "degraded", "down", "unknown", "maintenance"]

@@ -100,6 +100,36 @@ def maintain(
         print(f"{feed}: {found['feed']['state']}")
 
 
+@app.command
+def baseline(
+    feed: str,
+    *,
+    reset: Annotated[bool, Parameter(negative=(), help="Forget it and learn anew.")] = False,
+    config: Config = CONFIG,
+    url: Url = None,
+    json: bool = False,
+) -> None:
+    """Show what a feed's pictures usually are like, hour by hour (UTC), or learn it anew.
+
+    Learn anew when a camera was turned, cleaned or mended: what it shows now is what it shall show.
+
+        tidegate edge camera baseline cam-000007 --reset
+
+    Args:
+        feed: The feed's id.
+        json: Print JSON.
+    """
+    address = f"{_address(admin_url(config, url), feed)}/baseline"
+    found = _asked("DELETE" if reset else "GET", address)
+    if json:
+        print_json(found)
+        return
+    columns = ("hour", "looks", "learned", "focus", "chroma", "stripes", "likeness", "still")
+    print_table(columns, ([row[column] for column in columns] for row in found["hours"]))
+    if not found["hours"]:
+        console.print("nothing is known yet: five good pictures around an hour make it usual")
+
+
 def _address(admin: str, feed: str) -> str:
     return f"{admin}/feeds/{quote(feed, safe='')}"
 
@@ -145,6 +175,13 @@ def _print(found: dict[str, Any]) -> None:
         if rows:
             console.print()
             print_table((title, column, "rtt_ms", "detail"), map(_line, rows))
+
+    if found["grades"]:
+        console.print()
+        columns = ("fault", "verdict", "value", "limit", "usual")
+        title = f"picture of {_time(found['graded'])}"
+        named = (title, *columns[1:])
+        print_table(named, ([grade[column] for column in columns] for grade in found["grades"]))
 
 
 def _line(row: dict[str, Any]) -> tuple[Any, ...]:

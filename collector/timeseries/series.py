@@ -241,6 +241,8 @@ def _health(measurement: str, tags: dict[str, str], record: FeedHealth | SystemH
         fields["faults"] = ",".join(record.faults)
     if record.rtt_ms is not None:
         fields["rtt_ms"] = float(record.rtt_ms)
+    if isinstance(record, FeedHealth) and record.worst:
+        fields["worst"] = record.worst
     return Point(measurement, tags, fields, record.time)
 
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from edge_agent.cameras.evidence import DeviceCheck, Evidence, StreamCheck
+import msgspec
+
+from edge_agent.cameras.evidence import DeviceCheck, Evidence, PictureCheck, StreamCheck
+from edge_agent.cameras.grading import GRADES, Before, Grade
 from edge_agent.cameras.inventory import Feed
 from edge_agent.cameras.judge import Memory, judge, overlay
 from edge_agent.cameras.settings import PatrolSettings
@@ -24,6 +28,9 @@ UP: frozenset[FeedState] = frozenset({"online", "degraded"})
 LOOKS = 5
 """Stream checks of each feed that are kept for people."""
 _MAX_DETAIL = 200
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[Grade, ...]).decode
+_rank = {str(fault): rank for rank, fault in enumerate(GRADES)}.__getitem__
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,22 @@ class Look:
     detail: str
 
 
+class Graded(NamedTuple):
+    """The grades of one picture, packed into 400 bytes for so many feeds.
+
+    Attributes:
+        time: When it was graded.
+        packed: Of its grades.
+    """
+
+    time: int
+    packed: bytes
+
+    def grades(self) -> tuple[Grade, ...]:
+        """Unpack them."""
+        return _unpack(self.packed)
+
+
 @dataclass(slots=True)
 class Entry:
     """One feed and all that is remembered of it between checks.
@@ -53,7 +76,9 @@ class Entry:
         reported: What the last record, or the start, said.
         fingerprint: Of the last answer to OPTIONS.
         describe_at: When DESCRIBE is due, in seconds of the monotonic clock.
-        picture_key: Of the last graded picture.
+        before: Of the graded pictures so far.
+        graded: The grades of the last picture, packed, with when it was taken.
+        worst: The worst fault of a picture since the last record; empty for none.
         busy: A check of it is under way.
         maintenance: People are at work there.
         looks: The last stream checks, oldest first.
@@ -66,7 +91,9 @@ class Entry:
     reported: Finding = UNKNOWN
     fingerprint: str = ""
     describe_at: float = 0.0
-    picture_key: str = ""
+    before: Before = field(default_factory=Before)
+    graded: Graded | None = None
+    worst: str = ""
     busy: bool = False
     maintenance: bool = False
     looks: tuple[Look, ...] = ()
@@ -125,6 +152,9 @@ class Board:
             entry.looks = (*entry.looks, look)[-LOOKS:]
         elif isinstance(evidence, DeviceCheck):
             entry.device = evidence
+        elif isinstance(evidence, PictureCheck):
+            entry.graded = Graded(now, _pack(evidence.grades))
+            entry.worst = min(filter(None, (entry.worst, *evidence.faults)), key=_rank, default="")
         entry.memory = judge(entry.memory, evidence, now)
         return self._changed(entry, now)
 
@@ -186,8 +216,9 @@ class Board:
             rtt_ms=entry.rtt_ms,
             up_s=entry.up_s,
             hourly=hourly,
+            worst=entry.worst,
         )
-        entry.checks = entry.failures = 0
+        entry.checks, entry.failures, entry.worst = 0, 0, ""
         entry.up_s, entry.rtt_ms, entry.recorded_at = 0.0, None, now
         return record
 

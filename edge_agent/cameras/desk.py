@@ -27,7 +27,7 @@ class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FeedDesk:
-    """``GET /feeds``, ``GET /feeds/{id}`` and ``PATCH /feeds/{id}``.
+    """``GET /feeds``, ``GET`` and ``PATCH /feeds/{id}``, and ``/feeds/{id}/baseline``.
 
     Args:
         patrol: Knows the feeds; None on an edge without cameras.
@@ -39,6 +39,8 @@ class FeedDesk:
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
         router.add_get("/feeds", self._list)
+        router.add_get("/feeds/{id:.+}/baseline", self._baseline)
+        router.add_delete("/feeds/{id:.+}/baseline", self._forget)
         router.add_get("/feeds/{id:.+}", self._find)
         router.add_patch("/feeds/{id:.+}", self._maintain)
 
@@ -77,6 +79,19 @@ class FeedDesk:
         if self._patrol is None or not await self._patrol.maintain(feed, on=wanted.maintenance):
             return _nobody(feed)
         return json_answer(self._patrol.detail(feed))
+
+    async def _baseline(self, request: web.Request) -> web.Response:
+        feed = request.match_info["id"]
+        if self._patrol is None or self._patrol.detail(feed) is None:
+            return _nobody(feed)
+        return json_answer({"feed": feed, "hours": await self._patrol.pictures.usual(feed)})
+
+    async def _forget(self, request: web.Request) -> web.Response:
+        feed = request.match_info["id"]
+        if self._patrol is None or self._patrol.detail(feed) is None:
+            return _nobody(feed)
+        await self._patrol.pictures.forget((feed,))
+        return json_answer({"feed": feed, "hours": await self._patrol.pictures.usual(feed)})
 
 
 def _nobody(feed: str) -> web.Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from edge_agent.cameras.grading import Fault, Grade
 from edge_agent.cameras.sdp import Track
 from edge_agent.cameras.verdict import Outcome
 
@@ -68,9 +69,15 @@ class DeviceCheck:
 
 @dataclass(frozen=True, slots=True)
 class PictureCheck:
-    """One graded snapshot; `verdict.GRADES` lists what ``faults`` can hold."""
+    """One graded snapshot.
 
-    faults: tuple[str, ...]
+    Attributes:
+        faults: The worst first; `grading.GRADES` lists what it can hold.
+        grades: All of them, with what was measured.
+    """
+
+    faults: tuple[Fault, ...]
+    grades: tuple[Grade, ...] = ()
 
 
 Evidence = StreamCheck | DeviceCheck | PictureCheck

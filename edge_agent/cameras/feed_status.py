@@ -8,6 +8,7 @@ import msgspec
 
 from edge_agent.cameras.board import Entry, Look
 from edge_agent.cameras.evidence import DeviceCheck
+from edge_agent.cameras.grading import Fault, Grade, Verdict
 from edge_agent.cameras.inventory import Feed
 from edge_agent.cameras.judge import Seen
 from edge_agent.cameras.logins import Permit
@@ -34,6 +35,16 @@ class FeedStatus(msgspec.Struct, frozen=True):
     rtt_ms: float | None
 
 
+class PictureGrade(msgspec.Struct, frozen=True):
+    """How the last picture stands in one respect, and why; as `grading.Grade`."""
+
+    fault: Fault
+    verdict: Verdict
+    value: float
+    limit: float
+    usual: float | None
+
+
 class FeedDetail(msgspec.Struct, frozen=True):
     """Why a feed has its verdict.
 
@@ -49,6 +60,8 @@ class FeedDetail(msgspec.Struct, frozen=True):
         device: What ONVIF said last; None before the first time.
         device_faults: Faults of the last three ONVIF checks, oldest first.
         picture_faults: Faults of the last three pictures graded, oldest first.
+        graded: When the last of them was graded; None before the first.
+        grades: Of the last of them, the worst fault first.
     """
 
     feed: FeedStatus
@@ -65,6 +78,8 @@ class FeedDetail(msgspec.Struct, frozen=True):
     device: DeviceCheck | None
     device_faults: tuple[Seen, ...]
     picture_faults: tuple[Seen, ...]
+    graded: int | None
+    grades: tuple[PictureGrade, ...]
 
 
 def status_of(entry: Entry) -> FeedStatus:
@@ -110,7 +125,15 @@ def detail_of(
         device=entry.device,
         device_faults=memory.devices,
         picture_faults=memory.pictures,
+        graded=entry.graded.time if entry.graded is not None else None,
+        grades=tuple(map(_grade, entry.graded.grades())) if entry.graded is not None else (),
     )
+
+
+def _grade(grade: Grade) -> PictureGrade:
+    usual = round(grade.usual, 3) if grade.usual is not None else None
+    value, limit = round(grade.value, 3), round(grade.limit, 3)
+    return PictureGrade(grade.fault, grade.verdict, value, limit, usual)
 
 
 def _login(feed: Feed, permit: Permit) -> Permit | Literal["none", "unreadable"]:

@@ -14,7 +14,7 @@ import msgspec
 from edge_agent.cameras.picture import Measures, jpeg_size
 from gateway_core.errors import PayloadError
 
-WORKER = (sys.executable, "-m", "edge_agent.cameras.frame")
+WORKER = (sys.executable, "-m", "edge_agent.cameras.worker")
 _LONGEST_ANSWER = 4096
 
 
@@ -53,8 +53,12 @@ class Grader:
         while self._idle:
             await _kill(self._idle.pop())
 
-    async def measure(self, jpeg: bytes) -> Measures:
+    async def measure(self, jpeg: bytes, before: bytes = b"") -> Measures:
         """Measure one picture.
+
+        Args:
+            jpeg: Whole file.
+            before: `Measures.profile` of the camera's last picture; empty without one.
 
         Raises:
             PayloadError: ``picture_unreadable``, ``picture_too_large``, ``picture_timeout`` or
@@ -67,7 +71,7 @@ class Grader:
             try:
                 async with asyncio.timeout(self._deadline_s):
                     worker = worker or await self._start()
-                    answer = await _ask(worker, jpeg, width, height)
+                    answer = await _ask(worker, jpeg, (width, height), before)
                 healthy = True
             except TimeoutError as exc:
                 raise PayloadError("picture_timeout", f"over {self._deadline_s} s") from exc
@@ -92,12 +96,14 @@ class Grader:
         )
 
 
-async def _ask(worker: asyncio.subprocess.Process, jpeg: bytes, width: int, height: int) -> bytes:
+async def _ask(
+    worker: asyncio.subprocess.Process, jpeg: bytes, size: tuple[int, int], before: bytes
+) -> bytes:
     assert worker.stdin is not None
     assert worker.stdout is not None
-    for number in (len(jpeg), width, height):
+    for number in (len(jpeg), *size, len(before)):
         worker.stdin.write(number.to_bytes(4, "big"))
-    worker.stdin.write(jpeg)
+    worker.stdin.write(before + jpeg)
     await worker.stdin.drain()
     length = int.from_bytes(await worker.stdout.readexactly(4), "big")
     if length > _LONGEST_ANSWER:

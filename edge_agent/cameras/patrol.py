@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -24,6 +25,7 @@ from edge_agent.cameras.inventory import Changes, Feed, compare
 from edge_agent.cameras.logins import Logins
 from edge_agent.cameras.looks import StreamLooks
 from edge_agent.cameras.pacing import Allowance, Pace
+from edge_agent.cameras.pictures import PictureGrading
 from edge_agent.cameras.settings import PatrolSettings
 from edge_agent.cameras.visits import DeviceVisits
 from gateway_core.clock import Clock, monotonic, wall_ns
@@ -69,6 +71,7 @@ class Patrol:
             ``tidegate_feed_extra_checks``, ``tidegate_feed_parents_lost`` and
             ``tidegate_pictures``.
         chance: Order and jitter.
+        baselines: Where to keep what pictures usually are like; None keeps it in memory.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Patrol:
         clock: Clock = wall_ns,
         meter: Meter | None = None,
         chance: random.Random | None = None,
+        baselines: Path | None = None,
     ) -> None:
         self._edge = edge
         self._append = append
@@ -98,8 +102,15 @@ class Patrol:
         self._to_list: list[Feed] = []
         self._to_forget: list[str] = []
         self._unsent: list[_Kept] = []
+        self.pictures = PictureGrading(baselines, clock, self._meter)
         self._visits = DeviceVisits(
-            settings, self._looks.gates, self._logins, self._take, self._clock, self._meter
+            settings,
+            self._looks.gates,
+            self._logins,
+            self._take,
+            self._clock,
+            self._meter,
+            self.pictures,
         )
         self.replace(feeds)
 

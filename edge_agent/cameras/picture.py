@@ -1,4 +1,4 @@
-"""From a picture's measures to its faults, and a JPEG's size before anything decodes it. Pure."""
+"""What is measured of a picture, and a JPEG's size before anything decodes it. Pure."""
 
 from __future__ import annotations
 
@@ -10,59 +10,59 @@ MAX_SIDE = 12_000
 MAX_PIXELS = 40_000_000
 """Wider or larger than any camera sold; the decoder's memory is a multiple of it."""
 
-DARK_MEAN = 20.0
-BRIGHT_MEAN = 235.0
-FLAT_STD = 4.0
-# Each of these stands in the geometric middle between a good and a bad picture as measured at
-# 480 x 270 (docs/explanation/patrol.md).
-BLURRED_SHARPNESS = 20.0
-NOISY_SHARPNESS = 1700.0
-NOISY_RESIDUAL = 3.0
+ACROSS, DOWN = 8, 6
+"""Cells that a picture is divided into for its layout."""
+CELLS = ACROSS * DOWN
 
 
 class Measures(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is measured of a picture, in grey, scaled to at most 480 x 270.
+    """What is measured of a picture, scaled to at most 480 x 270.
 
     Attributes:
         width: Of the whole picture in pixels.
         height: Of the whole picture in pixels.
         mean: Brightness, 0-255.
         std: Standard deviation of the brightness.
-        sharpness: Variance of the Laplacian.
-        residual: Mean distance from the 3 x 3 median: noise.
+        dead: Share of the pixels that equal all their neighbours exactly: no sensor drew them.
+        contrast: From the 2nd to the 98th percentile of the brightness.
+        sharpness: Variance of the Laplacian, less what the noise adds to it.
+        focus: Sharpness against the variance of the brightness, so that fog does not look blurred;
+            in thousandths.
+        noise: Standard deviation of what is random from pixel to pixel.
+        stripes: Amplitude of the strongest wave that runs through all quarters of the picture
+            and stands out from the frequencies beside it.
+        chroma: Mean distance from grey in Lab.
+        cast_a: Mean of Lab's a* (green to red).
+        cast_b: Mean of Lab's b* (blue to yellow).
+        lights: For each of `CELLS`, the mean brightness.
+        cells: For each of `CELLS`, the standard deviation of the brightness, 0-255.
+        edges: For each of `CELLS`, how much changes across, then for each how much changes down.
+        profile: Column means and then row means without their slow part; to tell movements.
         key: Hash of the middle rows, which no clock is painted over; equal for equal pictures.
+        shift: By what share of its size the scene moved since the picture before; 0 without one.
+        overlap: How well the two profiles agree after that shift, -1 to 1; 0 without one.
     """
 
     width: int
     height: int
     mean: float
     std: float
+    dead: float
+    contrast: float
     sharpness: float
-    residual: float
+    focus: float
+    noise: float
+    stripes: float
+    chroma: float
+    cast_a: float
+    cast_b: float
+    lights: bytes
+    cells: bytes
+    edges: bytes
+    profile: bytes
     key: str
-
-
-def grade(measures: Measures, last_key: str) -> tuple[str, ...]:
-    """Name the faults of a picture, a subset of `verdict.GRADES`.
-
-    Args:
-        measures: Of this picture.
-        last_key: Of the picture before; empty when there is none.
-    """
-    if measures.mean < DARK_MEAN and measures.std < 2 * FLAT_STD:
-        return ("picture_black",)
-    if measures.mean > BRIGHT_MEAN:
-        return ("picture_white",)
-    if measures.std < FLAT_STD:
-        return ("picture_flat",)
-    faults: list[str] = []
-    if measures.sharpness < BLURRED_SHARPNESS:
-        faults.append("picture_blurred")
-    if measures.sharpness > NOISY_SHARPNESS and measures.residual > NOISY_RESIDUAL:
-        faults.append("picture_noisy")
-    if measures.key == last_key:  # sensor noise makes no two pictures of a live camera equal
-        faults.append("picture_frozen")
-    return tuple(faults)
+    shift: float = 0.0
+    overlap: float = 0.0
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:

@@ -78,16 +78,6 @@ OUTCOME_STATES: Mapping[Outcome, FeedState] = MappingProxyType(
 UNREACHED: frozenset[Outcome] = frozenset({"unreachable", "connect_timeout", "no_route"})
 """Endings after which not even the way to the host is known to work."""
 
-GRADES: tuple[str, ...] = (
-    "picture_black",
-    "picture_white",
-    "picture_flat",
-    "picture_blurred",
-    "picture_noisy",
-    "picture_frozen",
-)
-"""Faults that the grading of a snapshot can find."""
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:

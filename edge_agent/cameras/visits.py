@@ -10,21 +10,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from edge_agent.cameras.board import Board, Entry
-from edge_agent.cameras.evidence import Evidence, PictureCheck
+from edge_agent.cameras.evidence import Evidence
 from edge_agent.cameras.exchange import Exchange, OnvifError, open_session
 from edge_agent.cameras.gates import Gates
-from edge_agent.cameras.grader import Grader, grading_available
 from edge_agent.cameras.inventory import Changes, Credential, Feed
 from edge_agent.cameras.logins import Logins
 from edge_agent.cameras.onvif_client import OnvifClient
 from edge_agent.cameras.onvif_device import Device
 from edge_agent.cameras.outage import OutageWatch
 from edge_agent.cameras.pacing import Pace
-from edge_agent.cameras.picture import grade
+from edge_agent.cameras.pictures import PictureGrading
 from edge_agent.cameras.settings import PatrolSettings
 from edge_agent.cameras.survey import survey
 from gateway_core.clock import Clock, monotonic
-from gateway_core.errors import PayloadError
 from gateway_core.meter import Meter
 
 log = structlog.get_logger()
@@ -47,6 +45,7 @@ class DeviceVisits:
         take: Judges what a visit brought back.
         clock: Wall clock.
         meter: Gets ``tidegate_pictures``.
+        pictures: Grades what a visit fetched.
     """
 
     def __init__(
@@ -57,6 +56,7 @@ class DeviceVisits:
         take: Take,
         clock: Clock,
         meter: Meter,
+        pictures: PictureGrading,
     ) -> None:
         self._settings = settings
         self._gates = gates
@@ -64,11 +64,11 @@ class DeviceVisits:
         self._take = take
         self._clock = clock
         self._meter = meter
+        self._pictures = pictures
         self._devices: dict[_DeviceKey, Device] = {}
         self._pace: Pace | None = None
         self._new: list[Feed] = []
         self._gone: list[str] = []
-        self._grader: Grader | None = None
         self._client: OnvifClient | None = None
 
     def relist(self, changes: Changes) -> None:
@@ -78,27 +78,23 @@ class DeviceVisits:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[DeviceVisits]:
-        """Hold the HTTP session and the picture worker."""
+        """Hold the HTTP session and the grading."""
         async with AsyncExitStack() as stack:
             session = open_session(self._settings.onvif_in_flight)
             exchange = Exchange(await stack.enter_async_context(session), self._logins)
             self._client = OnvifClient(exchange, self._logins, self._clock, self._settings)
-            if grading_available():
-                self._grader = await stack.enter_async_context(Grader())
-            else:
-                log.warning(
-                    "picture_grading_skipped",
-                    why="OpenCV is not installed; pip install 'tidegate[camera]'",
-                )
+            await stack.enter_async_context(self._pictures.open())
             yield self
 
     async def run(self, board: Board, outage: OutageWatch, chance: random.Random) -> None:
         """Visit until cancelled."""
         self._pace = pace = Pace(self._settings.onvif_s, chance)
         room = asyncio.Semaphore(self._settings.onvif_in_flight)
+        await self._pictures.forget_except(board.feeds().keys())
         async with asyncio.TaskGroup() as group:
             while True:
-                self._update(pace, board)
+                if self._update(pace, board):
+                    await self._pictures.forget_except(board.feeds().keys())
                 wait = pace.wait(monotonic())
                 await asyncio.sleep(max(_STEP_S, min(1.0 if wait is None else wait, 1.0)))
                 while feed_id := pace.take(monotonic()):
@@ -111,8 +107,10 @@ class DeviceVisits:
                     await room.acquire()
                     group.create_task(self._visit(entry, room))
 
-    def _update(self, pace: Pace, board: Board) -> None:
-        if self._gone:
+    def _update(self, pace: Pace, board: Board) -> bool:
+        """Take over what was listed anew; return whether feeds may be gone."""
+        gone = bool(self._gone)
+        if gone:
             for feed_id in self._gone:
                 pace.discard(feed_id)
             self._gone.clear()
@@ -125,6 +123,7 @@ class DeviceVisits:
             )
             pace.spread([feed.id for feed in self._new], monotonic(), within)
             self._new.clear()
+        return gone
 
     def _again_soon(self, feed_id: str) -> None:
         """Come back for a second opinion, which a verdict needs, before the round is over."""
@@ -147,10 +146,12 @@ class DeviceVisits:
                 self._again_soon(feed.id)
                 return
             await self._take(entry, check)
-            faults = await self._grade(entry, jpeg) if jpeg else None
-            if faults is not None:
-                await self._take(entry, PictureCheck(faults))
-            seen = {*check.faults, *(faults or ())}
+            if check.changed:  # another camera shows another picture
+                await self._pictures.forget((feed.id,))
+            picture = await self._pictures.grade(entry, jpeg) if jpeg else None
+            if picture is not None:
+                await self._take(entry, picture)
+            seen = {*check.faults, *(picture.faults if picture is not None else ())}
             if entry.memory.stream.state == "online" and seen != set(entry.memory.verdict.faults):
                 self._again_soon(feed.id)
         finally:
@@ -158,27 +159,13 @@ class DeviceVisits:
 
     async def _fetch(self, feed: Feed, device: Device, url: str) -> bytes:
         assert self._client is not None
-        if not url or self._grader is None:
+        if not url or not self._pictures.available:
             return b""
         try:
             return await self._client.snapshot(feed, device, url)
         except OnvifError as exc:
             self._meter.count("tidegate_pictures", result=exc.fault)
             return b""
-
-    async def _grade(self, entry: Entry, jpeg: bytes) -> tuple[str, ...] | None:
-        """Return the picture's faults, or None when it says nothing."""
-        assert self._grader is not None
-        try:
-            measures = await self._grader.measure(jpeg)
-        except PayloadError as exc:
-            self._meter.count("tidegate_pictures", result=exc.code)
-            return None
-        faults = grade(measures, entry.picture_key)
-        entry.picture_key = measures.key
-        for result in faults or ("picture_good",):
-            self._meter.count("tidegate_pictures", result=result)
-        return faults
 
 
 def _stream_fails(entry: Entry) -> bool:

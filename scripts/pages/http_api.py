@@ -55,6 +55,8 @@ _ABOUT = {
     "GET /profiles/shadow": "what the shadow of `profile` found, with examples that stay on site",
     "GET /commands/{id}": "one command with its transitions; `wait=30`: once it has ended, after so many seconds at the latest",
     "GET /feeds": 'video feeds with state, faults and times: `{"feeds", "found", "next"}`; `state`, `group`, `q` (part of id or name), `limit` up to 10,000, `after` an id',
+    "GET /feeds/{id}/baseline": "What its pictures usually are like, hour by hour (UTC)",
+    "DELETE /feeds/{id}/baseline": "Forget that, and learn it anew",
     "GET /feeds/{id}": "one feed and why it is as it is: its last five stream checks, ONVIF and picture faults, lost parent, login, seconds to the next check",
     "PATCH /feeds/{id}": '`{"maintenance": true}`: people are at work there; answers once it is stored',
 }

@@ -3,6 +3,7 @@
 from cyclopts import App
 
 from tidegate.simulate.cameras import cameras
+from tidegate.simulate.pictures import pictures
 from tidegate.simulate.sensors import check, sensors
 from tidegate.simulate.systems import systems
 from tidegate.simulate.wan import wan
@@ -10,5 +11,5 @@ from tidegate.simulate.wan import wan
 __all__ = ["app"]
 
 app = App(name="simulate", help="Simulated sensors, cameras and systems; all ids begin with sim-.")
-for command in (sensors, cameras, systems, wan, check):
+for command in (sensors, cameras, pictures, systems, wan, check):
     app.command(command)

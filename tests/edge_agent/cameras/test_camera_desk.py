@@ -92,3 +92,34 @@ async def test_maintenance_is_told_at_once_and_outlives_a_restart(tmp_path: Path
     with sqlite3.connect(f"file:{spool}?mode=ro", uri=True) as db:
         keys = [key for (key,) in db.execute("select key from state where key like 'camera/m%'")]
     assert keys == []
+
+
+async def test_every_grade_of_a_picture_is_explained_and_what_is_usual_can_be_reset(
+    tmp_path: Path,
+) -> None:
+    async with fleet_and_feeds(tmp_path, count=1) as (_, _):
+        file = site(tmp_path)
+        async with running(file) as agent:
+            await until(lambda: next(agent._patrol.rows()).state == "online")
+            await until(lambda: agent._patrol.detail("cam-000001").grades != ())
+            shown = await answered(file, "show", "cam-000001")
+            grades = {each["fault"]: each for each in shown["grades"]}
+            assert len(grades) == 13
+            black = grades["picture_black"]
+            assert (black["verdict"], black["limit"], black["usual"]) == ("ok", 20.0, None)
+            assert 120 < black["value"] < 130
+            assert grades["picture_moved"]["verdict"] == "unknown"  # nothing was learned yet
+            told = await camera(file, "show", "cam-000001")
+            assert "picture_moved" in told.stdout
+            learned = await answered(file, "baseline", "cam-000001")
+            assert [(h["looks"], h["learned"], h["focus"]) for h in learned["hours"]] == [
+                (1, False, None)
+            ]
+            forgotten = await answered(file, "baseline", "cam-000001", "--reset")
+            assert forgotten == {"feed": "cam-000001", "hours": []}
+            told = await camera(file, "baseline", "cam-000001")
+            assert "nothing is known yet" in told.stdout
+            nobody = await camera(file, "baseline", "cam-9", "--reset")
+            assert nobody.returncode == 1
+            assert "no such feed" in nobody.stderr
+    assert (tmp_path / "var" / "pictures.db").exists()

@@ -10,7 +10,8 @@ import pytest
 from edge_agent.cameras.evidence import DeviceFault
 from edge_agent.cameras.feed_row import COLUMNS
 from edge_agent.cameras.feeds_file import load_feeds
-from edge_agent.cameras.verdict import GRADES, OUTCOME_STATES
+from edge_agent.cameras.grading import GRADES
+from edge_agent.cameras.verdict import OUTCOME_STATES
 from gateway_core.model import FeedState
 
 DOCS = Path(__file__).parents[3] / "docs"

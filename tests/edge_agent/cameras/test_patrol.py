@@ -152,7 +152,7 @@ async def test_a_black_picture_degrades_a_feed_that_is_online(tmp_path: Path) ->
 async def test_without_opencv_feeds_are_judged_and_the_reason_is_said_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.cameras.visits.grading_available", lambda: False)
+    monkeypatch.setattr("edge_agent.cameras.pictures.grading_available", lambda: False)
     recorder = Recorder()
     async with fleet_and_feeds(tmp_path, count=2) as (fleet, feeds):
         await fleet.change(0, "black")

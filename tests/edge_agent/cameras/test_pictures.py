@@ -1,4 +1,4 @@
-"""A snapshot's visible faults are named, and a bad picture takes nothing but its worker along."""
+"""A bad picture takes nothing but its worker along, and what no camera can send is never decoded."""
 
 from __future__ import annotations
 
@@ -7,36 +7,14 @@ import sys
 import pytest
 
 from edge_agent.cameras.grader import Grader
-from edge_agent.cameras.picture import MAX_SIDE, Measures, grade, jpeg_size
+from edge_agent.cameras.grading import Before, PictureLimits, faults_of, grade
+from edge_agent.cameras.picture import MAX_SIDE, Measures, jpeg_size
 from gateway_core.errors import PayloadError
 from simulators.cameras.jpeg import picture
 
-GOOD = Measures(640, 360, mean=126, std=16, sharpness=160, residual=1.2, key="a")
 
-
-def measures(**changes: object) -> Measures:
-    import msgspec
-
-    return msgspec.structs.replace(GOOD, **changes)
-
-
-@pytest.mark.parametrize(
-    ("seen", "faults"),
-    [
-        (GOOD, ()),
-        (measures(mean=8, std=0, sharpness=0), ("picture_black",)),
-        (measures(mean=12, std=20), ()),
-        (measures(mean=251), ("picture_white",)),
-        (measures(mean=128, std=0, sharpness=0), ("picture_flat",)),
-        (measures(sharpness=2), ("picture_blurred",)),
-        (measures(sharpness=13165, residual=18.5), ("picture_noisy",)),
-        (measures(sharpness=13165, residual=0.5), ()),
-        (measures(key="before"), ("picture_frozen",)),
-        (measures(key="before", sharpness=2), ("picture_blurred", "picture_frozen")),
-    ],
-)
-def test_faults_follow_from_measures(seen: Measures, faults: tuple[str, ...]) -> None:
-    assert grade(seen, "before") == faults
+def faults(measures: Measures, before: Before) -> tuple[str, ...]:
+    return faults_of(grade(measures, before, None, PictureLimits()))
 
 
 def test_a_jpegs_size_is_read_without_decoding() -> None:
@@ -66,18 +44,18 @@ def test_what_is_no_picture_never_reaches_the_decoder(data: bytes, code: str) ->
 
 async def test_the_worker_tells_good_from_bad() -> None:
     async with Grader() as grader:
-        good, other = (
-            await grader.measure(picture("good", 0)),
-            await grader.measure(picture("good", 1)),
-        )
+        good = await grader.measure(picture("good", 0))
+        first = Before().after(good)
+        other = await grader.measure(picture("good", 1), first.profile)
         black = await grader.measure(picture("black", 0))
         blurred = await grader.measure(picture("blurred", 0))
 
-        assert grade(good, "") == ()
-        assert grade(other, good.key) == ()
-        assert grade(good, good.key) == ("picture_frozen",)
-        assert grade(black, "") == ("picture_black",)
-        assert grade(blurred, "") == ("picture_blurred",)
+        assert faults(good, Before()) == ()
+        assert faults(other, first) == ()
+        assert faults(good, first) == ("picture_frozen",)
+        assert faults(black, Before()) == ("picture_black",)
+        assert faults(blurred, Before()) == ("picture_blurred",)
+        assert faults(blurred, Before().after(blurred)) == ("picture_frozen", "picture_blurred")
 
 
 async def test_a_broken_picture_is_unreadable_and_the_worker_lives_on() -> None:

@@ -1,0 +1,1 @@
+"""Labelled pictures of cameras that do not exist: scenes, weather, and what goes wrong."""
