@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import apsw
+import msgspec
 import structlog
 
 from gateway_core.clock import Clock, wall_ns
@@ -17,12 +18,15 @@ from gateway_core.errors import ConfigError, Fault, SpoolFull, Unavailable
 from gateway_core.intervals import Intervals
 from gateway_core.model import Loss
 from gateway_core.spool import rows, schema
+from gateway_core.spool.pages import synced_behind
 from gateway_core.spool.salvage import SOURCE, Wreck, examine, saved
 from gateway_core.spool.shapes import SpoolOptions
 from gateway_core.spool.spool import Spool
 from gateway_core.spool.transaction import OWN_SOURCE
 
 log = structlog.get_logger()
+
+_convert = msgspec.convert
 
 _SMALL = ("about", "consumer", "counter", "state", "refused", "quarantine", "alarm")
 
@@ -88,6 +92,7 @@ def connect(path: Path, options: SpoolOptions) -> tuple[apsw.Connection, Wreck |
     schema.check_sqlite()
     note = path.with_name(path.name + ".suspect")
     try:
+        _check_log(path)
         db = schema.open_writer(path, options)
         try:
             _check(db, whole=note.exists())
@@ -102,9 +107,27 @@ def connect(path: Path, options: SpoolOptions) -> tuple[apsw.Connection, Wreck |
     return db, None
 
 
+def _check_log(path: Path) -> None:
+    """See that SQLite takes all that was synced of a log that a killed program left behind.
+
+    Before anything is written: what is written goes where SQLite thinks that the log ends.
+    """
+    if not path.exists() or not path.with_name(path.name + "-wal").exists():
+        return
+    with schema.translated("the write-ahead log"), contextlib.ExitStack() as stack:
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        stack.callback(db.close)
+        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the log is kept as it is
+        told = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        _, counted, _ = _convert(told, tuple[int, int, int])
+        if synced_behind(path, counted):
+            raise schema.SpoolDamaged("the write-ahead log is damaged before its end")
+
+
 def _check(db: apsw.Connection, *, whole: bool) -> None:
     """Read every small table, so that damage shows now; the whole file after a suspicion."""
     with schema.translated("the spool"):
+        schema.check_tables(db)
         schema.about(db, "epoch")
         for name in rows.consumers(db):
             rows.load_position(db, name)
@@ -144,7 +167,8 @@ async def _salvage(spool: Spool, wreck: Wreck, now: int) -> None:
         kept.add(first, first + len(records) - 1)
         count += len(records)
     why = f"{spool.path.name} was damaged ({wreck.why}) and is now {wreck.moved_to.name}"
+    epoch = wreck.epoch if wreck.last or kept else ""  # nothing is known of what there was
     for first, last in wreck.lost(kept):
-        loss = Loss(spool.owner, now, wreck.epoch, first, last, "damaged", why)
+        loss = Loss(spool.owner, now, epoch, first, last, "damaged", why)
         await spool.append([loss], source=OWN_SOURCE)
     log.error("spool_salvaged", records=count, ranges_lost=len(wreck.lost(kept)))

@@ -115,8 +115,9 @@ def fetch(db: apsw.Connection, seq: int, last: int, limit: int, owner: str, epoc
         except Damaged as exc:
             if not found.segments:
                 after = rows[index + 1].first - 1 if index + 1 < len(rows) else last
-                until = max(head.first, min(head.last, after))
-                found.broken = Broken(head.first, until, str(exc))
+                begin = max(head.first, min(_end_before(db, head.first) + 1, seq))
+                until = max(begin, min(head.last, after))
+                found.broken = Broken(begin, until, str(exc))
             break
         found.segments.append((head.first, records))
         held += head.last - max(head.first, seq) + 1
@@ -124,6 +125,12 @@ def fetch(db: apsw.Connection, seq: int, last: int, limit: int, owner: str, epoc
     if not rows:
         found.broken = Broken(seq, last, "the segment is gone")
     return found
+
+
+def _end_before(db: apsw.Connection, first: int) -> int:
+    """Return where the segment before one ends: a head that lies must not claim its records."""
+    query = "SELECT first + count - 1 FROM segment WHERE first < ? ORDER BY first DESC LIMIT 1"
+    return number(db, query, (first,))
 
 
 def next_first(db: apsw.Connection, seq: int) -> int | None:

@@ -1,4 +1,9 @@
-"""Save from a damaged spool file every segment that can still be read."""
+"""Save from a damaged spool file every segment that can still be read.
+
+First through SQLite, which knows what is current; then, for the numbers that are missing, from the
+pages themselves (`gateway_core.spool.pages`). A segment proves itself by its CRC32C; one whose
+head is gone, by the checksum inside its zstd frame.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,8 @@ from gateway_core.errors import Unavailable
 from gateway_core.intervals import Intervals
 from gateway_core.model import Record
 from gateway_core.spool import rows, schema
-from gateway_core.spool.segment import Damaged, unpack
+from gateway_core.spool.pages import Pages, Place, Value
+from gateway_core.spool.segment import Damaged, Segment, unpack, unpack_headless
 
 T = TypeVar("T")
 
@@ -25,6 +31,9 @@ _UP = "SELECT first, count, created, version, crc FROM segment WHERE first > ? O
 _DOWN = (
     "SELECT first, count, created, version, crc FROM segment WHERE first < ? ORDER BY first DESC"
 )
+_HEAD_COLUMNS, _PAYLOAD_COLUMNS = 5, 2
+_LONGEST_SMALL_ROW = 1 << 16
+_PLACE_BITS = 44  # page and offset of a row, so that a million of them are a million numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +64,26 @@ class Wreck:
 
 def examine(path: Path, why: str) -> Wreck:
     """Read what can be read about a file that was set aside."""
+    epoch, last, settled, state = "", 0, 0, dict[str, bytes]()
     with _opened(path) as db:
-        if db is None:
-            return Wreck(path, "", 0, 0, why)
-        epoch = _tried(lambda: schema.about(db, "epoch"), "")
-        last = _tried(lambda: rows.head_of(db), 0)
-        settled = _tried(lambda: schema.number(db, "SELECT min(settled) FROM consumer"), 0)
-        return Wreck(path, epoch, min(settled, last), last, why, dict(_state(db)))
+        if db is not None:
+            epoch = _tried(lambda: schema.about(db, "epoch"), "")
+            last = _tried(lambda: _head_of(db), 0)
+            settled = _tried(lambda: schema.number(db, "SELECT min(settled) FROM consumer"), 0)
+            state = dict(_state(db))
+    if not (epoch and last and state) or path.with_name(path.name + "-wal").exists():
+        found = _Found(path)  # it also sees what the log holds behind a damage
+        epoch, last = epoch or found.epoch, max(last, found.last)
+        state = found.state | state
+    return Wreck(path, epoch, min(settled, last), last, why, state)
+
+
+def _head_of(db: apsw.Connection) -> int:
+    """Return the last number given out, from counters and segments that are both readable."""
+    last = rows.head_of(db)
+    for _ in db.execute("SELECT first FROM segment"):  # a bad page would hide the end
+        pass
+    return last
 
 
 def _state(db: apsw.Connection) -> Iterator[tuple[str, bytes]]:
@@ -73,11 +95,51 @@ def _state(db: apsw.Connection) -> Iterator[tuple[str, bytes]]:
                     yield key.decode(), value
 
 
-def saved(wreck: Wreck, owner: str) -> Iterator[tuple[int, list[Record]]]:
-    """Yield first sequence number and records of every readable segment that somebody wants.
+class _Found:
+    """What the small rows of a file's pages say, when SQLite says nothing."""
 
-    Reads upwards until SQLite meets a page that it cannot read, then downwards from the end.
-    """
+    def __init__(self, path: Path) -> None:
+        self.epoch = ""
+        self.state: dict[str, bytes] = {}
+        self.last = 0
+        accepted: dict[str, int] = {}
+        with Pages(path) as pages:
+            for place, rowid, size in pages.places():
+                if rowid is not None:
+                    if size < _LONGEST_SMALL_ROW:
+                        self._head(rowid, pages.row(place))
+                    continue
+                match pages.row(place):
+                    case ("epoch", str(epoch)) if len(epoch) == 16:
+                        self.epoch = epoch
+                    case (str(key), bytes(value)):
+                        self.state[key] = value
+                    case ("accepted", str(source), str(), int(n)):
+                        accepted[source] = max(n, accepted.get(source, 0))
+                    case _:
+                        pass
+        self.last = max(self.last, sum(accepted.values()))
+
+    def _head(self, rowid: int, row: tuple[Value, ...] | None) -> None:
+        if row is not None and _is_head(row) and isinstance(row[1], int) and 0 < row[1] < 1 << 32:
+            self.last = max(self.last, rowid + row[1] - 1)
+
+
+def saved(wreck: Wreck, owner: str) -> Iterator[tuple[int, list[Record]]]:
+    """Yield first sequence number and records of every readable segment that somebody wants."""
+    kept = Intervals()
+    for first, records in _by_sqlite(wreck, owner):
+        kept.add(first, first + len(records) - 1)
+        yield first, records
+    if wreck.lost(kept):
+        for first, records in _by_page(wreck, owner, kept):
+            if not kept.overlap(first, first + len(records) - 1):
+                kept.add(first, first + len(records) - 1)
+                yield first, records
+
+
+def _by_sqlite(wreck: Wreck, owner: str) -> Iterator[tuple[int, list[Record]]]:
+    """Read upwards until SQLite meets a page that it cannot read, then downwards from the end."""
     with _opened(wreck.moved_to) as db:
         if db is None:
             return
@@ -105,6 +167,53 @@ def _read(
 ) -> Iterator[tuple[int, list[Record]]]:
     with contextlib.suppress(Damaged, apsw.Error):
         yield head.first, unpack(rows.load(db, head), owner, epoch)
+
+
+def _by_page(wreck: Wreck, owner: str, kept: Intervals) -> Iterator[tuple[int, list[Record]]]:
+    """Read the segments that SQLite did not give, from whatever pages they stand on."""
+    with Pages(wreck.moved_to) as pages:
+        payloads: list[int] = []
+        heads: dict[int, list[int]] = {}
+        for place, rowid, size in pages.places():
+            if rowid is None or rowid <= 0 or rowid in kept:
+                continue
+            at = place.page << 12 | place.offset
+            if size <= 64 and isinstance(row := pages.row(place), tuple) and _is_head(row):
+                heads.setdefault(rowid, []).append(at)
+            else:
+                payloads.append(rowid << _PLACE_BITS | at)
+        for each in sorted(payloads):
+            first, at = each >> _PLACE_BITS, each & ((1 << _PLACE_BITS) - 1)
+            row = pages.row(Place(at >> 12, at & 4095))
+            if row is None or len(row) != _PAYLOAD_COLUMNS or not isinstance(row[1], bytes):
+                continue
+            known = [pages.row(Place(n >> 12, n & 4095)) for n in heads.get(first, ())]
+            records = _proven(first, row[1], known, owner, wreck.epoch)
+            if records and first + len(records) - 1 > wreck.settled:
+                yield first, records
+
+
+def _is_head(row: tuple[Value, ...]) -> bool:
+    return len(row) == _HEAD_COLUMNS and all(isinstance(each, int) for each in row[1:])
+
+
+def _proven(
+    first: int,
+    payload: bytes,
+    heads: list[tuple[Value, ...] | None],
+    owner: str,
+    epoch: str,
+) -> list[Record]:
+    """Return the records, if a head or the frame itself proves them."""
+    for head in heads:
+        numbers = [each for each in head or () if isinstance(each, int)]
+        if len(numbers) == _HEAD_COLUMNS - 1:
+            count, created, version, crc = numbers
+            with contextlib.suppress(Damaged):
+                return unpack(Segment(first, count, created, version, crc, payload), owner, epoch)
+    with contextlib.suppress(Damaged):
+        return unpack_headless(first, payload, owner, epoch)
+    return []
 
 
 def _tried(question: Callable[[], T], otherwise: T) -> T:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
+import msgspec
 import structlog
 
 from gateway_core.errors import ConfigError, Fault, GatewayError, SpoolFull, Unavailable
@@ -17,6 +19,9 @@ log = structlog.get_logger()
 
 FORMAT = 1
 """Of the file; a newer one is refused (docs/reference/formats/spool.md)."""
+
+_FORMATS_TO_COME = 64
+"""A format further ahead than this was not written by any program."""
 
 APPLICATION_ID = 0x54444753  # "TDGS"
 OLDEST_SQLITE = (3, 51, 3)  # 3.7.0 to 3.51.2 can corrupt a WAL database when its log is reset
@@ -75,7 +80,9 @@ def translated(what: str) -> Iterator[None]:
         raise DiskFull(f"{what}: {exc}") from exc
     except (apsw.CorruptError, apsw.NotADBError, apsw.FormatError) as exc:
         raise SpoolDamaged(f"{what}: {exc}") from exc
-    except (UnicodeDecodeError, apsw.SQLError) as exc:  # our own SQL fits a sound schema
+    except (UnicodeDecodeError, msgspec.ValidationError) as exc:  # not what we wrote
+        raise SpoolDamaged(f"{what}: {exc}") from exc
+    except apsw.SQLError as exc:  # our own SQL fits a sound schema
         raise SpoolDamaged(f"{what}: {exc}") from exc
     except apsw.Error as exc:
         raise Unavailable(f"{what}: {exc}") from exc
@@ -157,13 +164,50 @@ def check_format(db: apsw.Connection) -> None:
     """Refuse a file that is no spool, or a newer program's.
 
     Raises:
+        SpoolDamaged: It is ours, and the numbers that say so were altered.
         Unavailable: It is.
     """
-    if number(db, "PRAGMA application_id") != APPLICATION_ID:
+    bits = (number(db, "PRAGMA application_id") ^ APPLICATION_ID) & 0xFFFFFFFF
+    if bits.bit_count() == 1:
+        raise SpoolDamaged("one bit of the application id was altered")
+    if bits:
         raise Unavailable("the file is an SQLite database, but not a spool")
     found = number(db, "PRAGMA user_version")
+    if not 0 < found < FORMAT + _FORMATS_TO_COME:
+        raise SpoolDamaged(f"the format was altered to {found}")
     if found != FORMAT:
         raise Unavailable(f"the spool has format {found}; this program reads {FORMAT}")
+
+
+def check_tables(db: apsw.Connection) -> None:
+    """Compare every table's columns with those that this program makes.
+
+    SQLite's own check finds nothing wrong with a schema whose text was altered.
+
+    Raises:
+        SpoolDamaged: They differ.
+    """
+    if not _expected_columns() <= _columns(db):
+        raise SpoolDamaged("the schema is not the one that was written")
+
+
+def _columns(db: apsw.Connection) -> frozenset[tuple[apsw.SQLiteValue, ...]]:
+    return frozenset(
+        db.execute(
+            'SELECT t.name, c.name, c.type, c."notnull", c.pk FROM pragma_table_list t,'
+            " pragma_table_info(t.name) c WHERE t.schema = 'main' AND t.name NOT LIKE 'sqlite_%'"
+        )
+    )
+
+
+@functools.cache
+def _expected_columns() -> frozenset[tuple[apsw.SQLiteValue, ...]]:
+    fresh = apsw.Connection(":memory:")
+    fresh.execute(_TABLES)
+    fresh.execute(_LATER)
+    found = _columns(fresh)
+    fresh.close()
+    return found
 
 
 def about(db: apsw.Connection, key: str) -> str:

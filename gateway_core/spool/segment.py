@@ -35,7 +35,7 @@ class _Tools(threading.local):
     """A thread's own: they hold megabytes that would otherwise be asked for at every segment."""
 
     def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
         self.decompressor = zstandard.ZstdDecompressor()
 
 
@@ -132,17 +132,36 @@ def unpack(segment: Segment, owner: str, epoch: str) -> list[Record]:
         raise Damaged("the CRC32C does not match")
     if segment.version != VERSION:
         raise Damaged(f"payload version {segment.version}; this program reads {VERSION}")
+    records = _records(segment, owner, epoch)
+    if len(records) != segment.count:
+        raise Damaged(f"{len(records)} records where {segment.count} were written")
+    return records
+
+
+def unpack_headless(first: int, payload: bytes, owner: str, epoch: str) -> list[Record]:
+    """Return the records of a payload whose head is lost, proven by the checksum in its frame.
+
+    Raises:
+        Damaged: The bytes are not what was written, or the frame is of before there was a checksum.
+    """
+    try:
+        proven = zstandard.get_frame_parameters(payload).has_checksum
+    except zstandard.ZstdError as exc:
+        raise Damaged(f"zstd: {exc}") from exc
+    if not proven:
+        raise Damaged("nothing proves these bytes without their head")
+    return _records(Segment(first, 0, 0, VERSION, 0, payload), owner, epoch)
+
+
+def _records(segment: Segment, owner: str, epoch: str) -> list[Record]:
     try:
         raw = _tools.decompressor.decompress(segment.payload, max_output_size=MAX_DECOMPRESSED)
     except zstandard.ZstdError as exc:
         raise Damaged(f"zstd: {exc}") from exc
     try:
-        records = _decode_all(raw)
+        return _decode_all(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        records = _one_by_one(raw, segment, owner, epoch)
-    if len(records) != segment.count:
-        raise Damaged(f"{len(records)} records where {segment.count} were written")
-    return records
+        return _one_by_one(raw, segment, owner, epoch)
 
 
 def _one_by_one(raw: bytes, segment: Segment, owner: str, epoch: str) -> list[Record]:
