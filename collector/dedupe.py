@@ -10,6 +10,7 @@ with ``unexplained`` 0 as long as the edge's own books balance.
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,12 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=False):
     withheld: dict[str, int] = {}
     began: int = 0
     contact: int = 0
+    crc: int = -1  # of the page with 0 here; pages of before there was one have none
+
+    def sealed(self) -> bytes:
+        """Return the page as JSON, with its checksum."""
+        plain = msgspec.json.encode(msgspec.structs.replace(self, crc=0))
+        return msgspec.json.encode(msgspec.structs.replace(self, crc=zlib.crc32(plain)))
 
 
 _read = msgspec.json.Decoder(_Stored).decode
@@ -131,23 +138,27 @@ class EpochBook:
 
     def encode(self) -> bytes:
         """Return the books as JSON."""
-        return msgspec.json.encode(
-            _Stored(
-                list(self.received),
-                list(self.lost),
-                self.stored,
-                self.duplicates,
-                self.unexplained,
-                self.withheld,
-                self.began,
-                self.contact,
-            )
-        )
+        return _Stored(
+            list(self.received),
+            list(self.lost),
+            self.stored,
+            self.duplicates,
+            self.unexplained,
+            self.withheld,
+            self.began,
+            self.contact,
+        ).sealed()
 
     @classmethod
     def decode(cls, data: bytes) -> EpochBook:
-        """Read what `encode` made."""
+        """Read what `encode` made.
+
+        Raises:
+            ValueError: It is not: a number that was altered would take new records for repeats.
+        """
         held = _read(data)
+        if held.crc >= 0 and _read(held.sealed()).crc != held.crc:
+            raise ValueError("the checksum does not match")
         return cls(
             Intervals(held.received),
             Intervals(held.lost),

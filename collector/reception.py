@@ -28,6 +28,8 @@ from gateway_core.wire import Progress, Upload, UploadReceipt
 log = structlog.get_logger()
 
 STATE = "intake/"
+STATE_DAMAGED = "intake-damaged/"
+"""Where a page that cannot be read is kept."""
 _EDGE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _EPOCH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_EPOCHS = 64
@@ -119,10 +121,25 @@ class Reception:
         self._max_edges = max_edges
 
     async def load(self) -> None:
-        """Read the books that the spool holds."""
+        """Read the books that the spool holds.
+
+        A page that cannot be read is kept under another key, and its epoch begins anew: one
+        altered byte must not keep the collector from starting. What was received before counts as
+        missing then; records that come again change nothing in the stores.
+        """
+        bad: dict[str, bytes | None] = {}
         for key, data in (await self._spool.state(STATE)).items():
-            _, edge, epoch = key.split("/")
-            self.edges.setdefault(edge, EdgeBook()).epochs[epoch] = EpochBook.decode(data)
+            try:
+                _, edge, epoch = key.split("/")
+                page = EpochBook.decode(data)
+            except ValueError as exc:
+                bad |= {key: None, STATE_DAMAGED + key.removeprefix(STATE): data}
+                told = {"key": key, "why": str(exc), "kept_as": STATE_DAMAGED}
+                log.error("intake_book_damaged", **told)  # noqa: TRY400  # no bug of ours
+                continue
+            self.edges.setdefault(edge, EdgeBook()).epochs[epoch] = page
+        if bad:
+            await self._spool.append([], source="intake", state=bad)
         for book in self.edges.values():
             book.current = max(book.epochs, key=lambda epoch: book.epochs[epoch].contact)
         await self.refills.load()

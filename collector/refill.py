@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping
 
 import msgspec
+import structlog
 
 from collector.dedupe import EpochBook
 from gateway_core.clock import Clock
@@ -19,6 +20,8 @@ from gateway_core.errors import PayloadError
 from gateway_core.intervals import Intervals
 from gateway_core.spool import Spool
 from gateway_core.wire import Ask, Progress
+
+log = structlog.get_logger()
 
 STATE = "refill/"
 SPANS = 64
@@ -95,8 +98,11 @@ class Refills:
 
     async def load(self) -> None:
         """Read the requests that the spool holds."""
-        for data in (await self._spool.state(STATE)).values():
-            self.put(msgspec.json.decode(data, type=Request))
+        for key, data in (await self._spool.state(STATE)).items():
+            try:
+                self.put(msgspec.json.decode(data, type=Request))
+            except ValueError as exc:  # an altered byte; the centre asks again for what it lacks
+                log.error("refill_request_damaged", key=key, why=str(exc))  # noqa: TRY400
 
     @property
     def repeats(self) -> bool:
