@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from collector.events.book import EventBook
 from collector.events.sink import EventSink
 from collector.intake import Intake, open_intake
 from collector.lull import Lull
+from collector.mirror import Mirror, open_mirror
 from collector.profiles.desk import ProfileDesk, open_desk
 from collector.query import TimeSeries
 from collector.reception import Reception
@@ -38,6 +38,7 @@ from collector.registry.figures import Figures
 from collector.registry.kpi import Cut, FeedKpis
 from collector.registry.registry import Registry
 from collector.registry.sink import RegistrySink
+from collector.signals import ending
 from collector.sinks.once import Once
 from collector.sinks.timeseries import TimeSeriesSink
 from collector.snapshot import SPOOL_FILE, Snapshots
@@ -99,6 +100,7 @@ class Collector:
         started: Nanoseconds since 1970.
         sockets: The people's listener.
         lull: Holds the sinks while a snapshot begins.
+        mirror: The second site; None without one.
     """
 
     config: CollectorConfig
@@ -117,6 +119,7 @@ class Collector:
     started: int
     sockets: list[socket.socket]
     lull: Lull
+    mirror: Mirror | None
 
     @property
     def api_url(self) -> str:
@@ -128,11 +131,14 @@ class Collector:
     def lanes(self) -> list[Lane]:
         """Return every sink with how it is fed."""
         events = EventSink(self.events, self.config.events.severities)
-        return [
+        lanes = [
             Lane(self._watched(TimeSeriesSink(self.store)), 5000, 0.05),
             Lane(self._watched(self._once(RegistrySink(self.registry))), 20_000, 1.0),
             Lane(self._watched(self._once(events)), 20_000, 1.0),
         ]
+        if self.mirror is not None:
+            lanes.append(Lane(self._watched(self.mirror), 5000, 0.25))
+        return lanes
 
     def _once(self, sink: Sink) -> Once:
         return Once(sink, self.spool, lambda: self.reception.refills.repeats)
@@ -148,7 +154,8 @@ class Collector:
                 await self.spool.append((), source="agent", state={_ALIVE_KEY: alive})
         except (Unavailable, TimeoutError) as exc:
             spool = str(exc) or "no answer in time"
-        return Vitals(spool, self.health.parts(SINKS))
+        sinks = SINKS if self.mirror is None else (*SINKS, self.mirror.name)
+        return Vitals(spool, self.health.parts(sinks))
 
     async def render_metrics(self) -> bytes:
         """Return everything as Prometheus text."""
@@ -236,6 +243,8 @@ async def open_collector(
         refills = Refills(spool, clock, automatic=config.refill.automatic)
         reception = Reception(spool, clock, config.intake.max_edges, refills)
         await reception.load()
+        mirror = await stack.enter_async_context(open_mirror(config.mirror, spool))
+        reception.traced = mirror is not None
         sockets = tcp_sockets(config.api.listen, "api.listen")
         stack.callback(_close, sockets)
         desk = open_desk(database, data, clock, config.intake.max_edges)
@@ -259,6 +268,7 @@ async def open_collector(
             started=clock(),
             sockets=sockets,
             lull=lull,
+            mirror=mirror,
         )
 
 
@@ -280,7 +290,7 @@ async def run_collector(
     """
     async with open_collector(config, clock) as collector, asyncio.TaskGroup() as group:
         stop = asyncio.Event()
-        with _signals(stop):
+        with ending(stop):
             tasks = [group.create_task(each, name=name) for name, each in _works(collector)]
             log.info(
                 "collector_started",
@@ -318,22 +328,6 @@ async def _keep_days(collector: Collector) -> None:
 
 def _carry(spool: Spool, lane: Lane) -> Callable[[], Awaitable[object]]:
     return lambda: forward(spool, lane.sink, limit=lane.limit, linger_s=lane.linger_s)
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set `stop` on SIGTERM and SIGINT while the block runs."""
-    loop = asyncio.get_running_loop()
-    caught = []
-    for each in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread: no signals
-            loop.add_signal_handler(each, stop.set)
-            caught.append(each)
-    try:
-        yield
-    finally:
-        for each in caught:
-            loop.remove_signal_handler(each)
 
 
 def _make_event_id() -> str:

@@ -90,6 +90,8 @@ class IntakeSection(_Section):
         connections_per_address: Open at once from one IPv4 address or IPv6 /64.
         connections: Open at once.
         max_edges: Most edges that this collector keeps books for.
+        mirrors: Collectors that may pass on what any edge sent them; each shows a certificate or
+            a token of its own name.
     """
 
     listen: Listen = (Address("::", 8090),)
@@ -106,6 +108,7 @@ class IntakeSection(_Section):
     connections_per_address: Annotated[int, Field(ge=1)] = 64
     connections: Annotated[int, Field(ge=1)] = 4096
     max_edges: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    mirrors: tuple[EdgeId, ...] = ()
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> IntakeSection:
@@ -210,6 +213,26 @@ class RefillSection(_Section):
     automatic: bool = True
 
 
+class MirrorSection(_Section):
+    """A second collector that gets what this one accepts; left out: none.
+
+    Attributes:
+        url: Its intake.
+        name: Of this collector, as ``intake.mirrors`` there lists it.
+        ca_file: Certificates to trust instead of the system's.
+        cert_file: This collector's certificate in that name, with ``key_file``.
+        key_file: Its private key.
+        token_file: Its content is sent as a bearer token.
+    """
+
+    url: Annotated[str, AfterValidator(_plain_url)]
+    name: EdgeId
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    token_file: Path | None = None
+
+
 class CollectorConfig(_Section):
     """The whole file."""
 
@@ -221,6 +244,7 @@ class CollectorConfig(_Section):
     events: EventsSection = EventsSection()
     spool: SpoolSection = SpoolSection()
     refill: RefillSection = RefillSection()
+    mirror: MirrorSection | None = None
 
     @property
     def registry_url(self) -> str:

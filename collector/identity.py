@@ -28,6 +28,7 @@ class Gatekeeper:
         tokens: Mapping[str, str] | None,
         *,
         certificates: bool,
+        mirrors: tuple[str, ...] = (),
     ) -> None:
         """See `open_gate`.
 
@@ -35,10 +36,12 @@ class Gatekeeper:
             edges: Allowed edge ids; None: any.
             tokens: Edge id to token; None: no tokens are asked for.
             certificates: A certificate in the edge's name is asked for.
+            mirrors: Collectors that may upload as any edge.
         """
         self._edges = edges
         self._tokens = tokens
         self._certificates = certificates
+        self._mirrors = mirrors
 
     def admit(self, edge: str, certificate: Mapping[str, Any] | None, bearer: str) -> None:
         """Let pass, or refuse.
@@ -51,6 +54,23 @@ class Gatekeeper:
         Raises:
             Refused: 401 or 403.
         """
+        self._prove(edge, certificate, bearer)
+        if self._edges is not None and edge not in self._edges:
+            detail = f"edge {edge[:64]!r} is not listed under intake.edges"
+            raise Refused(403, "unknown_edge", detail)
+
+    def admit_mirror(self, name: str, certificate: Mapping[str, Any] | None, bearer: str) -> None:
+        """Let a collector pass that passes on what edges sent it, or refuse.
+
+        Raises:
+            Refused: 401 or 403.
+        """
+        if name not in self._mirrors:
+            detail = f"collector {name[:64]!r} is not listed under intake.mirrors"
+            raise Refused(403, "unknown_mirror", detail)
+        self._prove(name, certificate, bearer)
+
+    def _prove(self, edge: str, certificate: Mapping[str, Any] | None, bearer: str) -> None:
         if self._certificates and edge not in certificate_names(certificate or {}):
             detail = f"the certificate is not for edge {edge[:64]!r}"
             raise Refused(403, "wrong_edge", detail)
@@ -60,9 +80,6 @@ class Gatekeeper:
             same = hmac.compare_digest(expected.encode(), token.strip().encode())
             if not (expected and same and scheme.lower() == "bearer"):
                 raise Refused(401, "bad_token", "send this edge's token: Authorization: Bearer …")
-        if self._edges is not None and edge not in self._edges:
-            detail = f"edge {edge[:64]!r} is not listed under intake.edges"
-            raise Refused(403, "unknown_edge", detail)
 
 
 def certificate_names(certificate: Mapping[str, Any]) -> set[str]:
@@ -92,7 +109,8 @@ def open_gate(settings: IntakeSection) -> Gatekeeper:
     """
     tokens = None if settings.tokens_file is None else _read_tokens(settings.tokens_file)
     edges = None if settings.edges == "any" else tuple(settings.edges)
-    return Gatekeeper(edges, tokens, certificates=settings.client_ca_file is not None)
+    certificates = settings.client_ca_file is not None
+    return Gatekeeper(edges, tokens, certificates=certificates, mirrors=settings.mirrors)
 
 
 def tls_context(settings: IntakeSection) -> ssl.SSLContext | None:

@@ -31,6 +31,7 @@ from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
 from gateway_core.units import Address
 from gateway_core.wire import (
+    MIRROR_HEADER,
     REFILL_HEADER,
     SETTLED_HEADER,
     VERSION,
@@ -144,11 +145,13 @@ class Intake:
     async def _batch(self, request: web.Request) -> web.Response:
         async with self._body(request) as body, self._decoding:
             upload = await self._decode(body)
-            self._gate.admit(
-                upload.edge,
-                request.get_extra_info("peercert"),
-                request.headers.get("Authorization", ""),
-            )
+            certificate = request.get_extra_info("peercert")
+            bearer = request.headers.get("Authorization", "")
+            mirror = request.headers.get(MIRROR_HEADER)
+            if mirror is None:
+                self._gate.admit(upload.edge, certificate, bearer)
+            else:
+                self._gate.admit_mirror(mirror, certificate, bearer)
             receipt = await self._reception.receive(upload, _report(request.headers))
         self._meter.count("tidegate_intake_uploads", result="taken")
         self._meter.count("tidegate_intake_records", receipt.accepted, result="stored")
@@ -258,6 +261,7 @@ def _report(headers: Mapping[str, str]) -> Report:
         residual=_whole(headers.get("Tidegate-Residual")),
         settled=_whole(headers.get(SETTLED_HEADER)),
         refill=Progress.parse(headers.get(REFILL_HEADER, "")),
+        mirrored=MIRROR_HEADER in headers,
     )
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import structlog
 
+from collector import provenance
 from collector.dedupe import MAX_INTERVALS, MAX_SPAN, EpochBook
 from collector.refill import Refills, Request, encode
 from collector.sinks.once import again_key
@@ -74,6 +75,7 @@ class Report:
         residual: What its own books cannot explain.
         settled: Everything up to it was delivered, it says.
         refill: What this upload answers, if it was asked for.
+        mirrored: Whether another collector passes this upload on.
     """
 
     backlog: int | None = None
@@ -81,6 +83,7 @@ class Report:
     residual: int | None = None
     settled: int | None = None
     refill: Progress | None = None
+    mirrored: bool = False
 
 
 @dataclass(slots=True)
@@ -109,6 +112,7 @@ class Reception:
     Attributes:
         edges: Edge id to its books.
         refills: What edges are asked to send again.
+        traced: Whether to keep where records came from, for a mirror.
     """
 
     def __init__(
@@ -116,6 +120,8 @@ class Reception:
     ) -> None:
         self.edges: dict[str, EdgeBook] = {}
         self.refills = refills or Refills(spool, clock)
+        self.traced = False
+        self._traces = 0
         self._spool = spool
         self._clock = clock
         self._max_edges = max_edges
@@ -190,10 +196,7 @@ class Reception:
         if request is not None:
             state[request.key] = encode(request)
 
-        def placed(first: int) -> dict[str, bytes | None]:
-            last = first + len(records) - 1
-            return {again_key(first + len(fresh)): str(last).encode()} if known else {}
-
+        placed = self._placing(upload, book, fresh, known)
         source = f"edge:{upload.edge}"
         await self._spool.append(records, source=source, state=state, placed=placed)
         # from here on it is on disk
@@ -203,9 +206,43 @@ class Reception:
             del edge.epochs[epoch]
         if request is not None:
             self.refills.put(request)
-        edge.report = report
+        if not report.mirrored:
+            edge.report = report
         asks = self.refills.asks(upload.edge, edge.current, edge.epochs, report.settled)
         return UploadReceipt(len(records), len(upload.seqs) - len(records), asks=asks)
+
+    def _placing(
+        self, upload: Upload, book: EpochBook, fresh: Sequence[int], known: Sequence[int]
+    ) -> Callable[[int], dict[str, bytes | None]]:
+        """Return what makes the keys of an upload from the number of its first record.
+
+        Args:
+            upload: As it came.
+            book: Before it.
+            fresh: Places of records that are new; they are stored first.
+            known: Places of those that are stored again.
+        """
+        traces = self._traces + 1, self._clock()
+        self._traces = max(traces) + 1
+        wanted = self.traced and not _is_beat(upload)
+
+        def keys(first: int) -> dict[str, bytes | None]:
+            made: dict[str, bytes | None] = {}
+            again, last = first + len(fresh), first + len(fresh) + len(known) - 1
+            if known:
+                made[again_key(again)] = str(last).encode()
+            new = book.received.missing(upload.first, upload.last)
+            old = [(upload.seqs[known[0]], upload.seqs[known[-1]])] if known else []
+            for number, (start, spans, places) in enumerate(
+                ((first, new, fresh), (again, old, known)), max(traces)
+            ):
+                seqs = [upload.seqs[at] for at in places]
+                origin = provenance.trace(upload, spans, seqs) if wanted else None
+                if origin is not None:
+                    made[provenance.key(start, number)] = provenance.encode(origin)
+            return made
+
+        return keys
 
     def _repeated(self, upload: Upload, report: Report, fresh: Sequence[int]) -> list[int]:
         """Return the places of records that are here already and shall be stored again."""
@@ -250,6 +287,8 @@ class Reception:
     def _notice(self, edge: EdgeBook, upload: Upload, report: Report) -> None:
         """Log a new epoch; warn when an older one comes back, unasked, beside a newer."""
         if upload.epoch == edge.current or (report.refill is not None and edge.current):
+            return
+        if report.mirrored and upload.epoch in edge.epochs:
             return
         known = edge.epochs.get(upload.epoch)
         if known is None:

@@ -14,7 +14,6 @@ from edge_agent.aggregate import Aggregate
 from edge_agent.archive import Archive, ArchiveOptions
 from edge_agent.config import EdgeConfig, UplinkSection
 from edge_agent.ledger import Ledger
-from edge_agent.link import Link, LinkOptions
 from edge_agent.parts import Parts
 from edge_agent.policy import Policy
 from edge_agent.refill import Refill
@@ -24,6 +23,7 @@ from edge_agent.versions.exchange import Exchange
 from gateway_core.clock import Clock
 from gateway_core.forward import forward
 from gateway_core.lanes import Lanes
+from gateway_core.link import Link, LinkOptions
 from gateway_core.meter import Meter
 from gateway_core.spool import Spool
 

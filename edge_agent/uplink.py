@@ -23,13 +23,13 @@ import structlog
 from edge_agent.complaint import hint, refusal_code
 from edge_agent.covered import MOST_RANGES, Covered, added, recalled
 from edge_agent.ledger import Departure, Ledger
-from edge_agent.link import Answer, Link
 from edge_agent.policy import Policy, Released
 from edge_agent.report import SelfReport
 from edge_agent.thinning import REASON, Moves, Thinning
 from edge_agent.throttle import Throttle
 from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import PayloadError, Unavailable
+from gateway_core.link import Answer, Link
 from gateway_core.model import Batch, Receipt, Rejection
 from gateway_core.spool import Spool
 from gateway_core.wire import (

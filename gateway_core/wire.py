@@ -24,6 +24,8 @@ FREE_BYTES = 16 << 20
 CONTENT_TYPE = "application/vnd.tidegate.upload"
 SETTLED_HEADER = "Tidegate-Settled"
 """Of an upload: everything of its epoch up to this number was delivered and accounted for."""
+MIRROR_HEADER = "Tidegate-Mirror"
+"""Of an upload that a collector passes on: that collector's name."""
 REFILL_HEADER = "Tidegate-Refill"
 """Of an upload that answers an `Ask`: its `Progress`."""
 

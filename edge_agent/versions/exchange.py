@@ -14,8 +14,8 @@ from device_profiles.plan import (
     encode_report,
 )
 from edge_agent.ledger import Departure, Ledger
-from edge_agent.link import Answer, Link
 from gateway_core.errors import GatewayError, Unavailable
+from gateway_core.link import Answer, Link
 
 PLAN = "/v1/profiles/plan"
 BUNDLES = "/v1/profiles/bundles/"

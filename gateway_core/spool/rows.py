@@ -201,6 +201,16 @@ def load_state(db: apsw.Connection, prefix: str) -> dict[str, bytes]:
     return dict(_convert(row, tuple[str, bytes]) for row in rows)
 
 
+def load_state_between(db: apsw.Connection, low: str, high: str) -> dict[str, bytes]:
+    """Return the keys from the last one up to ``low`` to ``high``, ascending."""
+    rows = db.execute(
+        "SELECT key, value FROM state WHERE key <= ?2 AND key >="
+        " coalesce((SELECT max(key) FROM state WHERE key <= ?1), ?1) ORDER BY key",
+        (low, high),
+    )
+    return dict(_convert(row, tuple[str, bytes]) for row in rows)
+
+
 def load_refusals(
     db: apsw.Connection, limit: int, after_id: int, reason: str | None
 ) -> list[tuple[int, Refusal]]:

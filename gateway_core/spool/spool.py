@@ -231,6 +231,10 @@ class Spool:
         """Return the keys that start with ``prefix``."""
         return await self._lookup.ask(lambda db: rows.load_state(db, prefix))
 
+    async def state_between(self, low: str, high: str) -> dict[str, bytes]:
+        """Return the keys from the last one that is not above ``low`` to ``high``, ascending."""
+        return await self._lookup.ask(lambda db: rows.load_state_between(db, low, high))
+
     async def committed(self, since: int, until: int) -> Span | None:
         """Return the numbers still held that were committed between two instants, or None."""
         return await self._lookup.ask(lambda db: rows.committed(db, since, until))

@@ -207,13 +207,15 @@ class City:
             )
         )
 
-    def centre(self, timeseries: str = "{kind: embedded}", extra: str = "") -> Program:
+    def centre(
+        self, timeseries: str = "{kind: embedded}", extra: str = "", intake: str = ""
+    ) -> Program:
         folder = self.folder / "centre"
         folder.mkdir(exist_ok=True)
         config = folder / "collector.yaml"
         config.write_text(
             "collector: {data_dir: ./var}\n"
-            f"intake: {{listen: '{self.at(self.intake_port)}'}}\n"
+            f"intake: {{listen: '{self.at(self.intake_port)}'{intake}}}\n"
             f"api: {{listen: '{self.at(self.api_port)}'}}\n"
             f"timeseries: {timeseries}\n"
             f"registry: {{url: 'sqlite:///{folder}/registry.db'}}\n" + extra

@@ -13,13 +13,13 @@ from edge_agent.archive import Archive
 from edge_agent.declared import declare
 from edge_agent.history import History
 from edge_agent.ledger import Ledger
-from edge_agent.link import Link, LinkOptions
 from edge_agent.policy import Policy
 from edge_agent.question import Question
 from edge_agent.tighten import load_site_egress
 from edge_agent.uplink import Uplink
 from gateway_core.forward import Sink, forward
 from gateway_core.lanes import Lanes
+from gateway_core.link import Link, LinkOptions
 from gateway_core.model import Reading
 from gateway_core.spool import Spool, SpoolOptions, open_spool
 from gateway_core.wire import decode_upload

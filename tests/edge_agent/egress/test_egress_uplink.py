@@ -19,11 +19,11 @@ from edge_agent.egress import Declared
 from edge_agent.grant import NONE, RAW
 from edge_agent.ledger import Ledger
 from edge_agent.ledger_entry import Head
-from edge_agent.link import Link, LinkOptions, _watched_socket
 from edge_agent.policy import Policy
 from edge_agent.uplink import STATE_COVERED, STATE_LEDGER, Uplink
 from gateway_core.errors import Unavailable
 from gateway_core.forward import forward
+from gateway_core.link import Link, LinkOptions, _watched_socket
 from gateway_core.model import Batch, Reading, Record, Rejection
 from gateway_core.spool import Spool, SpoolOptions, open_spool
 from gateway_core.supervise import Patience, supervise

@@ -14,13 +14,13 @@ from edge_agent.audit import entries
 from edge_agent.egress import Declared
 from edge_agent.grant import NONE, RAW
 from edge_agent.ledger import Ledger
-from edge_agent.link import Link, LinkOptions
 from edge_agent.policy import Policy
 from edge_agent.refill import Refill
 from edge_agent.uplink import Uplink
 from gateway_core.errors import Unavailable
 from gateway_core.forward import forward
 from gateway_core.lanes import Lanes
+from gateway_core.link import Link, LinkOptions
 from gateway_core.meter import Meter
 from gateway_core.model import (
     Alarm,

@@ -9,11 +9,11 @@ import pytest
 from edge_agent.egress import Declared
 from edge_agent.grant import RAW, Thin
 from edge_agent.ledger import Ledger
-from edge_agent.link import Link, LinkOptions
 from edge_agent.policy import Policy
 from edge_agent.uplink import Uplink
 from gateway_core.clock import NS
 from gateway_core.errors import Unavailable
+from gateway_core.link import Link, LinkOptions
 from gateway_core.model import Reading
 from gateway_core.spool import SpoolOptions, open_spool
 from tests.fakes.centre import fake_centre

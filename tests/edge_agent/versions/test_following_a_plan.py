@@ -17,11 +17,11 @@ from edge_agent.holdings.lock import read_lock
 from edge_agent.holdings.versions import Versions
 from edge_agent.knowledge import Knowledge, read_knowledge
 from edge_agent.ledger import Ledger
-from edge_agent.link import Link, LinkOptions
 from edge_agent.tally import Tally
 from edge_agent.versions.exchange import Exchange
 from edge_agent.versions.life import Life
 from gateway_core.errors import PayloadError, Unavailable
+from gateway_core.link import Link, LinkOptions
 from tests.fakes.edge import ENV, Hands, write_profile
 from tests.fakes.registry import FakeRegistry, open_registry
 

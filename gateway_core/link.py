@@ -1,7 +1,7 @@
 """The link to the collector: one HTTP connection pool that notices a dead peer in seconds.
 
-The only file of the edge agent's uplink that knows HTTP. Everything that can go wrong between
-here and an answer is `Unavailable`.
+The only file of an edge's uplink, and of a collector's mirror, that knows HTTP. Everything that can
+go wrong between here and an answer is `Unavailable`.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Link:
         try:
             token = path.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError) as exc:
-            raise Unavailable(f"uplink.token_file {path}: {exc}") from exc
+            raise Unavailable(f"token_file {path}: {exc}") from exc
         return {"Authorization": f"Bearer {token}"}
 
     async def _opened(self) -> aiohttp.ClientSession:
@@ -192,7 +192,7 @@ class Link:
                 context.load_cert_chain(options.cert_file, options.key_file)
         except (OSError, ValueError) as exc:
             named = options.cert_file or options.ca_file
-            raise Unavailable(f"uplink certificates {named}: {exc}") from exc
+            raise Unavailable(f"certificates {named}: {exc}") from exc
         return context
 
     async def _close(self) -> None:
