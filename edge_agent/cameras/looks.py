@@ -22,6 +22,8 @@ from gateway_core.clock import monotonic
 log = structlog.get_logger()
 
 _SHARED: frozenset[Outcome] = UNREACHED | {"refused", "timeout"}
+_PASSING: frozenset[Outcome] = frozenset({"reset", "timeout"})
+"""What may happen to one connection to a device that is well."""
 _SHARED_S = 10.0
 _SHARE_OF_SWEEP = 0.25
 """For no longer than this part of a sweep one device is asked on one connection."""
@@ -119,6 +121,10 @@ class StreamLooks:
         healthy = bool(recent) and recent[-1].state == entry.memory.stream.state == "online"
         plan = Plan(describe=not healthy or now >= entry.describe_at, fingerprint=entry.fingerprint)
         check = await channels.check(feed, plan)
+        if healthy and check.outcome in _PASSING:
+            # It did answer a sweep ago: of a hundred connections one may break on its way, and two
+            # of three checks would by chance agree about some of ten thousand feeds.
+            check = await channels.again(feed, plan)
         if check.described:
             spread = self._chance.uniform(0.8, 1.2)
             entry.describe_at = monotonic() + self._settings.describe_s * spread

@@ -97,6 +97,10 @@ class Channels:
         self.refuses = check.outcome not in _NOT_SHARED and check.rtt_ms is not None
         return check
 
+    async def again(self, feed: Feed, plan: Plan) -> StreamCheck:
+        """Check one feed on a new connection, whatever is the matter with the one before."""
+        return await self._anew(feed, plan)
+
     async def _anew(self, feed: Feed, plan: Plan) -> StreamCheck:
         self._close()
         try:

@@ -100,6 +100,10 @@ class CameraFleet:
         self._listening.close()
         for device in self.devices:
             device.hang_up()
+        around = self.surroundings
+        self._truth.event(
+            "connections", made=around.connections, disturbed=sum(around.disturbances.values())
+        )
         self._truth.close()
         await asyncio.sleep(0)  # lets the cut connections go
 
