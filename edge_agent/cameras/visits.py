@@ -30,8 +30,8 @@ log = structlog.get_logger()
 _DeviceKey = tuple[str, int | None, Credential | None]
 Take = Callable[[Entry, Evidence], Awaitable[None]]
 FIRST_ROUND_S = 0.06
-"""Seconds for each feed in the first round, so that a small site knows its pictures soon and a large
-one does not spend half a core on them."""
+"""Seconds for each feed in the first round, so that a small site knows its pictures soon, and a
+large one does not spend half a core on them."""
 _STEP_S = 0.05
 _GONE = frozenset({"onvif_unreachable", "onvif_timeout"})
 

@@ -10,7 +10,7 @@ from random import Random
 
 from edge_agent.cameras.feeds_file import load_feeds
 from edge_agent.cameras.grader import Grader
-from edge_agent.cameras.picture import grade
+from edge_agent.cameras.grading import Before, PictureLimits, faults_of, grade
 from simulators.cameras.fleet import CameraFleet
 from simulators.cameras.jpeg import COLUMNS, ROWS, VARIANTS, encode, picture
 from simulators.cameras.options import DEFAULT_MIX, FleetOptions
@@ -64,7 +64,7 @@ async def test_pictures_look_like_their_condition() -> None:
 
     assert len(keys) == VARIANTS
     assert len(frozen) == 1
-    assert grade(snow, "") == ("picture_noisy",)
+    assert faults_of(grade(snow, Before(), None, PictureLimits())) == ("picture_noisy",)
 
 
 def test_the_canned_stream_is_decoded_by_ffmpeg(tmp_path: Path) -> None:
