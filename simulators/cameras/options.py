@@ -44,7 +44,7 @@ INTENDED: Mapping[Condition, str] = MappingProxyType(
         "one_session": "online",  # 453 for every RTSP session but the first
         "clock_skew": "degraded",  # a day behind, and refuses tokens of any other time
         "foreign_address": "online",  # every address that it tells is another machine's
-        "broken_xml": "degraded",  # its SOAP cannot be read: half a document, HTML, nothing
+        "broken_xml": "degraded",  # its SOAP cannot be read: a shred, HTML, nothing at all
         "cut_off": "unknown",  # the switch before it is down; as dead, but no fault of its own
         "black": "degraded",
         "frozen": "degraded",

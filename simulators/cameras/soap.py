@@ -115,7 +115,7 @@ def _broken(device: Device, document: bytes) -> bytes:
     page = (
         b"<!DOCTYPE html><html><head><title>Login</title></head><body>Please log in</body></html>"
     )
-    kinds = (document[: 2 * len(document) // 3], page, b"", b"\x00\xff\xfe" * 20)
+    kinds = (document[:60], page, b"", b"\x00\xff\xfe" * 20)
     return kinds[int(device.serial, 16) % len(kinds)]
 
 

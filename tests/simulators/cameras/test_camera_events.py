@@ -48,7 +48,8 @@ async def test_each_change_is_a_line_with_its_time(tmp_path: Path) -> None:
         await fleet.change(1, "dead")
         await fleet.change(1, "good")
 
-    lines = truth_of(truth)
+    *lines, last = truth_of(truth)
+    assert (last["event"], last["made"], last["disturbed"]) == ("connections", 0, 0)
     assert [(line["feed"], line["state"], line["condition"]) for line in lines] == [
         ("cam-000001", "online", "good"),
         ("cam-000002", "online", "good"),
