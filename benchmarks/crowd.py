@@ -10,6 +10,8 @@ from typing import cast
 import mqtt5
 
 WINDOW = 20
+EACH_ADDRESS = 20_000
+"""Connections from one source address: ports are fewer than 28,000 on most machines."""
 
 
 class Client(asyncio.Protocol):
@@ -77,17 +79,35 @@ class Client(asyncio.Protocol):
 
 
 async def gather(
-    host: str, port: int, messages: Sequence[Sequence[tuple[str, bytes]]], at_once: int = 500
+    host: str,
+    port: int,
+    messages: Sequence[Sequence[tuple[str, bytes]]],
+    at_once: int = 500,
+    first: int = 0,
 ) -> list[Client]:
-    """Connect one client for each list of messages; return when all are admitted."""
+    """Connect one client for each list of messages; return when all are admitted.
+
+    Args:
+        host: Of the listener.
+        port: Likewise.
+        messages: What each has to say.
+        at_once: Connections that are being made at a time.
+        first: Number of the first client.
+    """
+    wanted = len(messages) + 1024
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard < wanted:
+        raise SystemExit(f"{wanted} open files are needed: ulimit -n {wanted} first, as root")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     loop, room = asyncio.get_running_loop(), asyncio.Semaphore(at_once)
 
     async def enter(n: int, mine: Sequence[tuple[str, bytes]]) -> Client:
         async with room:
             _, client = await loop.create_connection(
-                lambda: Client(f"sim-env-{n:05d}", mine), host, port
+                lambda: Client(f"sim-env-{first + n:05d}", mine),
+                host,
+                port,
+                local_addr=(f"127.0.0.{1 + n // EACH_ADDRESS}", 0) if host == "127.0.0.1" else None,
             )
             code = await client.admitted
             assert code == 0, code

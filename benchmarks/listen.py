@@ -27,6 +27,9 @@ from benchmarks.crowd import gather
 from tests.e2e.blast import env
 from tests.e2e.city import PYTHON, City, Program, answers, wait_for
 
+WAVE = 10_000
+"""Devices that are connected at a time, where there are more than a process may have files open."""
+
 
 def start(city: City, *, direct: bool) -> list[psutil.Process]:
     """Start what stands between devices and disk; return its processes."""
@@ -45,8 +48,8 @@ def start(city: City, *, direct: bool) -> list[psutil.Process]:
     return [psutil.Process(each.process.pid) for each in programs if each.process is not None]
 
 
-def told(connections: int, messages: int) -> list[list[tuple[str, bytes]]]:
-    """What each device says: all together ``messages``."""
+def told(connections: int, messages: int, first: int = 0) -> list[list[tuple[str, bytes]]]:
+    """What each device says: all together ``messages``; ``first`` is the first one's number."""
     each = messages // connections
     now = int(time.time()) - each
     return [
@@ -54,7 +57,7 @@ def told(connections: int, messages: int) -> list[list[tuple[str, bytes]]]:
             env(f"sim-env-{n:05d}", ts=now + k, temperature=20 + k % 9, humidity=40.5, seq=k + 1)
             for k in range(each)
         ]
-        for n in range(connections)
+        for n in range(first, first + connections)
     ]
 
 
@@ -102,6 +105,23 @@ async def crowd(city: City, processes: list[psutil.Process], connections: int, a
     }
 
 
+async def multitude(city: City, process: psutil.Process, devices: int) -> Any:
+    """Let devices come in waves, speak and go; return the memory after each wave."""
+    sizes, began = [], time.monotonic()
+    for first in range(0, devices, WAVE):
+        said = told(WAVE, 3 * WAVE, first)
+        clients = await gather(city.host, city.mqtt_port, said, first=first)
+        for client in clients:
+            client.speak()
+        for client in clients:
+            await client.done
+            client.close()
+        sizes.append(round(process.memory_info().rss / 1e6))
+    await asyncio.to_thread(wait_for, "the uplink", lambda: city.settled("uplink"), 300)
+    sizes.append(round(process.memory_info().rss / 1e6))
+    return {"devices": devices, "rss_mb": sizes, "s": round(time.monotonic() - began, 1)}
+
+
 def measure(asked: argparse.Namespace) -> dict[str, Any]:
     """Run what was asked for."""
     found: dict[str, Any] = {"load_before": psutil.getloadavg()[0]}
@@ -114,6 +134,9 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
                     found["idle"] = uvloop.run(crowd(city, processes, asked.idle, 200))
                 if direct and asked.storm:
                     found["storm"] = uvloop.run(crowd(city, processes, asked.storm, asked.storm))
+                if direct and asked.devices:
+                    told_by = multitude(city, processes[-1], asked.devices)
+                    found["devices"] = uvloop.run(told_by)
                 if asked.messages:
                     n, m = asked.connections, asked.messages
                     found[name] = uvloop.run(rush(city, processes, n, m))
@@ -143,6 +166,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--connections", type=int, default=2_000)
     parser.add_argument("--messages", type=int, default=200_000)
+    parser.add_argument("--devices", type=int, default=0, help="devices that come in waves")
     parser.add_argument("--idle", type=int, default=0, help="connections that say nothing")
     parser.add_argument("--storm", type=int, default=0, help="connections at once")
     result = measure(parser.parse_args())

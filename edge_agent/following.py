@@ -60,7 +60,7 @@ class Followed:
 
     def __init__(self, clock: Clock = wall_ns) -> None:
         self.clients: dict[str, list[Trail]] = {}
-        self.awaited: dict[int, tuple[str, int, Arrival]] = {}
+        self.awaited: dict[int, tuple[str, int | None, Arrival]] = {}
         self._clock = clock
 
     def begin(self, client: str) -> Trail:
@@ -84,8 +84,8 @@ class Followed:
             for trail in trails:
                 trail.add(line)
 
-    def sent(self, client: str, qos: int, arrival: Arrival) -> None:
-        """Tell of a message as soon as it is known what became of it."""
+    def sent(self, client: str, qos: int | None, arrival: Arrival) -> None:
+        """Tell of a message as soon as it is known what became of it; None for a Will."""
         self.awaited[id(arrival)] = (client, qos, arrival)
 
     def stored(self, arrivals: Sequence[Arrival], verdicts: Sequence[str | None]) -> None:
@@ -94,11 +94,13 @@ class Followed:
             found = self.awaited.pop(id(arrival), None)
             if found is not None:
                 client, qos, _ = found
-                told = {"result": "stored"} if verdict is None else {"result": "refused"}
+                told: dict[str, Any] = {"topic": arrival.address, "size": len(arrival.payload)}
+                if qos is not None:
+                    told["qos"] = qos
+                told["result"] = "stored" if verdict is None else "refused"
                 if verdict is not None:
                     told["reason"] = verdict
-                topic, size = arrival.address, len(arrival.payload)
-                self.tell(client, "message", topic=topic, qos=qos, size=size, **told)
+                self.tell(client, "will" if qos is None else "message", **told)
 
     def abandon(self, source: str) -> None:
         """Await nothing more of a listener that ended: what it did not store will come again."""

@@ -77,7 +77,7 @@ class CommitLine(Generic[Word, Mark]):
     The link fills `open` and calls `go`, or `soon`. Acknowledgements leave in the order of receipt
     (MQTT 5.0 section 4.6), so a load that commits early waits for those before it. When more than
     ``most_messages`` or ``most_bytes`` are uncommitted, `on_pressure` is called with True, and
-    with False when half of it is gone.
+    with False when half of it is gone. `on_held` likewise, while what was received does not fit.
 
     Args:
         source: For metrics and logs.
@@ -105,6 +105,7 @@ class CommitLine(Generic[Word, Mark]):
         self.open: Load[Word, Mark] = Load()
         self.on_acknowledged: Callable[[list[Word]], None] = lambda _words: None
         self.on_pressure: Callable[[bool], None] = lambda _pressed: None
+        self.on_held: Callable[[bool], None] = lambda _held: None
         self._source = source
         self._ingest = ingest
         self._apart = apart
@@ -245,12 +246,14 @@ class CommitLine(Generic[Word, Mark]):
             self._held += 1
             if self._held == 1:
                 log.warning("ingest_held", source=self._source, why=str(why))
+                self.on_held(True)  # noqa: FBT003  # a callback's only argument
             try:
                 await self._stored_in_turn(arrivals, state)
             finally:
                 self._held -= 1
             if not self._held:
                 log.info("ingest_resumed", source=self._source)
+                self.on_held(False)  # noqa: FBT003
 
     async def _stored_in_turn(
         self, arrivals: Sequence[Arrival], state: Mapping[str, bytes | None]

@@ -50,6 +50,7 @@ MEANINGS = {
     "tidegate_mqtt_listen_connections": "connections that came to a listener, by what became of them: ok, full, address_full, closing",
     "tidegate_mqtt_listen_refused": "devices that were turned away at CONNECT, by the reason code of MQTT 5",
     "tidegate_mqtt_listen_states": "connections and sessions of a listener, by state: handshake, waiting (for their turn, see `connect_rate`), connected, held (waits for the disk), sessions",
+    "tidegate_mqtt_listen_turned_down": "messages of MQTT 5 devices that were answered with 0x97 because the disk was full (`when_full: refuse`)",
     "tidegate_mqtt_listen_wills": "Wills of devices that went without a word",
     "tidegate_mqtt_published": "messages to devices that the broker confirmed",
     "tidegate_mqtt_received": "MQTT messages that were committed",

@@ -57,6 +57,11 @@ class Conversation:
         """Whether it must be answered before more is read."""
         return self._inbox is not None and self._inbox.full
 
+    @property
+    def refuses(self) -> bool:
+        """Whether it is read although the disk is full, to be told so."""
+        return self._inbox is not None and self._inbox.refuses
+
     # ---- what comes in ----
 
     def read(self, data: bytes, load: ClientLoad, received: int) -> int:
@@ -76,7 +81,7 @@ class Conversation:
         )
         while at < end and self.asked is None and not (self._over or self.full):
             inbox = self._inbox
-            if inbox is not None and not followed:
+            if inbox is not None and not (followed or inbox.refuses):
                 at = inbox.take_plain(data, at, load, received)
                 if at == end or inbox.full:
                     break
@@ -116,8 +121,10 @@ class Conversation:
         connect, codec, house = self._waiting()
         settings = house.settings
         self.identity = identity
-        if connect.will is not None:
-            house.check_will(identity, connect.will)
+        will = connect.will
+        if will is not None:
+            house.check_will(identity, will)
+            will = replace(will, client=client)
         longest = round(settings.session_expiry)
         expiry = connect.expiry_s if codec.version != "5" else min(connect.expiry_s, longest)
         if expiry == FOREVER_S:
@@ -126,7 +133,7 @@ class Conversation:
         asked = connect.keep_alive
         self.keep_alive = asked if codec.version != "5" else min(asked or most, most)
         self._connect = replace(
-            connect, client_id=client, expiry_s=expiry, username=None, password=None
+            connect, client_id=client, expiry_s=expiry, username=None, password=None, will=will
         )
         key = session_key(client, identity)
         self._session, present = house.sessions.open(self._connect, key, self)
@@ -138,7 +145,7 @@ class Conversation:
             "" if connect.client_id else client,
             self.keep_alive,
             expiry,
-            settings.receive_maximum,
+            self._session.window,
             settings.max_packet,
             ALIASES,
         )

@@ -24,12 +24,17 @@ class House:
         sessions: Of its clients.
         policy: What they may publish and hear.
         followed: Clients that somebody follows.
+        refusing: Which occasion it is, from 1, on which the disk is full and clients of MQTT 5 are
+            told so; 0 while there is none.
+        turned_down: Messages that were refused on such occasions.
     """
 
     settings: ListenSettings
     sessions: Sessions
     policy: Policy
     followed: Followed = field(default_factory=Followed)
+    refusing: int = 0
+    turned_down: int = 0
 
     def check_will(self, identity: str | None, will: Will) -> None:
         """Check what a client leaves behind.

@@ -24,6 +24,7 @@ class Client(Protocol):
 
     client: str
     identity: str | None
+    replies: list[bytes]
 
 
 Word = tuple[Client, bytes, int]
@@ -58,6 +59,7 @@ class Inbox:
     __slots__ = (
         "_aliases",
         "_codec",
+        "_deferred",
         "_house",
         "_plain",
         "_session",
@@ -70,20 +72,31 @@ class Inbox:
 
     def __init__(self, house: House, talk: Client, codec: Codec, session: Session) -> None:
         self.unacknowledged = 0
+        self._deferred = 0  # on which occasion a message came that cannot be refused
         self._house = house
         self._talk = talk
         self._codec = codec
         self._session = session
         self._v5 = codec.version == "5"
         self._source = house.settings.source
-        self._window = house.settings.receive_maximum
+        self._window = session.window
         self._aliases = Aliases()
         self._plain = PlainReader(self._source, properties=self._v5, most=house.settings.max_packet)
 
     @property
     def full(self) -> bool:
         """Whether it must be answered before more is read; MQTT 3.1.1 has no Receive Maximum."""
-        return self.unacknowledged >= self._window and not self._v5
+        if self._v5:
+            return self._deferred > 0 and self._deferred == self._house.refusing
+        return self.unacknowledged >= self._window
+
+    @property
+    def refuses(self) -> bool:
+        """Whether messages are refused because the disk is full.
+
+        Answers leave in the order of receipt (MQTT 5.0 section 4.6), so who waits for one waits on.
+        """
+        return self._house.refusing > 0 and self._v5 and not (self.unacknowledged or self.full)
 
     def take_plain(self, data: bytes, at: int, load: ClientLoad, received: int) -> int:
         """Take in the plain messages at the beginning of ``data[at:]``; return where they end."""
@@ -113,9 +126,11 @@ class Inbox:
                     return refusal
                 raise refusal
         arrival = Arrival(self._source, topic, packet.payload, received)
-        load.size += len(packet.payload) + len(topic)
+        refuses = self.refuses
         if not qos:
             load.arrivals.append(arrival)
+            load.size += len(packet.payload) + len(topic)
+            self._deferred = self._house.refusing
             return None
         if self._v5 and self.unacknowledged >= self._window:
             raise Broken(p.RECEIVE_MAX_EXCEEDED, "more messages than Receive Maximum")
@@ -126,12 +141,17 @@ class Inbox:
             again = (packet.duplicate or qos == 2) and sessions.recognises(
                 (session.number, packet_id, crc)
             )
+            if refuses and not again:
+                return self._refuse(qos, packet_id)
             load.again += again
             if not again:
                 load.marks.append(sessions.note(session, (packet_id, crc)))
                 load.arrivals.append(arrival)
+        elif refuses:
+            return self._refuse(qos, packet_id)
         else:
             load.arrivals.append(arrival)
+        load.size += len(packet.payload) + len(topic)
         self._acknowledge(load, self._answer(qos, packet_id, p.SUCCESS))
         return None
 
@@ -149,6 +169,11 @@ class Inbox:
             followed.tell(client, "message", **told, result="again")
         else:
             followed.tell(client, "message", **told, result="denied", reason=refusal.detail)
+
+    def _refuse(self, qos: int, packet_id: int) -> Broken:
+        self._talk.replies.append(self._answer(qos, packet_id, p.QUOTA_EXCEEDED))
+        self._house.turned_down += 1
+        return Broken(p.QUOTA_EXCEEDED, "the disk of the site is full")
 
     def _acknowledge(self, load: ClientLoad, answer: bytes, count: int = 1) -> None:
         self.unacknowledged += count

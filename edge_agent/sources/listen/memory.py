@@ -2,11 +2,11 @@
 
 A client sends a message of QoS 1 or 2 again, with DUP set, when its connection ended before the
 acknowledgement. It can have at most as many unacknowledged as Receive Maximum allows, so the last
-``window`` messages of a session are all that can come again. They are kept as spool state, in the
-transaction that stores the messages: one slot for each commit, of which older ones are folded into
-newer ones as a binary counter carries. So there are few slots, and a mark is written some ten
-times in its life. Only what is known to be stored is folded: a slot must never claim what another
-commit has yet to store.
+``window`` messages of a session (each has its own) are all that can come again. They are kept as
+spool state, in the transaction that stores the messages: one slot for each commit, of which older
+ones are folded into newer ones as a binary counter carries. So there are few slots, and a mark is
+written some ten times in its life. Only what is known to be stored is folded: a slot must never
+claim what another commit has yet to store.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Entries = bytes
 
 _ENTRY = struct.Struct("<IIHI")  # session, place among its messages, packet id, CRC32C
 _MARK = struct.Struct("<HI")
-_SMALL = 8
+_SMALL, _SPARE = 8, 16
 
 
 def fingerprint(topic: str, payload: bytes) -> int:
@@ -35,28 +35,37 @@ def fingerprint(topic: str, payload: bytes) -> int:
 
 
 class Ring:
-    """The last messages of one session; six bytes each, and at most twice as many as can come."""
+    """The last messages of one session; six bytes each.
 
-    __slots__ = ("_held", "_latest", "count")
+    Args:
+        window: How many can come again.
 
-    def __init__(self) -> None:
+    Attributes:
+        window: Likewise; never less than it was.
+        count: Messages so far.
+    """
+
+    __slots__ = ("_held", "_latest", "count", "window")
+
+    def __init__(self, window: int) -> None:
+        self.window = window
         self.count = 0
         self._held = bytearray()
         self._latest: dict[int, int] | None = None
 
-    def add(self, marks: Sequence[int], window: int) -> None:
+    def add(self, marks: Sequence[int]) -> None:
         """Hold the next messages: packet id and CRC32C in turn; older ones are let go."""
         count = len(marks) // 2
         self._held += struct.pack("<" + "HI" * count, *marks)
         self.count += count
-        if len(self._held) > 2 * window * _MARK.size:
-            del self._held[: -window * _MARK.size]
+        if len(self._held) > (self.window + _SPARE) * _MARK.size:
+            del self._held[: -self.window * _MARK.size]
         self._latest = None
 
-    def recognises(self, packet_id: int, crc: int, window: int) -> bool:
+    def recognises(self, packet_id: int, crc: int) -> bool:
         """Return whether this message is one of the last ``window``."""
         if self._latest is None:
-            last = self._held[-window * _MARK.size :]
+            last = self._held[-self.window * _MARK.size :]
             self._latest = dict(_MARK.iter_unpack(last))
         return self._latest.get(packet_id) == crc
 
@@ -83,17 +92,20 @@ class Memory:
 
     Args:
         prefix: Of its keys in the spool's state.
-        window: Messages of a session that can come again.
+        windows: Messages of each session that can come again, as far as it has less than ``most``.
+        most: Of the others.
         saved: The spool's state under ``prefix``, as the last run left it.
     """
 
-    def __init__(self, prefix: str, window: int, saved: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, prefix: str, windows: Mapping[int, int], most: int, saved: Mapping[str, bytes]
+    ) -> None:
         self._prefix = prefix
-        self._window = window
+        self._living_most = 0
         self._slots: list[_Slot] = []
         self._rings: dict[int, Ring] = {}
         self._next = 0
-        self._recall(saved)
+        self._recall(saved, windows, most)
 
     @property
     def numbers(self) -> list[int]:
@@ -109,24 +121,28 @@ class Memory:
         """Return whether a message that came with DUP set was committed, or is about to be."""
         session, packet_id, crc = mark
         ring = self._rings.get(session)
-        return ring is not None and ring.recognises(packet_id, crc, self._window)
+        return ring is not None and ring.recognises(packet_id, crc)
 
-    def note(self, session: int, marks: Sequence[int]) -> Entries:
+    def note(self, session: int, marks: Sequence[int], window: int) -> Entries:
         """Know messages from now on; return what to `enter` with the commit that stores them.
 
         Args:
             session: Whose.
             marks: Packet id and CRC32C of each, in turn, in the order of receipt.
+            window: How many of its messages can come again.
         """
         ring = self._rings.get(session)
         if ring is None:
-            ring = self._rings[session] = Ring()
+            ring = self._rings[session] = Ring(0)
+        if window > ring.window:
+            self._living_most += window - ring.window
+            ring.window = window
         place = ring.count
         flat: list[int] = []
         for at in range(0, len(marks), 2):
             flat += (session, place & 0xFFFFFFFF, marks[at], marks[at + 1])
             place += 1
-        ring.add(marks, self._window)
+        ring.add(marks)
         return struct.pack("<" + "IIHI" * (len(marks) // 2), *flat)
 
     def release(self, session: int, packet_id: int) -> None:
@@ -138,7 +154,8 @@ class Memory:
     def forget(self, sessions: Iterable[int]) -> None:
         """Let go of sessions; what their slots hold goes when these are folded."""
         for session in sessions:
-            self._rings.pop(session, None)
+            ring = self._rings.pop(session, None)
+            self._living_most -= ring.window if ring is not None else 0
 
     def enter(self, marks: Sequence[Entries], *, settled: bool) -> dict[str, bytes | None]:
         """Return the state to store with the messages of these marks.
@@ -181,17 +198,17 @@ class Memory:
 
         Those of a slot that is small beside what all sessions may keep are hardly any less.
         """
-        rings, size, window = self._rings, _ENTRY.size, self._window
-        if len(entries) * _SMALL < len(rings) * window * size:
+        rings, size = self._rings, _ENTRY.size
+        if len(entries) * _SMALL < self._living_most * size:
             return entries
         found = []
         for at, (session, place, _, _) in enumerate(_ENTRY.iter_unpack(entries)):
             ring = rings.get(session)
-            if ring is not None and place >= ring.count - window:
+            if ring is not None and place >= ring.count - ring.window:
                 found.append(entries[at * size : (at + 1) * size])
         return b"".join(found)
 
-    def _recall(self, saved: Mapping[str, bytes]) -> None:
+    def _recall(self, saved: Mapping[str, bytes], windows: Mapping[int, int], most: int) -> None:
         places: dict[int, dict[int, tuple[int, int]]] = {}
         for key in sorted(saved):
             number = key.removeprefix(self._prefix)
@@ -203,11 +220,12 @@ class Memory:
             self._slots.append(_Slot(int(number), whole, stored=True))
             self._next = max(self._next, int(number) + 1)
         for session, found in places.items():
-            ring = self._rings[session] = Ring()
+            ring = self._rings[session] = Ring(windows.get(session, most))
+            self._living_most += ring.window
             last = max(found) + 1
-            ring.count = max(0, last - self._window)
+            ring.count = max(0, last - ring.window)
             for place in range(ring.count, last):
-                ring.add(found.get(place, (0, 0)), self._window)
+                ring.add(found.get(place, (0, 0)))
 
     def _key(self, number: int) -> str:
         return f"{self._prefix}{number:012d}"

@@ -58,11 +58,13 @@ class Will:
         topic: Where.
         payload: What.
         delay_s: Seconds to wait first; a client that is back by then takes it back.
+        client: Whose, once it was let in.
     """
 
     topic: str
     payload: bytes
     delay_s: int = 0
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,10 @@ from edge_agent.sources.listen.policy import matches
 from gateway_core.clock import NS
 
 MOST_SUBSCRIPTIONS = 32
+MOST_MARKS = 2**20
+"""Messages that all sessions together may send before the first is acknowledged: what they cost is
+memory and disk, some forty bytes each. Many sessions get a Receive Maximum of their share."""
+LEAST_WINDOW = 16
 FOREVER_S = 0xFFFFFFFF
 
 
@@ -35,6 +39,7 @@ class _Saved(msgspec.Struct, array_like=True):
     key: str
     expiry_s: int
     filters: dict[str, int]
+    window: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +56,7 @@ class Session:
         will: What to take in when the connection has ended without a word, or None.
         due: When something is to be done about it while nobody is connected: likewise.
         kept: Whether the spool's state has it, or will have it.
+        window: Messages that its client may send before the first is acknowledged.
     """
 
     number: int
@@ -62,6 +68,7 @@ class Session:
     will: Will | None = None
     due: int = 0
     kept: bool = False
+    window: int = 0
 
     @property
     def lasting(self) -> bool:
@@ -90,20 +97,22 @@ class Sessions:
     ) -> None:
         self._prefix = prefix
         self._most = most
-        self._memory = Memory(f"{prefix}m/", window, saved)
+        self._window = window
         self._sessions: dict[str, Session] = {}
         self._absent: dict[str, Session] = {}  # in the order in which their connections ended
         self._hearers: dict[str, dict[int, Session]] = {}
         self._changes: dict[str, bytes | None] = {}
         self._dates: list[tuple[int, int, Session]] = []
         self._said: list[Will] = []
-        self._last = max(self._memory.numbers, default=0)
+        self._last = 0
         for key, value in saved.items():
             number = key.removeprefix(f"{prefix}s/")
             if key.startswith(f"{prefix}s/") and number.isdigit():
                 self._recall(int(number), value, now)
-        known = {session.number for session in self._sessions.values()}
-        self._memory.forget(set(self._memory.numbers) - known)
+        windows = {each.number: each.window for each in self._sessions.values()}
+        self._memory = Memory(f"{prefix}m/", windows, window, saved)
+        self._last = max(self._last, *self._memory.numbers, 0)
+        self._memory.forget(set(self._memory.numbers) - windows.keys())
 
     def __len__(self) -> int:
         """Sessions, connected or not."""
@@ -153,6 +162,9 @@ class Sessions:
         session.line = line
         session.will = None
         session.expiry_s = connect.expiry_s
+        share = max(LEAST_WINDOW, MOST_MARKS // len(self._sessions))
+        granted = min(self._window, share) if session.lasting else self._window
+        session.window = max(session.window, granted)  # more may be under way from before
         self._keep(session)
         return session, present
 
@@ -217,7 +229,7 @@ class Sessions:
 
     def note(self, session: Session, marks: Sequence[int]) -> Entries:
         """Know messages from now on; see `memory.Memory.note`."""
-        return self._memory.note(session.number, marks)
+        return self._memory.note(session.number, marks, session.window)
 
     def release(self, session: Session, packet_id: int) -> None:
         """Let go of a packet id after PUBREL."""
@@ -234,7 +246,7 @@ class Sessions:
 
     def _keep(self, session: Session) -> None:
         if session.lasting:
-            saved = _Saved(session.key, session.expiry_s, session.filters)
+            saved = _Saved(session.key, session.expiry_s, session.filters, session.window)
             self._changes[self._name(session)] = msgspec.msgpack.encode(saved)
         elif session.kept:
             self._changes[self._name(session)] = None
@@ -276,6 +288,7 @@ class Sessions:
             return  # a bad disk: the client begins a new session
         self._last = max(self._last, number)
         session = Session(number, saved.key, saved.expiry_s, saved.filters, ended=now, kept=True)
+        session.window = saved.window or self._window
         self._sessions[saved.key] = self._absent[saved.key] = session
         for pattern in session.filters:
             self._hearers.setdefault(pattern, {})[number] = session

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -40,6 +40,8 @@ class ListenSettings(BaseModel):
         topics: What a device may publish to, with ``{device}`` for its identity; left out: every
             topic one level of which is its identity.
         commands: What it may subscribe to, likewise.
+        when_full: While the disk takes no more, ``wait`` lets clients wait for acknowledgements;
+            ``refuse`` answers those of MQTT 5 with 0x97, Quota exceeded.
         receive_maximum: Messages that a client may send before the first is acknowledged.
         max_packet: Longest packet in bytes.
         keep_alive: Longest silence in seconds that a client may ask for; MQTT 5 clients are told.
@@ -60,6 +62,7 @@ class ListenSettings(BaseModel):
     anonymous: bool = False
     topics: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    when_full: Literal["wait", "refuse"] = "wait"
     receive_maximum: int = Field(default=256, ge=1, le=4096)
     max_packet: Annotated[Size, Field(ge=1024, le=16 * 2**20)] = 1024 * 2**10
     keep_alive: Annotated[Duration, Field(ge=1, le=65_535)] = 1200.0

@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NoReturn
 
 import structlog
@@ -27,7 +28,7 @@ from edge_agent.sources.listen.packets import Broken
 from edge_agent.sources.listen.policy import Policy
 from edge_agent.sources.listen.sessions import Sessions
 from edge_agent.sources.listen.settings import ListenSettings
-from edge_agent.sources.listen.transport import encryption, prepare
+from edge_agent.sources.listen.transport import LINGER_S, encryption, prepare, serve
 from edge_agent.sources.listen.visit import Visit
 from gateway_core.clock import Clock
 from gateway_core.listening import tcp_sockets
@@ -37,8 +38,6 @@ log = structlog.get_logger()
 
 FINISH_S = 5.0
 LOOK_S = 1.0
-LINGER_S = 5.0
-"""Seconds in which a client that is sent away may read why."""
 AT_ONCE = 2000
 """Connections that are looked at in one step of the loop."""
 MOST_KEPT = 64 * 2**20
@@ -103,11 +102,12 @@ class ListenSource:
         )
         self._line.on_acknowledged = self._acknowledge
         self._line.on_pressure = self._press
+        self._line.on_held = self._hold
         self._by_talk: dict[Client, Visit] = {}
         self._strangers: set[Visit] = set()
         self._halted: OrderedDict[Visit, None] = OrderedDict()
         self._kept = 0
-        self._lines = 0
+        self._lines = self._occasions = 0
         self._context: ssl.SSLContext | None = None
         self._under_pressure = False
         self._closing = False
@@ -125,21 +125,14 @@ class ListenSource:
         (await self.reread())()
         sockets = tcp_sockets(settings.listen, f"mqtt_listen.{settings.name}.listen")
         prepare(sockets, settings)
-        encrypted = self._context is not None
         self.ports = [each.getsockname()[1] for each in sockets]
         async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self._line.start(tasks)
             try:
                 for sock in sockets:
-                    server = await loop.create_server(
-                        lambda: Visit(self, loop.time),
-                        sock=sock,
-                        ssl=self._context,
-                        backlog=4096,
-                        ssl_handshake_timeout=settings.handshake if encrypted else None,
-                        ssl_shutdown_timeout=LINGER_S if encrypted else None,
-                    )
+                    visit = partial(Visit, self, loop.time)
+                    server = await serve(sock, visit, self._context, settings)
                     stack.callback(server.close)
                 self.opened.set()
                 if settings.open_to_nobody:
@@ -284,6 +277,14 @@ class ListenSource:
             visit, _ = self._halted.popitem(last=False)
             visit.resume()
 
+    def _hold(self, held: bool) -> None:  # noqa: FBT001  # a callback's only argument
+        """Let clients of MQTT 5 be told that the disk is full, where that is wanted."""
+        if self._settings.when_full == "refuse":
+            self._occasions += held
+            self.house.refusing = self._occasions if held else 0
+            for visit in list(self.visits):
+                visit.resume()
+
     async def _look(self, now: float) -> None:
         """Once a second: close who is silent for too long, store what changed, count."""
         self._lines = 0
@@ -295,6 +296,8 @@ class ListenSource:
         if self.house.sessions.changed:
             self._line.open.due = True
         self._line.go()
+        down, self.house.turned_down = self.house.turned_down, 0
+        self._meter.count("tidegate_mqtt_listen_turned_down", down, source=self.name)
         for state, count in self.states().items():
             self._meter.set("tidegate_mqtt_listen_states", count, source=self.name, state=state)
 
@@ -317,10 +320,13 @@ class ListenSource:
         """Take in what clients left to be said."""
         if self._closing:
             return  # it is the agent that goes, not the devices
-        received = self._clock()
+        received, followed = self._clock(), self.house.followed
         wills = self.house.sessions.due(received)
         for will in wills:
-            self._line.open.arrivals.append(Arrival(self.name, will.topic, will.payload, received))
+            arrival = Arrival(self.name, will.topic, will.payload, received)
+            self._line.open.arrivals.append(arrival)
+            if will.client in followed.clients:
+                followed.sent(will.client, None, arrival)
         if wills:
             self._meter.count("tidegate_mqtt_listen_wills", len(wills), source=self.name)
             self._line.go()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import socket
 import ssl
+from collections.abc import Callable
 
 from edge_agent.sources.listen.settings import ListenSettings, TlsSettings
 from gateway_core.tls import server_context
+
+LINGER_S = 5.0
+"""Seconds in which a client that is sent away may read why."""
 
 FILES_BESIDE = 1024
 """Open files that the rest of the agent may need."""
@@ -25,6 +30,23 @@ def prepare(sockets: list[socket.socket], settings: ListenSettings) -> None:
     wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def serve(
+    sock: socket.socket,
+    visit: Callable[[], asyncio.Protocol],
+    context: ssl.SSLContext | None,
+    settings: ListenSettings,
+) -> asyncio.Server:
+    """Let connections come in at a bound socket."""
+    return await asyncio.get_running_loop().create_server(
+        visit,
+        sock=sock,
+        ssl=context,
+        backlog=4096,
+        ssl_handshake_timeout=None if context is None else settings.handshake,
+        ssl_shutdown_timeout=None if context is None else LINGER_S,
+    )
 
 
 def encryption(tls: TlsSettings) -> ssl.SSLContext:

@@ -1,12 +1,15 @@
 """Whose CONNECT is looked at next, when more come than a listener takes at a time. Pure.
 
 A storm is delayed, not refused: refused clients come again at once, and the storm grows. Addresses
-take turns, so whoever brings thousands waits for them and holds up nobody else.
+take turns, so whoever brings thousands waits for them and holds up nobody else. Of IPv6 the /64 is
+what counts: whoever has one has all addresses of it.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import Generic, TypeVar
 
 BURST_S = 0.1
@@ -15,8 +18,25 @@ BURST_S = 0.1
 T = TypeVar("T")
 
 
+@lru_cache(maxsize=4096)
+def party(address: str) -> str:
+    """Return those who take turns as one: an IPv4 address, or an IPv6 /64.
+
+    Link-local addresses are one party each: all of a network's devices share their /64.
+    """
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address) or found.is_link_local:
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return found.packed[:8].hex()
+
+
 class Turns(Generic[T]):
-    """Those who wait, first come first served at each address.
+    """Those who wait, first come first served in each party.
 
     Args:
         rate: Turns a second.
@@ -41,28 +61,29 @@ class Turns(Generic[T]):
         if not self._lines and self._credit >= 1:
             self._credit -= 1
             return True
-        self._lines.setdefault(address, OrderedDict())[who] = None
+        self._lines.setdefault(party(address), OrderedDict())[who] = None
         self._count += 1
         return False
 
     def leave(self, address: str, who: T) -> None:
         """Wait no more; nothing where it did not wait."""
-        line = self._lines.get(address)
+        group = party(address)
+        line = self._lines.get(group)
         if line is not None and who in line:
             del line[who]
             self._count -= 1
             if not line:
-                del self._lines[address]
+                del self._lines[group]
 
     def due(self, now: float) -> list[T]:
         """Return those whose turn has come."""
         self._earn(now)
         found = []
         while self._lines and self._credit >= 1:
-            address, line = self._lines.popitem(last=False)
+            group, line = self._lines.popitem(last=False)
             who, _ = line.popitem(last=False)
             if line:
-                self._lines[address] = line
+                self._lines[group] = line
             self._credit -= 1
             self._count -= 1
             found.append(who)

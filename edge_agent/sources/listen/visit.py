@@ -183,7 +183,7 @@ class Visit(asyncio.Protocol):
     def _waits(self) -> bool:
         """Whether nothing more is read for now; a CONNECT is, it needs no disk."""
         talk, desk = self.talk, self._desk
-        if talk.client and desk.pressed():
+        if talk.client and desk.pressed() and not talk.refuses:
             desk.held(self)
             return True
         return talk.asked is not None or talk.full

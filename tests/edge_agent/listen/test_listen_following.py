@@ -17,7 +17,7 @@ from gateway_core.errors import SpoolFull
 from tests.edge_agent.listen.conftest import Talk, listening
 from tests.edge_agent.listen.test_listen_clients import mosquitto
 from tests.edge_agent.listen.test_listen_protocol import V5, V311, publish
-from tests.edge_agent.listen.test_listen_sessions import LASTING
+from tests.edge_agent.listen.test_listen_sessions import LASTING, WILL
 from tests.fakes.ingest import FakeIngest
 
 
@@ -62,6 +62,23 @@ async def test_a_message_is_told_with_topic_size_and_verdict_once_it_is_stored(
         "identity": None,
         "session_present": False,
     }
+
+
+async def test_what_a_client_left_to_be_said_is_told_with_its_verdict() -> None:
+    ingest = FakeIngest()
+    async with listening(ingest) as source:
+        trail = source.house.followed.begin("a")
+        reader, writer = await asyncio.open_connection("127.0.0.1", source.ports[0])
+        writer.write(WILL)
+        await reader.readexactly(4)
+        writer.close()
+        await ingest.until(1)
+        while source.house.followed.awaited:
+            await trail.grown.wait()
+            trail.grown.clear()
+    lines = told(trail.take())
+    assert [line["kind"] for line in lines] == ["connected", "disconnected", "will"]
+    assert lines[-1] == {"kind": "will", "topic": "t/a", "size": 3, "result": "stored"}
 
 
 def test_what_came_again_and_what_is_not_allowed_are_told_at_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Self
 
 import pytest
 
@@ -27,6 +28,46 @@ async def flood(port: int, number: int, version: bytes) -> bytes:
     answers = await reader.readexactly(4 * EACH)
     writer.close()
     return answers
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    def say(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def hear(self, count: int) -> bytes:
+        async with asyncio.timeout(20):
+            return await self._reader.readexactly(count)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Clients:
+    """Connections that end with the block."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._all: list[Client] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for each in self._all:
+            each.close()
+
+    async def enter(self, version: bytes, name: bytes) -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self._port))
+        self._all.append(client)
+        client.say(version[:-1] + name)
+        head = await client.hear(2)
+        await client.hear(head[1])
+        return client
 
 
 def waiting(source: ListenSource) -> int:
@@ -59,6 +100,50 @@ async def test_a_flood_while_the_disk_is_full_is_held_off_and_stored_once_in_the
     assert {each.result() for each in floods} == {answers}
     assert len(ingest.stored) == CONNECTIONS * EACH
     assert len(set(ingest.payloads())) == CONNECTIONS * EACH
+
+
+async def test_who_is_told_that_the_disk_is_full_can_try_again_and_nothing_refused_is_stored() -> (
+    None
+):
+    ingest = FakeIngest()
+    ingest.trouble = SpoolFull("full")
+    async with listening(ingest, when_full="refuse") as source, Clients(source.ports[0]) as clients:
+        first = await clients.enter(V5, b"1")
+        first.say(publish(V5, "t/a", b"first"))  # nobody knows yet, so it waits
+        await ingest.when(lambda: ingest.calls > 0)
+        told, old = await clients.enter(V5, b"2"), await clients.enter(V311, b"3")
+        while not source.house.refusing:
+            await asyncio.sleep(0)
+        told.say(publish(V5, "t/a", b"no", packet_id=5) + publish(V5, "t/a", b"no", 0x34, 6))
+        assert (await told.hear(10)).hex() == "4003000597" + "5003000697"
+        told.say(publish(V5, "t/a", b"no", packet_id=5))
+        assert (await told.hear(5)).hex() == "4003000597"
+        told.say(publish(V5, "t/a", b"zero", 0x30) + publish(V5, "t/a", b"behind", packet_id=7))
+        old.say(publish(V311, "t/a", b"old", packet_id=8))
+        ingest.trouble = None
+        assert (await first.hear(4)).hex() == "40020001"
+        assert (await told.hear(4)).hex() == "40020007"  # it stood behind what has no answer
+        assert (await old.hear(4)).hex() == "40020008"
+        told.say(publish(V5, "t/a", b"yes", packet_id=5))
+        assert (await told.hear(4)).hex() == "40020005"
+        assert source.house.refusing == 0
+    assert sorted(ingest.payloads()) == [b"behind", b"first", b"old", b"yes", b"zero"]
+
+
+async def test_while_many_wait_for_the_disk_others_are_told_all_the_same() -> None:
+    ingest = FakeIngest()
+    ingest.trouble = SpoolFull("full")
+    async with listening(ingest, when_full="refuse") as source, Clients(source.ports[0]) as clients:
+        first = await clients.enter(V311, b"1")
+        first.say(publish(V311, "t/a", b"first"))
+        while not source.house.refusing:
+            await asyncio.sleep(0)
+        source._press(True)
+        other = await clients.enter(V5, b"2")
+        other.say(publish(V5, "t/a", b"no", packet_id=5))
+        assert (await other.hear(5)).hex() == "4003000597"
+        ingest.trouble = None
+        assert (await first.hear(4)).hex() == "40020001"
 
 
 class Waiter:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_agent.sources.listen import sessions as listen_sessions
 from edge_agent.sources.listen.house import House
 from edge_agent.sources.listen.memory import Memory
 from edge_agent.sources.listen.policy import Policy
@@ -136,6 +138,23 @@ def test_a_session_and_what_it_sent_survive_the_agent() -> None:
     assert list(house.sessions._hearers) == ["cmd/a"]
 
 
+def test_many_sessions_share_what_is_remembered_and_none_gets_less_than_it_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listen_sessions, "MOST_MARKS", 60)
+    house = House(ListenSettings(anonymous=True), Sessions("l/", 256, 100, {}, NOW), Policy())
+    granted = []
+    for number in range(5):
+        connect = LASTING[:-1] + b"%d" % number
+        answer = Talk(house).say(connect)
+        granted.append(int.from_bytes(answer[answer.index(b"\x21", 5) + 1 :][:2], "big"))
+    assert granted == [60, 30, 20, 16, 16]  # no less than LEAST_WINDOW
+    assert Talk(house).say(LASTING[:-1] + b"0").count(b"\x21\0\x3c") == 1  # 60, as before
+    state = {k: v for k, v in house.sessions.enter([], settled=True).items() if v is not None}
+    again = House(ListenSettings(anonymous=True), Sessions("l/", 256, 100, state, NOW), Policy())
+    assert Talk(again).say(LASTING[:-1] + b"0").count(b"\x21\0\x3c") == 1
+
+
 BATCHES = st.lists(
     st.lists(st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 3)), max_size=8),
     max_size=60,
@@ -149,13 +168,13 @@ def test_whenever_it_dies_the_memory_knows_what_was_stored_and_nothing_else(
 ) -> None:
     """The model: the last four stored marks of each session; a commit may be lost at a death."""
     state: dict[str, bytes] = {}
-    memory = Memory("m/", 4, {})
+    memory = Memory("m/", {}, 4, {})
     model: dict[int, list[tuple[int, int]]] = {}
     for number, batch in enumerate(batches):
-        noted = [memory.note(session, (packet_id, crc)) for session, packet_id, crc in batch]
+        noted = [memory.note(session, (packet_id, crc), 4) for session, packet_id, crc in batch]
         change = memory.enter(noted, settled=False)
         if number in deaths and number in unstored:
-            memory = Memory("m/", 4, state)  # it died before this commit
+            memory = Memory("m/", {}, 4, state)  # it died before this commit
         else:
             for key, value in change.items():
                 state.pop(key, None) if value is None else state.update({key: value})
@@ -163,7 +182,7 @@ def test_whenever_it_dies_the_memory_knows_what_was_stored_and_nothing_else(
             for session, packet_id, crc in batch:
                 model.setdefault(session, []).append((packet_id, crc))
             if number in deaths:
-                memory = Memory("m/", 4, state)
+                memory = Memory("m/", {}, 4, state)
         for session, marks in model.items():
             latest = dict(marks[-4:])
             for packet_id in range(1, 10):

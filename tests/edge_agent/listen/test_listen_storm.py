@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.sources.listen.turns import Turns
+from edge_agent.sources.listen.turns import Turns, party
 from tests.edge_agent.listen.conftest import listening
 from tests.edge_agent.listen.test_listen_protocol import V5, V311, packet, publish
 from tests.fakes.ingest import FakeIngest
@@ -38,6 +39,31 @@ def test_a_single_client_of_another_address_does_not_wait_behind_thousands() -> 
         turns.enter("storm", f"s{n}", 0.0)
     turns.enter("other", "d1", 0.0)
     assert turns.due(1.0) + turns.due(2.0) == ["s1", "d1"]
+
+
+def test_whoever_has_a_64_has_one_turn_for_all_its_addresses() -> None:
+    turns: Turns[str] = Turns(1, 0.0)
+    for n in range(1000):
+        turns.enter(f"2001:db8:1:2::{n:x}", f"s{n}", 0.0)
+    turns.enter("2001:db8:1:3::1", "d1", 0.0)
+    turns.leave("2001:db8:1:2::1", "s1")
+    assert turns.due(1.0) + turns.due(2.0) == ["s2", "d1"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth0", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("", "192.0.2.2", False),
+    ],
+)
+def test_who_takes_turns_as_one(one: str, other: str, *, same: bool) -> None:
+    assert (party(one) == party(other)) is same
 
 
 def test_who_comes_while_others_wait_does_not_pass_them() -> None:
