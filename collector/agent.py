@@ -165,6 +165,7 @@ class Collector:
         areas = await self._areas()
         snapshot.observe(lambda: samples(books, self.reception.edges, per_s, now))
         snapshot.observe(lambda: area_samples(areas))
+        snapshot.observe(self.intake.balances.samples)
         return snapshot.render() + self.meter.render()
 
     async def _areas(self) -> dict[str, Figures]:
@@ -202,6 +203,7 @@ class Collector:
             contacts=self.contacts,
             books=self.spool.books,
             refills=self.reception.refills,
+            balances=self.intake.balances,
             quarantined=lambda: self.spool.quarantined(100_000),
             rate=self.rate,
             metrics=self.render_metrics,

@@ -19,6 +19,8 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from collector.balance_intake import add_balance_route
+from collector.balances import Balances
 from collector.config import IntakeSection
 from collector.guard import Guards, Limits
 from collector.identity import Gatekeeper, open_gate, tls_context
@@ -72,6 +74,7 @@ class Intake:
     Attributes:
         addresses: Where it listens, ports filled in.
         url: One of them as a URL.
+        balances: Takes the balances of edges.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Intake:
         self._gate = gate
         self._meter = meter
         self._desk = desk
+        self.balances = Balances(reception)
         self._decoding = asyncio.Semaphore(_DECODING)
         self._guards: Guards | None = None
         self._held = 0
@@ -109,6 +113,7 @@ class Intake:
         app.on_response_prepare.append(_without_version)
         app.router.add_post("/v1/batches", self._batch)
         app.router.add_get("/healthz", self._healthz)
+        add_balance_route(app, self.balances, self._gate, self._body)
         if self._desk is not None:
             add_plan_routes(app, self._desk, self._gate, self._body, self._meter)
         runner = web.AppRunner(
@@ -282,6 +287,7 @@ async def open_intake(
         ConfigError: A certificate, key or tokens file cannot be read, or an address is taken.
     """
     intake = Intake(settings, reception, open_gate(settings), meter, desk)
+    await intake.balances.load()
     async with intake.serve(tcp_sockets(settings.listen, "intake.listen")):
         log.info("intake_opened", addresses=[str(each) for each in intake.addresses])
         yield intake

@@ -29,7 +29,7 @@ def add_plan_routes(
     """Answer edges' requests about profiles."""
 
     async def sealed(request: web.Request) -> web.Response:
-        edge = _asker(request, gate)
+        edge = asker(request, gate)
         try:
             found = await desk.plans.of(edge)
         except TooManyEdges as exc:
@@ -41,14 +41,14 @@ def add_plan_routes(
         return web.Response(body=found.data, content_type=plan.CONTENT_TYPE, headers=headers)
 
     async def packed(request: web.Request) -> web.Response:
-        _asker(request, gate)
+        asker(request, gate)
         data = await desk.versions.bundle(request.match_info["sha256"])
         if data is None:
             raise Refused(404, "no_bundle", "no version has these bytes; ask for the plan again")
         return web.Response(body=data, content_type=bundle.CONTENT_TYPE)
 
     async def report(request: web.Request) -> web.Response:
-        edge = _asker(request, gate)
+        edge = asker(request, gate)
         async with body(request) as data:
             said = plan.decode_report(data)
         if said.edge != edge:
@@ -65,7 +65,7 @@ def add_plan_routes(
     app.router.add_post("/v1/profiles/reports", report)
 
 
-def _asker(request: web.Request, gate: Gatekeeper) -> str:
+def asker(request: web.Request, gate: Gatekeeper) -> str:
     """Return who asks.
 
     Raises:

@@ -113,6 +113,8 @@ class Reception:
         edges: Edge id to its books.
         refills: What edges are asked to send again.
         traced: Whether to keep where records came from, for a mirror.
+        spool: Where everything goes.
+        clock: The collector's.
     """
 
     def __init__(
@@ -122,8 +124,8 @@ class Reception:
         self.refills = refills or Refills(spool, clock)
         self.traced = False
         self._traces = 0
-        self._spool = spool
-        self._clock = clock
+        self.spool = spool
+        self.clock = clock
         self._max_edges = max_edges
 
     async def load(self) -> None:
@@ -134,7 +136,7 @@ class Reception:
         missing then; records that come again change nothing in the stores.
         """
         bad: dict[str, bytes | None] = {}
-        for key, data in (await self._spool.state(STATE)).items():
+        for key, data in (await self.spool.state(STATE)).items():
             try:
                 _, edge, epoch = key.split("/")
                 page = EpochBook.decode(data)
@@ -145,7 +147,7 @@ class Reception:
                 continue
             self.edges.setdefault(edge, EdgeBook()).epochs[epoch] = page
         if bad:
-            await self._spool.append([], source="intake", state=bad)
+            await self.spool.append([], source="intake", state=bad)
         for book in self.edges.values():
             book.current = max(book.epochs, key=lambda epoch: book.epochs[epoch].contact)
         await self.refills.load()
@@ -176,7 +178,7 @@ class Reception:
                 self.edges.pop(upload.edge, None)
 
     async def _enter(self, edge: EdgeBook, upload: Upload, report: Report) -> UploadReceipt:
-        book, now = edge.epochs.get(upload.epoch, EpochBook()), self._clock()
+        book, now = edge.epochs.get(upload.epoch, EpochBook()), self.clock()
         fresh = book.fresh(upload.first, upload.last, upload.seqs)
         if _is_beat(upload):
             page = book.greet(now)
@@ -198,7 +200,7 @@ class Reception:
 
         placed = self._placing(upload, book, fresh, known)
         source = f"edge:{upload.edge}"
-        await self._spool.append(records, source=source, state=state, placed=placed)
+        await self.spool.append(records, source=source, state=state, placed=placed)
         # from here on it is on disk
         self._notice(edge, upload, report)
         edge.epochs.update(pages)
@@ -222,7 +224,7 @@ class Reception:
             fresh: Places of records that are new; they are stored first.
             known: Places of those that are stored again.
         """
-        traces = self._traces + 1, self._clock()
+        traces = self._traces + 1, self.clock()
         self._traces = max(traces) + 1
         wanted = self.traced and not _is_beat(upload)
 
@@ -294,7 +296,7 @@ class Reception:
         if known is None:
             log.info("epoch_begun", edge=upload.edge, epoch=upload.epoch, before=edge.current)
         else:
-            edge.forked = self._clock()
+            edge.forked = self.clock()
             if edge.forked - edge.warned >= _WARN_AGAIN_NS:
                 edge.warned = edge.forked
                 log.warning(

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from gateway_core.errors import ConfigError, Fault, PayloadError
 
-Purpose = Literal["bundle", "plan"]
-"""What a signature is about: a bundle's digest (its 64 hexadecimal digits), or a plan's bytes."""
+Purpose = Literal["bundle", "plan", "balance"]
+"""What is signed: a bundle's digest (its 64 hexadecimal digits), a plan's or a balance's bytes."""
 
 SIGNATURE_BYTES = 64
 PUBLIC_BYTES = 32

@@ -105,6 +105,8 @@ class Admin:
         application.router.add_get("/tap", self._tap)
         application.router.add_post("/query", self._query)
         application.router.add_get("/gaps", self._gaps)
+        application.router.add_get("/balances", self._balances)
+        application.router.add_post("/balances", self._balances)
         application.router.add_post("/export", self._export)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/replay", self._replay)
@@ -181,6 +183,12 @@ class Admin:
             device = asked.get("device", "")
             found = await gap_certificate(self._site, history, device, since, until)
         return json_answer(shown(found))
+
+    async def _balances(self, request: web.Request) -> web.Response:
+        balances = self._site.balances
+        if request.method == "POST":
+            return json_answer(await balances.close())
+        return json_answer(await balances.all())
 
     async def _reload(self, request: web.Request) -> web.Response:
         del request

@@ -183,6 +183,7 @@ class Agent:
             retired=self._retired,
             followed=self._intake.followed,
             profiles=lambda: self._profiles,
+            balances=self._outlets.balances,
         )
         application = Admin(
             site, self._outlets.answer, self._outlets.export, self._outlets.open_history

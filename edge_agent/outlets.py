@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.aggregate import Aggregate
 from edge_agent.archive import Archive, ArchiveOptions
+from edge_agent.balance import Balances
 from edge_agent.config import EdgeConfig, UplinkSection
 from edge_agent.ledger import Ledger
 from edge_agent.parts import Parts
@@ -47,8 +48,8 @@ class Outlets:
         archive: Always there: everything that this site took in.
         aggregate: Always there: what leaves only as aggregates is computed here.
         uplink: None where the site has no collector.
-        ledger: Of the uplink.
         lanes: Of the uplink: alarms, live data, backlog.
+        balances: Close the books once a day.
         clock: Says what ``now`` is in a question.
         spill: Folder for questions that do not fit into memory.
 
@@ -63,8 +64,8 @@ class Outlets:
         archive: Archive,
         aggregate: Aggregate,
         uplink: Uplink | None,
-        ledger: Ledger | None,
         lanes: Lanes,
+        balances: Balances,
         clock: Clock,
         spill: Path,
     ) -> None:
@@ -72,12 +73,12 @@ class Outlets:
         self._archive = archive
         self._aggregate = aggregate
         self._uplink = uplink
-        self._ledger = ledger
         self._clock = clock
         self._spill = spill
         self._history: History | None = None
         self._lanes = lanes
         self.exchange: Exchange | None = None
+        self.balances = balances
         self.refill: Refill | None = None
 
     def start(self, parts: Parts) -> None:
@@ -92,6 +93,7 @@ class Outlets:
             "aggregate", partial(forward, spool, self._aggregate, limit=BATCH, linger_s=LINGER_S)
         )
         parts.start("windows", self._aggregate.run)
+        parts.start("balance", self.balances.run)
         if self._uplink is not None:
             parts.start(
                 "uplink",
@@ -142,7 +144,7 @@ class Outlets:
 
     def ledger_head(self) -> str:
         """Return number and hash of the egress ledger's newest entry; empty without an uplink."""
-        return str(self._ledger.durable) if self._ledger is not None else ""
+        return self.balances.ledger_head
 
 
 @contextlib.asynccontextmanager
@@ -162,7 +164,7 @@ async def open_outlets(
     archive = Archive(edge.data_dir / "archive", spool, clock, limits, meter)
     await archive.open()
     async with contextlib.AsyncExitStack() as stack:
-        uplink = ledger = None
+        uplink = exchange = None
         throttle = Throttle(section.bandwidth if section is not None else None)
         if section is not None:
             ledger = Ledger(edge.data_dir / "ledger", clock)
@@ -171,15 +173,18 @@ async def open_outlets(
             told = (await spool.state(STATE_COVERED)).get(STATE_COVERED, b"")
             await spool.register(Uplink.name)
             uplink = Uplink(edge.id, spool, policy, ledger, link, clock, told, throttle)
+            apart = await stack.enter_async_context(Link(_options(section), clock))
+            exchange = Exchange(edge.id, apart, ledger)
         share = section.backlog_share if section is not None else 1.0
         lanes = Lanes(share=share, most=throttle.most)
         spill = edge.data_dir / "spill"
-        outlets = Outlets(spool, archive, aggregate, uplink, ledger, lanes, clock, spill)
+        key = edge.data_dir / "identity.key"
+        balances = Balances(edge.id, spool, key, exchange, clock)
+        outlets = Outlets(spool, archive, aggregate, uplink, lanes, balances, clock, spill)
         if uplink is not None:
             outlets.refill = Refill(spool, archive, uplink, policy, lanes, clock, meter)
-        if section is not None and ledger is not None and config.catalogue is not None:
-            apart = await stack.enter_async_context(Link(_options(section), clock))
-            outlets.exchange = Exchange(edge.id, apart, ledger)
+        if config.catalogue is not None:
+            outlets.exchange = exchange
         yield outlets
 
 

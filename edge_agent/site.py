@@ -24,6 +24,7 @@ from gateway_core.model import FeedState, SystemState
 from gateway_core.spool import Spool
 
 if TYPE_CHECKING:
+    from edge_agent.balance import Balances
     from edge_agent.cameras.patrol import Patrol
 
 
@@ -133,6 +134,7 @@ class Site:
         retired: Tells which devices have a profile that is deprecated or withdrawn.
         followed: Clients of the MQTT listeners that somebody follows.
         profiles: Gives the profiles that are loaded.
+        balances: Close the books once a day.
     """
 
     config: EdgeConfig
@@ -157,3 +159,4 @@ class Site:
     retired: Callable[[], list[Retired]]
     followed: Followed
     profiles: Callable[[], Mapping[str, Profile]]
+    balances: Balances

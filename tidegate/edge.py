@@ -16,7 +16,7 @@ from edge_agent.config import load_edge_config
 from gateway_core.clock import wall_ns
 from gateway_core.instant import parse_instant, to_rfc3339
 from gateway_core.spool.reader import open_reader
-from tidegate.edge_books import gaps, print_endurance
+from tidegate.edge_books import balance, gaps, print_endurance
 from tidegate.edge_camera import app as camera
 from tidegate.edge_commands import command, commands
 from tidegate.edge_history import CONFIG, Config, Url, admin_url, export, ledger, query
@@ -35,6 +35,7 @@ for each in (
     query,
     export,
     gaps,
+    balance,
     ledger,
     command,
     commands,

@@ -9,9 +9,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from gateway_core.balance import Signed, decode_balance
+from gateway_core.instant import to_rfc3339
 from tidegate.edge_history import CONFIG, Config, Url, admin_url
 from tidegate.gap_view import print_gaps
-from tidegate.output import DASH, console, print_json, print_pairs
+from tidegate.output import DASH, console, print_json, print_pairs, print_table
 from tidegate.query import instant
 from tidegate.remote import ask
 
@@ -68,3 +70,39 @@ def gaps(
     body = asyncio.run(ask("GET", f"{admin_url(config, url)}/gaps?{asked}"))
     found = msgspec.json.decode(body)
     print_json(found) if json else print_gaps(found)
+
+
+def balance(
+    *, close: bool = False, config: Config = CONFIG, url: Url = None, json: bool = False
+) -> None:
+    """Show the daily balances of this site's books, signed and chained; the collector gets each.
+
+        tidegate edge balance
+
+    Args:
+        close: Close the books now first, as it is done at the end of each day (UTC).
+        json: Print JSON, key and signature included.
+    """
+    where = f"{admin_url(config, url)}/balances"
+    if close:
+        asyncio.run(ask("POST", where))
+    found = msgspec.json.decode(asyncio.run(ask("GET", where)), type=list[Signed])
+    if json:
+        print_json([msgspec.json.decode(each.balance) | _proof(each) for each in found])
+        return
+    rows = []
+    for each in map(decode_balance, (each.balance for each in found)):
+        residual = sum(abs(account.residual) for account in each.accounts.values())
+        uplink = each.accounts.get("uplink")
+        left = uplink.closing if uplink is not None else None
+        accepted = sum(each.accepted.values())
+        rows.append(
+            (each.n, to_rfc3339(each.since), to_rfc3339(each.until), accepted, left, residual)
+        )
+    print_table(
+        ("n", "起 · since", "止 · until", "收下 · accepted", "待传 · waiting", "residual"), rows
+    )
+
+
+def _proof(signed: Signed) -> dict[str, str]:
+    return {"key": signed.key, "signature": signed.signature}

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
+from collector.api.balances import balance_routes
 from collector.api.events import event_routes
 from collector.api.feeds import feed_routes
 from collector.api.gaps import gap_routes
@@ -65,6 +66,7 @@ def create_app(parts: Parts) -> FastAPI:
     answer_with_problems(app)
     app.include_router(feed_routes(parts))
     app.include_router(gap_routes(parts))  # before the devices, whose ids may hold slashes
+    app.include_router(balance_routes(parts))
     app.include_router(listing_routes(parts))
     app.include_router(question_routes(parts))
     app.include_router(refill_routes(parts))

@@ -32,6 +32,9 @@ async def overview(parts: Parts) -> dict[str, Any]:
         _edge(name, contacts.get(name), rows.get(name), counts, now)
         for name in sorted(rows.keys() | contacts.keys())
     ]
+    verdicts = parts.balances.verdicts()
+    for edge in edges:
+        edge["balance"] = verdicts.get(edge["id"])
     away = {edge["id"] for edge in edges if edge["state"] != "connected"}
     times, rates = parts.rate.series()
     residuals = [consumer.residual for consumer in books.consumers.values()]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.api.rate import IngestRate
+from collector.balances import Balances
 from collector.events.book import EventBook
 from collector.profiles.desk import ProfileDesk
 from collector.query import TimeSeries
@@ -76,6 +77,7 @@ class Parts:
         contacts: Returns every edge that ever uploaded.
         books: The spool's books.
         refills: What edges are asked to send again.
+        balances: What edges say of their books, day by day.
         quarantined: Gives the newest records that a sink would not take.
         rate: The ingest rate over the last minutes.
         metrics: Renders Prometheus text.
@@ -92,6 +94,7 @@ class Parts:
     contacts: Callable[[], Sequence[Contact]]
     books: Callable[[], Awaitable[Books]]
     refills: Refills
+    balances: Balances
     quarantined: Callable[[], Awaitable[list[Quarantined]]]
     rate: IngestRate
     metrics: Callable[[], Awaitable[bytes]]

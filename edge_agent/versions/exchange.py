@@ -1,6 +1,6 @@
-"""The exchange with the collector's registry of profiles: plan and bundles in, reports out.
+"""The exchange with the collector beside the records: plan and bundles in, reports and more out.
 
-What leaves is a report, and it leaves only after its entry in the egress ledger is on disk.
+What leaves is entered: it leaves only after its entry in the egress ledger is on disk.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from device_profiles.plan import (
     encode_report,
 )
 from edge_agent.ledger import Departure, Ledger
+from gateway_core.balance import CONTENT_TYPE as BALANCE_TYPE
 from gateway_core.errors import GatewayError, Unavailable
 from gateway_core.link import Answer, Link
 
 PLAN = "/v1/profiles/plan"
 BUNDLES = "/v1/profiles/bundles/"
 REPORTS = "/v1/profiles/reports"
+BALANCES = "/v1/balances"
 _STORED = frozenset({200, 202, 204})
 
 
@@ -81,32 +83,50 @@ class Exchange:
             Unavailable: It is not known to have come; send the same again.
             Unwanted: The collector refuses it.
         """
-        body = encode_report(report)
+        answer = await self._send(REPORTS, REPORT_TYPE, encode_report(report), "ProfileReport")
+        if answer.status in {400, 413, 422}:
+            raise Unwanted(_complaint("report", answer))
+        if answer.status not in _STORED:
+            raise Unavailable(_complaint("report", answer))
+
+    async def balance(self, body: bytes) -> None:
+        """Enter a signed balance in the ledger and send it.
+
+        Raises:
+            Unavailable: It is not known to have come, or not taken; send the same again.
+        """
+        answer = await self._send(BALANCES, BALANCE_TYPE, body, "Balance")
+        if answer.status not in _STORED:
+            raise Unavailable(_complaint("balance", answer))
+
+    @property
+    def ledger_head(self) -> str:
+        """Number and hash of the egress ledger's newest entry."""
+        return str(self._ledger.durable)
+
+    async def _send(self, path: str, kind: str, body: bytes, record: str) -> Answer:
         number = await self._ledger.enter(
             Departure(
-                to=self._link.at(REPORTS),
+                to=self._link.at(path),
                 epoch="",
                 first=0,
                 last=0,
                 bytes=len(body),
                 sha256=sha256(body).hexdigest(),
-                records={"ProfileReport": 1},
+                records={record: 1},
             )
         )
-        headers = {EDGE_HEADER: self._edge, "Content-Type": REPORT_TYPE}
+        headers = {EDGE_HEADER: self._edge, "Content-Type": kind}
         try:
-            answer = await self._link.ask("POST", REPORTS, headers, body)
+            answer = await self._link.ask("POST", path, headers, body)
         except Unavailable as exc:
             await self._ledger.mark(number, "unavailable", str(exc))
             raise
-        stored = answer.status in _STORED
-        await self._ledger.mark(number, "accepted" if stored else "refused", str(answer.status))
-        if answer.status in {400, 413, 422}:
-            raise Unwanted(_complaint("report", answer))
-        if not stored:
-            raise Unavailable(_complaint("report", answer))
+        outcome = "accepted" if answer.status in _STORED else "refused"
+        await self._ledger.mark(number, outcome, str(answer.status))
+        return answer
 
 
 def _complaint(what: str, answer: Answer) -> str:
     detail = answer.body[:200].decode("utf-8", "replace")
-    return f"the collector's registry of profiles: {what}: status {answer.status} {detail}"
+    return f"the collector: {what}: status {answer.status} {detail}"

@@ -32,15 +32,18 @@ EDGES = """## The collector, for edges (`intake.listen`)
 | `GET /v1/profiles/plan` | the asking edge's [plan](formats/profile-life.md), signed; `Tidegate-Edge` says who asks; `ETag`, 304 |
 | `GET /v1/profiles/bundles/{sha256}` | a [bundle](formats/profile-life.md) |
 | `POST /v1/profiles/reports` | one [report](formats/profile-life.md); 204 when it is stored, also when it was before |
+| `POST /v1/balances` | one signed [balance](formats/balance.md); 204 when it is kept, also when it was before |
 | `GET /healthz` | 200 when the listener answers |
 """
 
 _ABOUT = {
+    "GET /balances": "the daily balances that are kept, each with key and signature",
     "GET /gaps": "what is missing of a `device` between `since` and `until`, and why ([gaps](gaps.md))",
     "GET /healthz": "200 while the spool takes data, parts that wait for their peer included; else 503",
     "GET /metrics": "[metrics](metrics.md) as Prometheus text",
     "GET /status": "sources, books, lag, devices, feeds, systems, head of the egress ledger",
     "GET /tap": "records as they come, one JSON object a line; `topic`, `device`, `field`, `after`; or with `client` what a client of `mqtt_listen` sends and what becomes of it",
+    "POST /balances": "close the books now; returns the balance",
     "POST /query": "on-site history, what is not archived yet included: "
     "the body of `POST /api/v1/query` and `format`: `json`, `jsonl` or `csv`",
     "POST /export": "the same without a limit, as it comes; `format`: `csv`, `jsonl` or `arrow`",

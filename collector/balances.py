@@ -1,0 +1,166 @@
+"""The balances that edges send: checked by themselves, against each other and against what came.
+
+Every one that its edge signed is kept with what is wrong with it. The first key that an edge uses
+is the one that counts; what another key signed is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import structlog
+
+from collector.edge_alarm import edge_alarm
+from collector.reception import Reception, Refused
+from device_profiles.signing import read_public
+from gateway_core.balance import (
+    GENESIS,
+    Balance,
+    Signed,
+    chain_of,
+    decode_balance,
+    faults_of,
+)
+from gateway_core.clock import NS
+from gateway_core.errors import PayloadError
+from gateway_core.meter import Sample
+
+log = structlog.get_logger()
+
+STATE = "balance/"
+KEPT = 400
+DUE_NS = 26 * 3600 * NS
+"""After so long without a balance one is missing: a day, and time to send it."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A balance as it came.
+
+    Attributes:
+        signed: The balance with key and signature.
+        received: When, nanoseconds since 1970.
+        faults: What is wrong with it; empty when all is well.
+    """
+
+    signed: Signed
+    received: int
+    faults: list[str]
+
+    @property
+    def balance(self) -> Balance:
+        """What was signed."""
+        return decode_balance(self.signed.balance)
+
+
+class Balances:
+    """The balances of every edge.
+
+    Args:
+        reception: Knows what came from each edge; its spool keeps them.
+    """
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+        self._spool, self._clock = reception.spool, reception.clock
+        self._last: dict[str, Kept] = {}
+
+    async def load(self) -> None:
+        """Take up the newest balance of each edge."""
+        for name, data in sorted((await self._spool.state(STATE)).items()):
+            self._last[name.split("/")[1]] = msgspec.json.decode(data, type=Kept)
+
+    async def take(self, edge: str, body: bytes) -> None:
+        """Keep a balance; one that is here already changes nothing.
+
+        Raises:
+            Refused: The edge did not sign it.
+            Unavailable: The disk failed.
+        """
+        signed, balance = _opened(edge, body)
+        last = self._last.get(edge)
+        if last is not None and last.signed.key != signed.key:
+            raise Refused(403, "wrong_key", "another key signed this edge's balances before")
+        if last is not None and balance.n <= last.balance.n:
+            if balance.n == last.balance.n and signed.balance != last.signed.balance:
+                log.error("balance_rewritten", edge=edge, n=balance.n)
+                raise Refused(409, "balance_rewritten", "this number was another balance")
+            return
+        faults = faults_of(balance) + _chained(balance, last) + self._unreceived(balance)
+        kept = Kept(signed, self._clock(), faults)
+        state: dict[str, bytes | None] = {_name(edge, balance.n): msgspec.json.encode(kept)}
+        state[_name(edge, balance.n - KEPT)] = None
+        now, why = kept.received, "; ".join(faults)[:200]
+        alarms = [edge_alarm(edge, "balance_wrong", now, why)] if faults else []
+        await self._spool.append(alarms, source="balance", state=state)
+        self._last[edge] = kept
+        if faults:
+            log.error("balance_wrong", edge=edge, n=balance.n, faults=faults)
+
+    async def of(self, edge: str) -> list[Kept]:
+        """Return the balances of an edge, oldest first."""
+        kept = await self._spool.state(f"{STATE}{edge}/")
+        return [msgspec.json.decode(kept[name], type=Kept) for name in sorted(kept)]
+
+    def verdicts(self) -> dict[str, str]:
+        """Return edge to ``ok``, ``wrong`` or ``missing``; edges that never sent one are not in."""
+        now = self._clock()
+        return {
+            edge: "wrong"
+            if kept.faults
+            else "missing"
+            if now - kept.balance.until > DUE_NS
+            else "ok"
+            for edge, kept in self._last.items()
+        }
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield one metric for each edge that ever sent a balance."""
+        for edge, verdict in self.verdicts().items():
+            yield Sample("tidegate_edge_balance_ok", float(verdict == "ok"), {"edge": edge})
+
+    def _unreceived(self, balance: Balance) -> list[str]:
+        """Return what the edge says is delivered and never came."""
+        known = self._reception.edges.get(balance.edge)
+        book = known.epochs.get(balance.epoch) if known is not None else None
+        if book is None or not balance.settled:
+            return []
+        gaps = book.received.missing(1, balance.settled)
+        lost = [part for gap in gaps for part in book.lost.missing(*gap)]
+        count = sum(last - first + 1 for first, last in lost)
+        return [f"{count} numbers up to {balance.settled} never came here"] if count else []
+
+
+def _opened(edge: str, body: bytes) -> tuple[Signed, Balance]:
+    try:
+        signed = msgspec.json.decode(body, type=Signed)
+        balance = decode_balance(signed.balance)
+        key, signature = read_public(signed.key), bytes.fromhex(signed.signature)
+        key.verify("balance", signed.balance.encode(), signature)
+    except (PayloadError, ValueError) as exc:  # msgspec's errors are ValueErrors
+        raise Refused(422, "bad_balance", str(exc)) from exc
+    if balance.edge != edge:
+        raise Refused(403, "wrong_edge", f"a balance of edge {balance.edge[:64]} sent by {edge}")
+    return signed, balance
+
+
+def _chained(balance: Balance, last: Kept | None) -> list[str]:
+    """Return what does not follow from the balance before."""
+    if last is None:
+        first = balance.n == 1 and balance.prev == GENESIS
+        return [] if first else ["the balances before it never came here"]
+    before = last.balance
+    if balance.n != before.n + 1 or balance.prev != chain_of(last.signed.balance):
+        return [f"it does not follow balance {before.n}"]
+    faults = [] if balance.since == before.until else ["it begins when none ended"]
+    if balance.epoch == before.epoch:
+        faults += [
+            f"{name}: opens with {each.opening}, the one before closed with {was.closing}"
+            for name, each in sorted(balance.accounts.items())
+            if (was := before.accounts.get(name)) is not None and was.closing != each.opening
+        ]
+    return faults
+
+
+def _name(edge: str, n: int) -> str:
+    return f"{STATE}{edge}/{n:09d}"
