@@ -24,6 +24,7 @@ from collector.api.serve import serve_api
 from collector.area_samples import area_samples
 from collector.config import CollectorConfig
 from collector.control import open_control
+from collector.enrolment import Enrolment, open_enrolment
 from collector.events.book import EventBook
 from collector.events.sink import EventSink
 from collector.intake import Intake, open_intake
@@ -98,6 +99,7 @@ class Collector:
         rate: Records a second.
         clock: The wall clock.
         started: Nanoseconds since 1970.
+        enrolment: Answers edges that were invited, where that is configured.
         sockets: The people's listener.
         lull: Holds the sinks while a snapshot begins.
         mirror: The second site; None without one.
@@ -112,6 +114,7 @@ class Collector:
     events: EventBook
     desk: ProfileDesk
     intake: Intake
+    enrolment: Enrolment | None
     meter: Meter
     health: Health
     rate: IngestRate
@@ -251,6 +254,11 @@ async def open_collector(
         stack.callback(_close, sockets)
         desk = open_desk(database, data, clock, config.intake.max_edges)
         intake = await stack.enter_async_context(open_intake(config.intake, reception, meter, desk))
+        enrolment = None
+        if config.enrol is not None:
+            enrolment = await stack.enter_async_context(
+                open_enrolment(config.enrol, config.intake, database, meter, clock)
+            )
         await stack.enter_async_context(open_control(data, Snapshots(config, store, lull)))
         rate = IngestRate(lambda: stored(reception.edges), clock)
         yield Collector(
@@ -263,6 +271,7 @@ async def open_collector(
             events=EventBook(database, clock, _make_event_id),
             desk=desk,
             intake=intake,
+            enrolment=enrolment,
             meter=meter,
             health=health,
             rate=rate,

@@ -31,6 +31,12 @@ def _plain_url(text: str) -> str:
     return text
 
 
+def _tls_url(text: str) -> str:
+    if not _plain_url(text).startswith("https://"):
+        raise ValueError("expected https://host:port")
+    return text.rstrip("/")
+
+
 def _database_url(text: str) -> str:
     scheme, mark, rest = text.partition("://")
     fits = scheme in {"postgresql", "postgresql+psycopg"} or (
@@ -117,6 +123,28 @@ class IntakeSection(_Section):
         if self.client_ca_file is not None and self.cert_file is None:
             raise ValueError("client_ca_file needs cert_file and key_file")
         return self
+
+
+class EnrolSection(_Section):
+    """The listener for edges that were invited and have no certificate yet; off when left out.
+
+    It shows the intake's certificate, which the same CA has to have issued.
+
+    Attributes:
+        listen: Addresses.
+        url: How edges reach it, ``https://host:port``; goes into invitations.
+        uplink_url: How edges reach the intake; goes to those that enrolled.
+        ca_cert_file: The CA that issues certificates to edges; also ``intake.client_ca_file``.
+        ca_key_file: Its private key.
+        valid_for: How long a certificate holds.
+    """
+
+    listen: Listen = (Address("::", 8091),)
+    url: Annotated[str, AfterValidator(_tls_url)]
+    uplink_url: Annotated[str, AfterValidator(_tls_url)]
+    ca_cert_file: Path
+    ca_key_file: Path
+    valid_for: Annotated[Duration, Field(ge=60, le=10 * 366 * 86_400)] = 366 * 86_400.0
 
 
 class ApiSection(_Section):
@@ -238,6 +266,7 @@ class CollectorConfig(_Section):
 
     collector: CollectorSection
     intake: IntakeSection = IntakeSection()
+    enrol: EnrolSection | None = None
     api: ApiSection = ApiSection()
     timeseries: TimeseriesSection = TimeseriesSection()
     registry: RegistrySection = RegistrySection()

@@ -23,6 +23,13 @@ intake:
   # tokens_file: secrets/edges.yaml           # or a token: edge id to token
   # edges: [bz-edge-01, bz-edge-02]           # left out: any that may connect
 
+# enrol:                          # tidegate collector edges invite EDGE, tidegate edge enrol
+#   listen: "[::]:8091"
+#   url: https://centre.example:8091          # how edges reach it
+#   uplink_url: https://centre.example:8090   # how they reach the intake
+#   ca_cert_file: secrets/edges-ca.pem        # issues certificates to edges
+#   ca_key_file: secrets/edges-ca.key
+
 api:
   listen: "[::]:8080"           # people: the console, /api/v1, /docs, /metrics, /healthz
 

@@ -223,7 +223,7 @@ class Intake:
             )
         self._meter.count("tidegate_intake_uploads", result=problem.code)
         self._tell(problem, request.remote)
-        return _to_response(problem)
+        return to_response(problem)
 
     def _tell(self, problem: Problem, peer: str | None) -> None:
         """Log the first refusal of a kind, then one in ten seconds; all of them are counted."""
@@ -238,7 +238,8 @@ async def _without_version(_: web.Request, response: web.StreamResponse) -> None
     response.headers["Server"] = "tidegate"
 
 
-def _to_response(problem: Problem) -> web.Response:
+def to_response(problem: Problem) -> web.Response:
+    """Return a problem as `application/problem+json`."""
     text: dict[str, Any] = {
         "type": f"urn:tidegate:problem:{problem.code}",
         "code": problem.code,

@@ -19,6 +19,7 @@ from gateway_core.spool.reader import open_reader
 from tidegate.edge_books import balance, gaps, print_endurance
 from tidegate.edge_camera import app as camera
 from tidegate.edge_commands import command, commands
+from tidegate.edge_enrol import enrol_edge
 from tidegate.edge_history import CONFIG, Config, Url, admin_url, export, ledger, query
 from tidegate.edge_profiles import backtest, pin, profiles, shadow, unpin
 from tidegate.edge_users import app as users
@@ -48,6 +49,7 @@ for each in (
     app.command(each)
 app.command(users)
 app.command(camera)
+app.command(enrol_edge, name="enrol")
 
 
 @app.command

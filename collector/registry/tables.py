@@ -160,6 +160,18 @@ alarms = Table(
     Column("text", JSON, nullable=False, default=dict),
 )
 
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("edge", String(64), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("used", BigInteger),
+    Column("key", String(64), nullable=False, default=""),
+)
+"""Which edges may enrol. ``digest``: of the secret; ``key``: of the public key that used it."""
+
 uses = Table(
     "profile_uses",
     metadata,

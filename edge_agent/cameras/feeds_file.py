@@ -12,7 +12,8 @@ from pathlib import Path
 
 from edge_agent.cameras.feed_row import COLUMNS, REQUIRED, RowReader, row_of
 from edge_agent.cameras.inventory import Feed
-from edge_agent.cameras.seal import SiteKey, same_owner
+from edge_agent.cameras.seal import SiteKey
+from edge_agent.secret_file import same_owner
 from gateway_core.csv_table import Cell, read_rows, read_text
 from gateway_core.errors import ConfigError, Fault, Unavailable
 from gateway_core.headings import read_headings

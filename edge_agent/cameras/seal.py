@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import re
 import secrets
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from edge_agent.secret_file import write_secret
 from gateway_core.errors import GatewayError
 
 MAX_PASSWORD = 256
@@ -100,25 +100,13 @@ class SiteKey:
         self._use(secrets.token_bytes(_KEY))
 
     def keep(self) -> None:
-        """Write the key that was made, readable by its owner alone (0600).
-
-        Where root writes it into a folder that it shares with a group, the group may read it: that
-        is the agent's.
+        """Write the key that was made, as `write_secret` does.
 
         Raises:
             SealError: There is one already, or the file cannot be written.
         """
         try:
-            self._file.parent.mkdir(0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as opened:
-                opened.write(base64.urlsafe_b64encode(self._key) + b"\n")
-                opened.flush()
-                os.fsync(opened.fileno())
-            same_owner(self._file, self._file.parent)
-            owner = self._file.stat()
-            if owner.st_uid == 0 and owner.st_gid != 0:
-                self._file.chmod(0o640)
+            write_secret(self._file, base64.urlsafe_b64encode(self._key) + b"\n", replace=False)
         except FileExistsError:
             message = "is there already; with another one the sealed passwords could not be opened"
             raise SealError(f"{self._file}: {message}") from None
@@ -151,17 +139,6 @@ def check_password(text: str) -> str:
     if not text or len(text) > MAX_PASSWORD or _CONTROL.search(text):
         raise ValueError(f"expected one line of 1 to {MAX_PASSWORD} characters")
     return text
-
-
-def same_owner(file: Path, like: Path) -> None:
-    """Give a file that root wrote to the owner of another one: the agent has to read it.
-
-    Raises:
-        OSError: As the system says.
-    """
-    if os.geteuid() == 0:
-        owner = like.stat()
-        os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def _read_key(file: Path) -> bytes:

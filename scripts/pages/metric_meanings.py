@@ -36,6 +36,7 @@ MEANINGS = {
     "tidegate_feeds_in_area": "video feeds of an area (six digits of its code; the 50 largest, then `other`), by condition; of edges out of contact unknown",
     "tidegate_flagged": "values left out of a reading, by quality flag",
     "tidegate_held": "messages that are part of a longer one, kept until the rest of it comes",
+    "tidegate_enrolments": "edges that asked to enrol, by result",
     "tidegate_ingest_held": "times that a source held its senders because the spool was full",
     "tidegate_intake_connections_refused": "connections of edges refused, by reason",
     "tidegate_intake_records": "records of uploads, by result",
