@@ -13,7 +13,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge_agent.cameras.evidence import DeviceCheck, Evidence, PictureCheck, StreamCheck
+from edge_agent.cameras.evidence import (
+    DeviceCheck,
+    Evidence,
+    PictureCheck,
+    SampleCheck,
+    StreamCheck,
+)
 from edge_agent.cameras.grading import GRADES, Before, Grade
 from edge_agent.cameras.inventory import Feed
 from edge_agent.cameras.judge import Memory, judge, overlay
@@ -66,6 +72,13 @@ class Graded(NamedTuple):
         return _unpack(self.packed)
 
 
+class Sampled(NamedTuple):
+    """One sample of a stream's packets, and when it was taken."""
+
+    time: int
+    check: SampleCheck
+
+
 @dataclass(slots=True)
 class Entry:
     """One feed and all that is remembered of it between checks.
@@ -78,6 +91,7 @@ class Entry:
         describe_at: When DESCRIBE is due, in seconds of the monotonic clock.
         before: Of the graded pictures so far.
         graded: The grades of the last picture, packed, with when it was taken.
+        sampled: The last sample of its packets.
         worst: The worst fault of a picture since the last record; empty for none.
         busy: A check of it is under way.
         maintenance: People are at work there.
@@ -94,6 +108,7 @@ class Entry:
     before: Before = field(default_factory=Before)
     graded: Graded | None = None
     worst: str = ""
+    sampled: Sampled | None = None
     busy: bool = False
     maintenance: bool = False
     looks: tuple[Look, ...] = ()
@@ -152,6 +167,8 @@ class Board:
             entry.looks = (*entry.looks, look)[-LOOKS:]
         elif isinstance(evidence, DeviceCheck):
             entry.device = evidence
+        elif isinstance(evidence, SampleCheck):
+            entry.sampled = Sampled(now, evidence)
         elif isinstance(evidence, PictureCheck):
             entry.graded = Graded(now, _pack(evidence.grades))
             entry.worst = min(filter(None, (entry.worst, *evidence.faults)), key=_rank, default="")

@@ -27,7 +27,7 @@ class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FeedDesk:
-    """``GET /feeds``, ``GET`` and ``PATCH /feeds/{id}``, and ``/feeds/{id}/baseline``.
+    """Feeds over HTTP: listed, looked up, marked, their baselines reset and their streams sampled.
 
     Args:
         patrol: Knows the feeds; None on an edge without cameras.
@@ -41,6 +41,7 @@ class FeedDesk:
         router.add_get("/feeds", self._list)
         router.add_get("/feeds/{id:.+}/baseline", self._baseline)
         router.add_delete("/feeds/{id:.+}/baseline", self._forget)
+        router.add_post("/feeds/{id:.+}/sample", self._sample)
         router.add_get("/feeds/{id:.+}", self._find)
         router.add_patch("/feeds/{id:.+}", self._maintain)
 
@@ -85,6 +86,12 @@ class FeedDesk:
         if self._patrol is None or self._patrol.detail(feed) is None:
             return _nobody(feed)
         return json_answer({"feed": feed, "hours": await self._patrol.pictures.usual(feed)})
+
+    async def _sample(self, request: web.Request) -> web.Response:
+        feed = request.match_info["id"]
+        if self._patrol is None or not await self._patrol.sample(feed):
+            return _nobody(feed)
+        return json_answer(self._patrol.detail(feed))
 
     async def _forget(self, request: web.Request) -> web.Response:
         feed = request.match_info["id"]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from edge_agent.cameras.grading import Fault, Grade
 from edge_agent.cameras.sdp import Track
+from edge_agent.cameras.stream_sample import StreamFault, StreamSample
 from edge_agent.cameras.verdict import Outcome
 
 
@@ -80,4 +81,19 @@ class PictureCheck:
     grades: tuple[Grade, ...] = ()
 
 
-Evidence = StreamCheck | DeviceCheck | PictureCheck
+@dataclass(frozen=True, slots=True)
+class SampleCheck:
+    """A few seconds of a stream's packets.
+
+    Attributes:
+        faults: The worst first.
+        sample: What was seen; None when the stream was not to be had.
+        trouble: Why it was not.
+    """
+
+    faults: tuple[StreamFault, ...] = ()
+    sample: StreamSample | None = None
+    trouble: str = ""
+
+
+Evidence = StreamCheck | DeviceCheck | PictureCheck | SampleCheck

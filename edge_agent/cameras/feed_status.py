@@ -12,6 +12,7 @@ from edge_agent.cameras.grading import Fault, Grade, Verdict
 from edge_agent.cameras.inventory import Feed
 from edge_agent.cameras.judge import Seen
 from edge_agent.cameras.logins import Permit
+from edge_agent.cameras.stream_sample import StreamSample
 from gateway_core.model import FeedState
 
 
@@ -62,6 +63,10 @@ class FeedDetail(msgspec.Struct, frozen=True):
         picture_faults: Faults of the last three pictures graded, oldest first.
         graded: When the last of them was graded; None before the first.
         grades: Of the last of them, the worst fault first.
+        stream_faults: Faults of the last three samples of its packets, oldest first.
+        sampled: When the last one was taken; None before the first.
+        sample: What was heard then; None when the stream was not to be had.
+        sample_trouble: Why it was not.
     """
 
     feed: FeedStatus
@@ -80,6 +85,10 @@ class FeedDetail(msgspec.Struct, frozen=True):
     picture_faults: tuple[Seen, ...]
     graded: int | None
     grades: tuple[PictureGrade, ...]
+    stream_faults: tuple[Seen, ...]
+    sampled: int | None
+    sample: StreamSample | None
+    sample_trouble: str
 
 
 def status_of(entry: Entry) -> FeedStatus:
@@ -127,6 +136,10 @@ def detail_of(
         picture_faults=memory.pictures,
         graded=entry.graded.time if entry.graded is not None else None,
         grades=tuple(map(_grade, entry.graded.grades())) if entry.graded is not None else (),
+        stream_faults=memory.samples,
+        sampled=entry.sampled.time if entry.sampled is not None else None,
+        sample=entry.sampled.check.sample if entry.sampled is not None else None,
+        sample_trouble=entry.sampled.check.trouble if entry.sampled is not None else "",
     )
 
 

@@ -4,9 +4,9 @@ The rules, each one a property in the tests:
 
 * one check that disagrees never changes a verdict, two of the last three do; only the first
   success of a feed that nothing was known about, and a fault proven by others, count at once;
-* what the stream check says comes first: a picture or device fault degrades a feed that is
-  online, and says nothing about one that is not;
-* a picture or device fault holds while two of its last three checks, none older than its
+* what the stream check says comes first: a fault of picture, packets or device degrades a feed
+  that is online, and says nothing about one that is not;
+* such a fault holds while two of its last three checks, none older than its
   `MEMORY_S`, found it.
 """
 
@@ -15,19 +15,25 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from edge_agent.cameras.evidence import DeviceCheck, Evidence, PictureCheck, StreamCheck
+from edge_agent.cameras.evidence import (
+    DeviceCheck,
+    Evidence,
+    PictureCheck,
+    SampleCheck,
+    StreamCheck,
+)
 from edge_agent.cameras.verdict import UNKNOWN, Finding, stream_finding
 from gateway_core.clock import NS
 
 WINDOW = 3
 AGREE = 2
 MEMORY_S = 3 * 3600
-"""Seconds after which a device or picture check says nothing any more."""
+"""Seconds after which a device, picture or packet check says nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The faults that one device or picture check found, and when."""
+    """The faults that one device, picture or packet check found, and when."""
 
     time: int
     faults: tuple[str, ...]
@@ -43,6 +49,7 @@ class Memory:
         streams: The last findings of stream checks, oldest first.
         devices: The last device checks, oldest first.
         pictures: The last graded pictures, oldest first.
+        samples: The last samples of the stream, oldest first.
         checked: When the last stream check ended, in nanoseconds; 0 for never.
     """
 
@@ -51,6 +58,7 @@ class Memory:
     streams: tuple[Finding, ...] = ()
     devices: tuple[Seen, ...] = ()
     pictures: tuple[Seen, ...] = ()
+    samples: tuple[Seen, ...] = ()
     checked: int = 0
 
     def unsettled(self) -> bool:
@@ -79,6 +87,11 @@ def judge(memory: Memory, evidence: Evidence, now: int) -> Memory:
         case PictureCheck():
             pictures = (*memory.pictures, Seen(now, evidence.faults))[-WINDOW:]
             memory = replace(memory, pictures=pictures)
+        case SampleCheck() if evidence.sample is not None:
+            samples = (*memory.samples, Seen(now, evidence.faults))[-WINDOW:]
+            memory = replace(memory, samples=samples)
+        case SampleCheck():
+            pass  # what could not be listened to says nothing
     return replace(memory, verdict=_verdict(memory, now))
 
 
@@ -112,7 +125,11 @@ def _adopt(current: Finding, recent: tuple[Finding, ...]) -> Finding:
 def _verdict(memory: Memory, now: int) -> Finding:
     if memory.stream.state != "online":
         return memory.stream
-    faults = (*_lasting(memory.devices, now), *_lasting(memory.pictures, now))
+    faults = (
+        *_lasting(memory.devices, now),
+        *_lasting(memory.pictures, now),
+        *_lasting(memory.samples, now),
+    )
     return Finding("degraded", faults) if faults else Finding("online")
 
 

@@ -18,7 +18,7 @@ import structlog
 
 from edge_agent.cameras.alarms import PatrolAlarms
 from edge_agent.cameras.board import Board, Entry
-from edge_agent.cameras.evidence import Evidence, StreamCheck
+from edge_agent.cameras.evidence import Evidence, PictureCheck, StreamCheck
 from edge_agent.cameras.feed_status import FeedDetail, FeedStatus, detail_of, status_of
 from edge_agent.cameras.instant import Now
 from edge_agent.cameras.inventory import Changes, Feed, compare
@@ -26,6 +26,7 @@ from edge_agent.cameras.logins import Logins
 from edge_agent.cameras.looks import StreamLooks
 from edge_agent.cameras.pacing import Allowance, Pace
 from edge_agent.cameras.pictures import PictureGrading
+from edge_agent.cameras.samples import StreamSamples
 from edge_agent.cameras.settings import PatrolSettings
 from edge_agent.cameras.visits import DeviceVisits
 from gateway_core.clock import Clock, monotonic, wall_ns
@@ -68,8 +69,8 @@ class Patrol:
         settings: Pace and limits.
         clock: Wall clock, for the records.
         meter: Gets ``tidegate_feed_checks``, ``tidegate_feed_coverage``, ``tidegate_feeds``,
-            ``tidegate_feed_extra_checks``, ``tidegate_feed_parents_lost`` and
-            ``tidegate_pictures``.
+            ``tidegate_feed_extra_checks``, ``tidegate_feed_parents_lost``,
+            ``tidegate_pictures`` and ``tidegate_stream_samples``.
         chance: Order and jitter.
         baselines: Where to keep what pictures usually are like; None keeps it in memory.
     """
@@ -112,6 +113,9 @@ class Patrol:
             self._meter,
             self.pictures,
         )
+        self._samples = StreamSamples(
+            self._board, settings, self._looks.gates, self._logins, self._take, self._meter
+        )
         self.replace(feeds)
 
     async def run(self) -> None:
@@ -119,6 +123,7 @@ class Patrol:
         async with self._visits.open() as visits, asyncio.TaskGroup() as group:
             group.create_task(supervise("feed_records", self._write, Patience(0.5, 10.0)))
             group.create_task(self._keep_time())
+            group.create_task(self._samples.run())
             group.create_task(visits.run(self._board, self._looks.outage, self._chance))
             room = asyncio.Semaphore(self._settings.in_flight)
             while True:
@@ -185,6 +190,13 @@ class Patrol:
         if record is not None:
             await self._outbox.put(_Kept(record))
         return True
+
+    async def sample(self, feed_id: str) -> bool:
+        """Listen to a feed's packets for a few seconds; return whether it is listed."""
+        entry = self._board.get(feed_id)
+        if entry is not None:
+            await self._samples.listen(entry)
+        return entry is not None
 
     def states(self) -> dict[FeedState, int]:
         """Return how many feeds are in each state."""
@@ -256,6 +268,8 @@ class Patrol:
         if self._board.get(entry.feed.id) is not entry:
             return  # taken off the list meanwhile
         record = self._board.note(entry, evidence, self._clock())
+        if _suspicious(evidence):
+            self._samples.suspect(entry.feed.id)
         if record is not None:
             await self._outbox.put(_Kept(record))
 
@@ -308,3 +322,8 @@ class Patrol:
             records = tuple(each.record for each in self._unsent if each.record is not None)
             await self._append(records, {each.key: each.value for each in self._unsent if each.key})
             self._unsent.clear()
+
+
+def _suspicious(evidence: Evidence) -> bool:
+    """Whether the packets may tell why: a bad picture can come from a bad way or encoder."""
+    return isinstance(evidence, PictureCheck) and bool(evidence.faults)

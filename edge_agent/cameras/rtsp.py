@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway_core.errors import PayloadError
@@ -63,9 +63,14 @@ def encode_request(
 
 
 class AnswerReader:
-    """Collects bytes and gives out whole answers; media and the device's requests are skipped."""
+    """Collects bytes and gives out whole answers; the device's requests are skipped.
+
+    Attributes:
+        media: Is given each interleaved packet with its channel; without it they are skipped too.
+    """
 
     def __init__(self) -> None:
+        self.media: Callable[[int, bytes], None] | None = None
         self._buffer = bytearray()
         self._skipped = 0
         self._searched = 0
@@ -85,10 +90,14 @@ class AnswerReader:
             length, answer = self._next()
             if not length:
                 break
+            channel = self._buffer[1] if self._buffer[0] == 0x24 else None
+            media = bytes(self._buffer[4:length]) if channel is not None and self.media else b""
             del self._buffer[:length]
             self._searched = self._needed = 0
             if answer is not None:
                 answers.append(answer)
+            elif channel is not None and self.media is not None:
+                self.media(channel, media)
             else:
                 self._skipped += length
                 if self._skipped > MAX_SKIPPED:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import cast
 
 from edge_agent.cameras.challenge import Challenge
@@ -87,6 +89,19 @@ class Wire(asyncio.Protocol):
     def forget_nonce(self) -> None:
         """Do not answer it unasked again."""
         self._login = None
+
+    def listen(self, media: Callable[[int, bytes], None]) -> None:
+        """Give interleaved packets, with their channel, to somebody instead of skipping them."""
+        self._reader.media = media
+
+    async def lasts(self, seconds: float) -> bool:
+        """Wait so long; return early, with False, when the connection ends."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._error is None:
+                    self._waiter = asyncio.get_running_loop().create_future()
+                    await self._waiter
+        return self._error is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """As asyncio says."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from edge_agent.cameras.stream_sample import SampleLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class PatrolSettings:
         extra_share: How many checks beyond one a sweep, as a share of them.
         extra_burst: So many of those at once.
         skew_limit_s: A device clock further off than this is a fault.
+        sample_s: How long a stream is listened to.
+        sample_in_flight: Streams listened to at once.
+        sample_again_s: A suspicious feed is listened to this often.
+        sample_limits: Where a stream begins to be bad.
         stale_sweeps: A verdict older than this many sweeps is stale.
         roll_up_s: How often every feed is reported even without a change.
     """
@@ -46,5 +52,9 @@ class PatrolSettings:
     extra_share: float = 0.2
     extra_burst: int = 20
     skew_limit_s: float = 10.0
+    sample_s: float = 6.0
+    sample_in_flight: int = 2
+    sample_again_s: float = 900.0
+    sample_limits: SampleLimits = field(default_factory=SampleLimits)
     stale_sweeps: float = 3.0
     roll_up_s: float = 3600.0

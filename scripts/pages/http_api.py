@@ -59,6 +59,7 @@ _ABOUT = {
     "GET /commands/{id}": "one command with its transitions; `wait=30`: once it has ended, after so many seconds at the latest",
     "GET /feeds": 'video feeds with state, faults and times: `{"feeds", "found", "next"}`; `state`, `group`, `q` (part of id or name), `limit` up to 10,000, `after` an id',
     "GET /feeds/{id}/baseline": "What its pictures usually are like, hour by hour (UTC)",
+    "POST /feeds/{id}/sample": "Listen to its packets for six seconds; answers as `GET /feeds/{id}`",
     "DELETE /feeds/{id}/baseline": "Forget that, and learn it anew",
     "GET /feeds/{id}": "one feed and why it is as it is: its last five stream checks, ONVIF and picture faults, lost parent, login, seconds to the next check",
     "PATCH /feeds/{id}": '`{"maintenance": true}`: people are at work there; answers once it is stored',
@@ -157,7 +158,7 @@ def _admin() -> str:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr in {"add_get", "add_post", "add_patch"}
+        and node.func.attr in {"add_get", "add_post", "add_patch", "add_delete"}
         and isinstance(node.args[0], ast.Constant)
     ]
     return table(("route", "what"), ((f"`{route}`", _ABOUT[route]) for route in routes))

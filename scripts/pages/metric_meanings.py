@@ -61,6 +61,7 @@ MEANINGS = {
     "tidegate_raw_dropped": "messages that the raw store did not keep or removed before their time, by why: behind, max_bytes, disk_low, disk",
     "tidegate_refill_records": "records that the centre or a person asked to be sent again, by what came of it: sent, withheld, gone",
     "tidegate_pictures": "pictures of cameras that were graded, by result",
+    "tidegate_stream_samples": "streams that were listened to, by result: `ok`, a fault, or `not_heard`",
     "tidegate_quarantined": "records that a consumer will never take, kept aside with the reason",
     "tidegate_refused": "payloads that no profile could read, kept raw, by [rejection code](rejections.md)",
     "tidegate_residual": "accepted minus delivered, buffered, quarantined and dropped, over all consumers; 0",

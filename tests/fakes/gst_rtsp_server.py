@@ -1,6 +1,6 @@
 """A real RTSP server on GStreamer, run with the system's Python; prints its port and serves.
 
-Arguments: address, authentication (none, basic or digest), user name, password.
+Arguments: address, authentication (none, basic or digest), user name, password, pipeline.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
-address, auth_kind, username, password = sys.argv[1:5]
+address, auth_kind, username, password, pipeline = sys.argv[1:6]
 Gst.init(None)
 server = GstRtspServer.RTSPServer()
 server.set_address(address)
 server.set_service("0")
 factory = GstRtspServer.RTSPMediaFactory()
-factory.set_launch(
-    "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=10/1"
-    " ! x264enc tune=zerolatency key-int-max=10 ! rtph264pay name=pay0 pt=96 )"
-)
+factory.set_launch(pipeline)
 factory.set_shared(True)
 if auth_kind != "none":
     methods = GstRtsp.RTSPAuthMethod

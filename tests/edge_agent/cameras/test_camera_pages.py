@@ -11,6 +11,7 @@ from edge_agent.cameras.evidence import DeviceFault
 from edge_agent.cameras.feed_row import COLUMNS
 from edge_agent.cameras.feeds_file import load_feeds
 from edge_agent.cameras.grading import GRADES
+from edge_agent.cameras.stream_sample import StreamFault
 from edge_agent.cameras.verdict import OUTCOME_STATES
 from gateway_core.model import FeedState
 
@@ -24,7 +25,7 @@ def test_every_outcome_is_on_the_page_with_its_state(outcome: str) -> None:
     assert f"| `rtsp_{outcome}` | {OUTCOME_STATES[outcome]} |" in VERDICTS
 
 
-@pytest.mark.parametrize("fault", [*get_args(DeviceFault), *GRADES])
+@pytest.mark.parametrize("fault", [*get_args(DeviceFault), *GRADES, *get_args(StreamFault)])
 def test_every_device_and_picture_fault_is_on_the_page(fault: str) -> None:
     assert f"| `{fault}` | degraded |" in VERDICTS
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from edge_agent.cameras.address import RtspAddress, bracketed
+from edge_agent.cameras.address import RtspAddress
 from edge_agent.cameras.exchange import Exchange, open_session
 from edge_agent.cameras.inspect import inspect_device
 from edge_agent.cameras.inventory import Credential, Feed
@@ -22,34 +20,10 @@ from edge_agent.cameras.survey import survey
 from gateway_core.clock import wall_ns
 from gateway_core.errors import Unavailable
 from tests.fakes.cameras import fleet_and_feeds, set_up
+from tests.fakes.gstreamer import LOGIN, gstreamer
 
-SERVER = Path(__file__).parents[2] / "fakes" / "gst_rtsp_server.py"
-LOGIN = Credential("viewer", 'tide"4711')
 PATIENT = PatrolSettings(connect_s=10, answer_s=20)
 FIRST = "cam-000001"
-
-
-@asynccontextmanager
-async def gstreamer(auth: str, address: str, credential: Credential | None) -> AsyncIterator[Feed]:
-    """A feed of a running GStreamer server."""
-    process = await asyncio.create_subprocess_exec(
-        "/usr/bin/python3",
-        str(SERVER),
-        address,
-        auth,
-        LOGIN.username,
-        LOGIN.password,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    try:
-        port = int(await process.stdout.readline())
-        url = f"rtsp://{bracketed(address)}:{port}/live"
-        yield Feed("gst", address, RtspAddress(url, address, port), credential=credential)
-    finally:
-        process.kill()
-        await process.communicate()
 
 
 @pytest.mark.parametrize("auth", ["none", "basic", "digest"])
