@@ -285,7 +285,11 @@ class Agent:
             self._config.edge.id,
             _feeds(cameras),
             store,
-            settings=PatrolSettings(sweep_s=cameras.sweep),
+            settings=PatrolSettings(
+                sweep_s=cameras.sweep,
+                events=cameras.events,
+                event_listeners=cameras.event_listeners,
+            ),
             clock=self._clock,
             meter=self._meter,
             baselines=self._config.edge.data_dir / "pictures.db",

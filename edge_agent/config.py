@@ -101,11 +101,16 @@ class CamerasSection(_Section):
         file: feeds.csv.
         sweep: How often each feed is judged.
         key_file: Seals the passwords in it; every camera's password is lost with it.
+        events: Whether to listen to what ONVIF devices say by themselves (tampering, signal loss,
+            pictures too dark, too bright or blurred); each device then keeps a connection.
+        event_listeners: How many devices at most are listened to.
     """
 
     file: Path
     sweep: Annotated[Duration, Field(ge=1)] = 60.0
     key_file: Path = Path("secrets/cameras.key")
+    events: bool = False
+    event_listeners: Annotated[int, Field(ge=1, le=20_000)] = 1024
 
 
 class SystemsSection(_Section):

@@ -36,6 +36,7 @@ devices:
 #   file: feeds.csv           # id,name,host,onvif_port,rtsp_url,username,password_file,area,...
 #   sweep: 60s                # every feed is judged once in this time
 #   key_file: secrets/cameras.key # seals the passwords; keep a copy of it elsewhere
+#   events: true              # listen to what ONVIF devices say by themselves
 
 # systems:
 #   file: systems.yaml        # systems: [{{id, name, kind: tcp|http, target, every, timeout}}]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge_agent.cameras.grading import Fault, Grade
+from edge_agent.cameras.notifications import EventFault
 from edge_agent.cameras.sdp import Track
 from edge_agent.cameras.stream_sample import StreamFault, StreamSample
 from edge_agent.cameras.verdict import Outcome
@@ -96,4 +97,17 @@ class SampleCheck:
     trouble: str = ""
 
 
-Evidence = StreamCheck | DeviceCheck | PictureCheck | SampleCheck
+@dataclass(frozen=True, slots=True)
+class EventCheck:
+    """What a device says of itself, unasked, now.
+
+    Attributes:
+        faults: All that stand; empty when it takes the last one back.
+        until: Nanoseconds since 1970; what is not repeated by then is no longer so.
+    """
+
+    faults: tuple[EventFault, ...]
+    until: int
+
+
+Evidence = StreamCheck | DeviceCheck | PictureCheck | SampleCheck | EventCheck

@@ -67,6 +67,7 @@ class FeedDetail(msgspec.Struct, frozen=True):
         sampled: When the last one was taken; None before the first.
         sample: What was heard then; None when the stream was not to be had.
         sample_trouble: Why it was not.
+        event_faults: What the device says of itself, where its events are listened to.
     """
 
     feed: FeedStatus
@@ -89,6 +90,7 @@ class FeedDetail(msgspec.Struct, frozen=True):
     sampled: int | None
     sample: StreamSample | None
     sample_trouble: str
+    event_faults: tuple[str, ...]
 
 
 def status_of(entry: Entry) -> FeedStatus:
@@ -140,6 +142,7 @@ def detail_of(
         sampled=entry.sampled.time if entry.sampled is not None else None,
         sample=entry.sampled.check.sample if entry.sampled is not None else None,
         sample_trouble=entry.sampled.check.trouble if entry.sampled is not None else "",
+        event_faults=memory.events.faults,
     )
 
 

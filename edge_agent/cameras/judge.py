@@ -7,7 +7,9 @@ The rules, each one a property in the tests:
 * what the stream check says comes first: a fault of picture, packets or device degrades a feed
   that is online, and says nothing about one that is not;
 * such a fault holds while two of its last three checks, none older than its
-  `MEMORY_S`, found it.
+  `MEMORY_S`, found it;
+* what a device says of itself counts at once and until it takes it back: it saw it over time, and
+  there is nothing to ask a second time.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from edge_agent.cameras.evidence import (
     DeviceCheck,
+    EventCheck,
     Evidence,
     PictureCheck,
     SampleCheck,
@@ -29,6 +32,9 @@ WINDOW = 3
 AGREE = 2
 MEMORY_S = 3 * 3600
 """Seconds after which a device, picture or packet check says nothing any more."""
+
+
+NO_EVENTS = EventCheck((), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class Memory:
         devices: The last device checks, oldest first.
         pictures: The last graded pictures, oldest first.
         samples: The last samples of the stream, oldest first.
+        events: What the device says of itself.
         checked: When the last stream check ended, in nanoseconds; 0 for never.
     """
 
@@ -59,6 +66,7 @@ class Memory:
     devices: tuple[Seen, ...] = ()
     pictures: tuple[Seen, ...] = ()
     samples: tuple[Seen, ...] = ()
+    events: EventCheck = NO_EVENTS
     checked: int = 0
 
     def unsettled(self) -> bool:
@@ -92,6 +100,8 @@ def judge(memory: Memory, evidence: Evidence, now: int) -> Memory:
             memory = replace(memory, samples=samples)
         case SampleCheck():
             pass  # what could not be listened to says nothing
+        case EventCheck():
+            memory = replace(memory, events=evidence)
     return replace(memory, verdict=_verdict(memory, now))
 
 
@@ -125,10 +135,12 @@ def _adopt(current: Finding, recent: tuple[Finding, ...]) -> Finding:
 def _verdict(memory: Memory, now: int) -> Finding:
     if memory.stream.state != "online":
         return memory.stream
+    told = memory.events.faults if now <= memory.events.until else ()
     faults = (
         *_lasting(memory.devices, now),
         *_lasting(memory.pictures, now),
         *_lasting(memory.samples, now),
+        *told,
     )
     return Finding("degraded", faults) if faults else Finding("online")
 

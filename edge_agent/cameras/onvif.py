@@ -289,6 +289,8 @@ def path_of(url: str) -> str:
         parts = urlsplit(url.strip())
     except ValueError:
         return ""
+    if not parts.path.startswith("/"):
+        return ""  # behind host and port it could make another host of them: x:@evil/
     path = re.sub(r"[^!-~]", "", parts.path)[:MAX_PATH]
     query = re.sub(r"[^!-~]", "", parts.query)[:MAX_PATH]
     return f"{path}?{query}" if path and query else path

@@ -49,6 +49,12 @@ class Element:
         return _local(self._node.tag)
 
     @property
+    def namespace(self) -> str:
+        """The namespace; empty when there is none, or nobody declared its prefix."""
+        tag = str(self._node.tag)
+        return tag[1:].partition("}")[0] if tag.startswith("{") else ""
+
+    @property
     def text(self) -> str:
         """The stripped text before the first child; empty when there is none."""
         return (self._node.text or "").strip()

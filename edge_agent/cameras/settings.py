@@ -21,6 +21,11 @@ class PatrolSettings:
         snapshot_s: Longest wait for a whole snapshot.
         in_flight: RTSP checks in all.
         onvif_in_flight: ONVIF checks in all.
+        events: Whether to listen to what the devices say by themselves.
+        event_listeners: Devices listened to at once; each keeps a connection.
+        event_wait_s: How long a device keeps a question for events waiting when it has none.
+        event_gap_s: Pause between two questions for events to one device.
+        event_retry_s: Pause after a lost subscription, doubled with each that follows.
         per_host: RTSP checks of one host; cameras take few connections.
         per_group: RTSP checks of one group (NVR, switch); more where it has many hundred feeds.
         per_neighbourhood: RTSP checks of one /24 or /64; as for a group.
@@ -45,6 +50,11 @@ class PatrolSettings:
     snapshot_s: float = 8.0
     in_flight: int = 256
     onvif_in_flight: int = 16
+    events: bool = False
+    event_listeners: int = 1024
+    event_wait_s: float = 30.0
+    event_gap_s: float = 2.0
+    event_retry_s: float = 5.0
     per_host: int = 1
     per_group: int = 4
     per_neighbourhood: int = 64

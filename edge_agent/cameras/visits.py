@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from edge_agent.cameras.board import Board, Entry
+from edge_agent.cameras.events import EventWatch, takes
 from edge_agent.cameras.evidence import Evidence
 from edge_agent.cameras.exchange import Exchange, OnvifError, open_session
 from edge_agent.cameras.gates import Gates
@@ -45,7 +46,7 @@ class DeviceVisits:
         logins: Shared with the RTSP checks.
         take: Judges what a visit brought back.
         clock: Wall clock.
-        meter: Gets ``tidegate_pictures``.
+        meter: Gets ``tidegate_pictures`` and what `EventWatch` counts.
         pictures: Grades what a visit fetched.
     """
 
@@ -71,11 +72,15 @@ class DeviceVisits:
         self._new: list[Feed] = []
         self._gone: list[str] = []
         self._client: OnvifClient | None = None
+        self._listening: OnvifClient | None = None
+        self._events: EventWatch | None = None
 
     def relist(self, changes: Changes) -> None:
         """Take over a new listing."""
         self._new += (feed for feed in (*changes.added, *changes.changed) if feed.onvif_port)
         self._gone += (feed.id for feed in (*changes.removed, *changes.changed))
+        if self._events is not None:
+            self._events.drop((*changes.removed, *changes.changed))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[DeviceVisits]:
@@ -85,6 +90,11 @@ class DeviceVisits:
             exchange = Exchange(await stack.enter_async_context(session), self._logins)
             self._client = OnvifClient(exchange, self._logins, self._clock, self._settings)
             await stack.enter_async_context(self._pictures.open())
+            if self._settings.events:
+                # Apart, because a device may keep a question for events waiting for a while.
+                session = open_session(2 * self._settings.event_listeners)
+                exchange = Exchange(await stack.enter_async_context(session), self._logins)
+                self._listening = OnvifClient(exchange, self._logins, self._clock, self._settings)
             yield self
 
     async def run(self, board: Board, outage: OutageWatch, chance: random.Random) -> None:
@@ -93,6 +103,16 @@ class DeviceVisits:
         room = asyncio.Semaphore(self._settings.onvif_in_flight)
         await self._pictures.forget_except(board.feeds().keys())
         async with asyncio.TaskGroup() as group:
+            if self._listening is not None:
+                self._events = EventWatch(
+                    self._listening,
+                    self._settings,
+                    takes(board, self._take),
+                    clock=self._clock,
+                    meter=self._meter,
+                    chance=chance,
+                )
+                group.create_task(self._events.run())
             while True:
                 if self._update(pace, board):
                     await self._pictures.forget_except(board.feeds().keys())
@@ -147,6 +167,8 @@ class DeviceVisits:
                 self._again_soon(feed.id)
                 return
             await self._take(entry, check)
+            if self._events is not None and check.profile:
+                self._events.want(feed, device, check.profile)
             if check.changed:  # another camera shows another picture
                 await self._pictures.forget((feed.id,))
             picture = await self._pictures.grade(entry, jpeg) if jpeg else None

@@ -30,6 +30,8 @@ MEANINGS = {
     "tidegate_empty": "messages that were read and had nothing to store",
     "tidegate_feed_checks": "checks of video feeds, by result",
     "tidegate_feed_coverage": "share of the feeds that were judged in the last sweep, 0 to 1",
+    "tidegate_feed_event_listeners": "camera devices whose ONVIF events are listened to now",
+    "tidegate_feed_events": "what camera devices said by themselves of a fault, by result",
     "tidegate_feed_extra_checks": "checks of video feeds that came sooner than their turn",
     "tidegate_feed_parents_lost": "groups, recorders and subnets of cameras that are lost now",
     "tidegate_feeds": "video feeds, by state",

@@ -30,6 +30,7 @@ from device_profiles.topics import TemplateFault, parse_template
 from device_profiles.units import UnitFault, parse_unit
 from edge_agent.cameras.challenge import authorize, choose
 from edge_agent.cameras.inventory import Credential
+from edge_agent.cameras.notifications import read_notifications
 from edge_agent.cameras.onvif import (
     read_information,
     read_profiles,
@@ -39,6 +40,7 @@ from edge_agent.cameras.onvif import (
     repair_http,
 )
 from edge_agent.cameras.parse import read_document
+from edge_agent.cameras.pullpoint import read_lifetime, read_subscription
 from edge_agent.cameras.rtsp import AnswerReader
 from edge_agent.cameras.sdp import parse_sdp
 from edge_agent.cameras.soap import read_fault
@@ -232,8 +234,12 @@ def _onvif(data: bytes) -> None:
         return
     read_fault(document, 500)
     read_time(document)
-    assert all(path.isascii() and " " not in path for path in read_services(document).values())
-    for read in (read_information, read_profiles):
+    assert all(path.startswith("/") for path in read_services(document).values())
+    for each in read_notifications(document):
+        assert each.topic
+        assert isinstance(each.on, bool)
+    assert 1 <= read_lifetime(document) <= 86_400
+    for read in (read_information, read_profiles, read_subscription):
         with suppress(PayloadError):
             read(document)
     with suppress(PayloadError):

@@ -11,6 +11,7 @@ from edge_agent.cameras.logins import Logins
 from edge_agent.cameras.names import believable
 from edge_agent.cameras.onvif_client import OnvifError
 from edge_agent.cameras.onvif_device import Device
+from edge_agent.cameras.pullpoint import create, pull, read_subscription
 from edge_agent.cameras.rtsp_client import Plan, check_stream
 from edge_agent.cameras.survey import survey
 from tests.fakes.cameras import ScriptedDevice
@@ -92,7 +93,10 @@ ELSEWHERE = [
     "http://EVIL?@OWN/x",
     f"http://{HOST}.evil.example/x",
     "http://127.0.0.2.nip.example/x",
-    "http://user:hunter2@EVIL/x",
+    "http://user:secret@EVIL/x",
+    "x:@EVIL/x",
+    "http:@EVIL/x",
+    "x:.evil.example/x",
     "http://EVIL:80/x",
     "http://EVIL:99999/x",
     "http://EVIL:-1/x",
@@ -136,6 +140,9 @@ async def test_services_streams_and_pictures_elsewhere_are_not_asked(form: str) 
                 if check.snapshot_url:
                     with pytest.raises(OnvifError, match="HTTP 302"):
                         await onvif.snapshot(feed, known, check.snapshot_url)
+            made = await onvif.call(feed, known, create("relative", 0))
+            with pytest.raises(OnvifError, match="HTTP 307"):
+                await onvif.call(feed, known, pull(read_subscription(made), 1.0))
 
         assert {each for each in asked if each != ("connect", (HOST, device.port))} == set()
         assert check.identity == "x"
