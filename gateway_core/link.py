@@ -22,6 +22,7 @@ from aiohttp.resolver import ThreadedResolver
 
 from gateway_core.clock import NS, Clock, monotonic, wall_ns
 from gateway_core.errors import Unavailable
+from gateway_core.lifeline import DEAD_PEER_S, watched_socket
 from gateway_core.wire import CONTENT_TYPE
 
 PATH = "/v1/batches"
@@ -29,7 +30,6 @@ PATH = "/v1/batches"
 MOST_ANSWER = 9 << 20
 """Bytes of an answer that are read: a bundle of profiles is the longest."""
 _LONGEST_WAIT_S = 300.0
-_DEAD_PEER_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +171,12 @@ class Link:
         connector = aiohttp.TCPConnector(
             limit=4,
             ssl=self._tls() if self._options.url.startswith("https:") else True,
-            socket_factory=_watched_socket,
+            socket_factory=watched_socket,
             resolver=self._resolver,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_DEAD_PEER_S),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=DEAD_PEER_S),
             auto_decompress=False,
             trust_env=False,
         )
@@ -201,17 +201,6 @@ class Link:
             await session.close()
 
 
-def _watched_socket(info: tuple[object, ...]) -> socket.socket:
-    """Return a socket on which a peer that went away silently is an error after 10 s."""
-    family, kind, protocol, _, _ = info
-    made = socket.socket(family, kind, protocol)  # type: ignore[arg-type]  # aiohttp's AddrInfo
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _DEAD_PEER_S // 2)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _DEAD_PEER_S // 5)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_S * 1000)
-    return made
-
-
 def _changed_at(path: Path) -> float:
     try:
         return path.stat().st_mtime
@@ -231,7 +220,7 @@ class _LastGood(AbstractResolver):
     ) -> list[ResolveResult]:
         """Return the addresses of a host, IPv6 and IPv4."""
         try:
-            async with asyncio.timeout(_DEAD_PEER_S / 2):
+            async with asyncio.timeout(DEAD_PEER_S / 2):
                 found = await self._asked.resolve(host, port, family)
         except (OSError, TimeoutError) as exc:
             known = self._good.get((host, port))

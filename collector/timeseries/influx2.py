@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -26,6 +27,7 @@ from collector.timeseries.line import LineEncoder
 from collector.timeseries.series import Kind
 from gateway_core.clock import monotonic
 from gateway_core.errors import Unavailable
+from gateway_core.lifeline import OPTIONS
 from gateway_core.model import Batch, Receipt
 
 log = structlog.get_logger()
@@ -169,4 +171,6 @@ async def open_influx2(
         enable_gzip=True,
         retries=urllib3.Retry(0, redirect=0),
     ) as client:
+        pools = client.api_client.rest_client.pool_manager.connection_pool_kw
+        pools["socket_options"] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *OPTIONS]
         yield Influx2(client, org, bucket)

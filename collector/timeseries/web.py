@@ -11,6 +11,7 @@ from typing import NamedTuple
 import aiohttp
 
 from gateway_core.errors import Unavailable
+from gateway_core.lifeline import DEAD_PEER_S, watched_socket
 
 _GZIP_WBITS = 31
 
@@ -97,5 +98,9 @@ async def open_web(
         timeout_s: For a whole request, answer included.
     """
     headers = {"Authorization": authorization} if authorization else {}
-    async with aiohttp.ClientSession(headers=headers) as session:
+    connector = aiohttp.TCPConnector(socket_factory=watched_socket)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=DEAD_PEER_S)
+    async with aiohttp.ClientSession(
+        headers=headers, connector=connector, timeout=timeout
+    ) as session:
         yield Web(session, url, timeout_s)

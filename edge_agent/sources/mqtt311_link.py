@@ -26,6 +26,7 @@ from edge_agent.sources.settings import MqttSettings
 from edge_agent.sources.terms import Terms, connect_refused
 from gateway_core.clock import Clock
 from gateway_core.errors import Unavailable
+from gateway_core.lifeline import watched
 
 ANSWER_S = 10.0
 FILTERS_A_PACKET = 100
@@ -188,8 +189,7 @@ class Link311:
         if sock is None:
             return
         self._sock = sock
-        patience_ms = round(1500 * self._settings.keep_alive)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
+        watched(sock)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client.on_socket_close = lambda *_args: self._detach()
         self._client.on_socket_register_write = self._want_write

@@ -20,6 +20,7 @@ from edge_agent.sources.settings import MqttSettings
 from edge_agent.sources.terms import Terms
 from gateway_core.clock import Clock
 from gateway_core.errors import Unavailable
+from gateway_core.lifeline import watched
 
 log = structlog.get_logger()
 
@@ -173,8 +174,7 @@ class Link5(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         sock: socket.socket | None = transport.get_extra_info("socket")
         if sock is not None:
-            patience_ms = round(1500 * self._keep_alive)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
+            watched(sock)
         self._heard = self._sent = self._loop.time()
 
     def get_buffer(self, sizehint: int) -> memoryview:
