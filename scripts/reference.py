@@ -11,7 +11,16 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pages import commands, configuration, errors, fields, http_api, metrics, profiles
+from pages import (
+    commands,
+    configuration,
+    errors,
+    faults,
+    fields,
+    http_api,
+    metrics,
+    profiles,
+)
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 NOTICE = "<!-- Written by scripts/reference.py from the code. Change the code, not this page. -->\n"
@@ -20,6 +29,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": commands.page,
     "configuration.md": configuration.page,
     "errors.md": errors.page,
+    "faults.md": faults.page,
     "fields.md": fields.page,
     "http-api.md": http_api.page,
     "metrics.md": metrics.page,

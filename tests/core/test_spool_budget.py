@@ -39,6 +39,7 @@ async def fill(spool) -> int:
         return taken
 
 
+@pytest.mark.fault("F2")
 async def test_a_full_spool_refuses_the_append_and_stores_nothing_of_it(path):
     options = SpoolOptions(max_bytes=512 * KIB, group_commit_s=0.0)
     async with open_spool(path, "edge-a", options) as spool:
@@ -52,6 +53,7 @@ async def test_a_full_spool_refuses_the_append_and_stores_nothing_of_it(path):
         assert await spool.state() == {}
 
 
+@pytest.mark.fault("F2")
 async def test_settling_makes_room_in_a_full_spool(path):
     options = SpoolOptions(max_bytes=512 * KIB, group_commit_s=0.0, keep_s=1e9)
     async with open_spool(path, "edge-a", options) as spool:
@@ -106,6 +108,7 @@ async def test_what_everyone_settled_stays_until_its_time_is_up(path):
         assert (await spool.read_after(0, 99)).first == 11
 
 
+@pytest.mark.fault("R8")
 async def test_nothing_goes_while_nobody_has_seen_it(path):
     clock = ToldClock()
     async with open_spool(path, "edge-a", SpoolOptions(keep_s=0.0), clock) as spool:

@@ -49,6 +49,7 @@ def disk():
     disk.unregister()
 
 
+@pytest.mark.fault("F2", "R4")
 def test_a_full_disk_costs_only_what_was_not_acknowledged(tmp_path, disk):
     path = tmp_path / "s.db"
     db = schema.open_writer(path, OPTIONS, "small-disk")

@@ -31,6 +31,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.fault("F1", "R3")
 @pytest.mark.parametrize("seed", range(5))
 async def test_every_acknowledged_append_is_there_after_kill_nine(tmp_path, seed):
     path = tmp_path / "s.db"

@@ -163,6 +163,7 @@ def lost_after(folder, cut_at: int, synchronous: str) -> int:
     return max(0, (acknowledged or [0])[-1] - head)
 
 
+@pytest.mark.fault("F1", "R16")
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nothing_acknowledged_is_lost_wherever_the_power_goes(tmp_path, part):

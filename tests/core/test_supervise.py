@@ -41,6 +41,7 @@ class NotedDice(random.Random):
         return a
 
 
+@pytest.mark.fault("F6")
 async def test_the_ceiling_of_the_wait_doubles_up_to_the_longest():
     dice, part = NotedDice(), Part(failures=6)
     with pytest.raises(Stop):

@@ -99,6 +99,7 @@ INTAKE: dict[str, tuple[bytes, int, str]] = {
 }
 
 
+@pytest.mark.fault("F11")
 def test_bad_payloads_are_kept_and_found_and_disturb_nothing(city: City) -> None:
     start(city)
     good(city, 1)
@@ -154,6 +155,7 @@ def test_what_a_transport_turns_away_is_counted_and_disturbs_nothing(city: City)
     all_is_well(city)
 
 
+@pytest.mark.fault("F11")
 def test_a_record_that_no_store_can_hold_is_in_quarantine(city: City) -> None:
     start(city)
     now = time.time_ns()

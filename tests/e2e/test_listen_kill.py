@@ -96,6 +96,7 @@ async def speak(clients: list[Publisher | Exact], truth: TruthFile, over: asynci
 
 @pytest.mark.slow
 @pytest.mark.timeout(300 + 20 * KILLS)
+@pytest.mark.fault("F1", "F8")
 async def test_what_the_killed_agent_acknowledged_to_devices_is_at_the_centre_exactly_once(
     city: City, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 BACKLOG, DEVICES = 90_000, 1_000
 
 
+@pytest.mark.fault("F6", "R6")
 def test_after_an_outage_live_data_goes_first_and_the_backlog_at_its_share(city: City) -> None:
     port = free_port()
     with Proxy(port, city.intake_port) as proxy:

@@ -103,6 +103,7 @@ def command(*words: str | Path, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.fault("F21")
 def test_a_centre_restored_from_an_older_backup_answers_as_its_undisturbed_twin(
     regions: tuple[Region, Region], tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[City]:
         made.close()
 
 
+@pytest.mark.fault("F17")
 def test_two_shell_commands_bring_readings_to_a_query(town: City) -> None:
     before = time.time_ns()
     town.say("room-1", '{"temperature": 21.5, "humidity": 40, "battery": 97, "seq": 1}')

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from collector.timeseries.influx2 import open_influx2
 from collector.timeseries.web import open_web
-from edge_agent.link import Link, LinkOptions
 from edge_agent.sources.mqtt import MqttSource
 from edge_agent.sources.settings import MqttSettings
 from gateway_core.clock import wall_ns
 from gateway_core.errors import Unavailable
+from gateway_core.link import Link, LinkOptions
 from gateway_core.meter import Meter
 from tests.fakes.ingest import FakeIngest
 from tests.faults.netns import FAR, Cable

@@ -16,14 +16,24 @@ from typing import Self
 ROOT = Path(__file__).parents[2]
 LOOPBACK = 'ip link set lo up && exec "$0" "$@"'
 """First of all: some libraries look for IPv6 when they are imported."""
+PLAIN = 'exec "$0" "$@"'
 NEAR, FAR = "fd00::1", "fd00::2"
 
 
-def alone(script: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python script in a network namespace of its own, with nothing in it but itself."""
-    unshare = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
+def alone(script: str, *words: str, of: str = "--net") -> subprocess.CompletedProcess[str]:
+    """Run a Python script in a namespace of its own: of the network, or (``--mount``) of mounts."""
+    unshare = ["unshare", of] if os.geteuid() == 0 else ["unshare", of, "--map-root-user"]
     return subprocess.run(
-        [*unshare, "sh", "-c", LOOPBACK, sys.executable, "-c", script, *words],
+        [
+            *unshare,
+            "sh",
+            "-c",
+            LOOPBACK if of == "--net" else PLAIN,
+            sys.executable,
+            "-c",
+            script,
+            *words,
+        ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -27,6 +27,7 @@ async def spoil(folder: Path, page: bytes) -> str:
     return key
 
 
+@pytest.mark.fault("F14")
 @pytest.mark.parametrize(
     "page", [b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"received":[[5,1,2]]}', b'{"stored":"x"}']
 )

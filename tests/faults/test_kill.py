@@ -19,6 +19,7 @@ from tests.faults.kills import KillLab
 CYCLES = 10
 
 
+@pytest.mark.fault("F1", "F5", "F8", "R2", "R14")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_what_was_acknowledged_is_at_the_centre_exactly_once_and_in_order(city: City) -> None:

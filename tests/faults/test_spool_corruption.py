@@ -112,6 +112,7 @@ async def judge(folder, files: dict[str, bytes], seed: int) -> bool:
     return bool(losses)
 
 
+@pytest.mark.fault("F14", "R12")
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_each_damage_is_noticed_or_harmless_and_what_is_lost_is_named(
@@ -124,6 +125,7 @@ async def test_each_damage_is_noticed_or_harmless_and_what_is_lost_is_named(
     assert lost > 5
 
 
+@pytest.mark.fault("F14")
 async def test_a_damaged_log_is_saved_behind_the_damage_too(tmp_path, killed):
     log = bytearray(killed["s.db-wal"])
     log[32 + 24 + 5 * FRAME + 100] ^= 1  # SQLite itself would forget all that came after it

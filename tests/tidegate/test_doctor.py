@@ -27,6 +27,7 @@ def test_sqlite_is_one_without_the_wal_reset_bug() -> None:
     assert machine.check_sqlite().grade == "ok"
 
 
+@pytest.mark.fault("F4")
 def test_a_clock_before_this_release_is_wrong() -> None:
     finding = machine.check_clock(lambda: 0, None)
     assert (finding.grade, finding.found) == ("fail", "1970-01-01T00:00:00+00:00")
@@ -64,6 +65,7 @@ def test_secrets_are_there_filled_and_private(tmp_path: Path) -> None:
     assert [finding.grade for finding in found] == ["ok", "fail", "warn", "fail"]
 
 
+@pytest.mark.fault("F13")
 def test_a_certificate_that_ends_soon_is_told(tmp_path: Path) -> None:
     path = tmp_path / "cert.pem"
     until = dt.datetime(2026, 12, 4, tzinfo=dt.UTC)

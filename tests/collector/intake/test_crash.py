@@ -41,6 +41,7 @@ asyncio.run(main())
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.fault("F9", "F8")
 async def test_an_upload_whose_receipt_was_lost_is_stored_once(tmp_path: Path) -> None:
     body = encode_upload(upload(1, 300))
     process = await asyncio.create_subprocess_exec(
@@ -109,6 +110,7 @@ async def ask(session: aiohttp.ClientSession, url: str) -> list:
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F9")
 async def test_a_collector_killed_at_any_moment_answers_with_every_record_once(
     tmp_path: Path,
 ) -> None:

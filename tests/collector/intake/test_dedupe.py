@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,7 @@ def test_the_books_agree_with_a_python_set(batches) -> None:
 
 
 @given(st.lists(uploads(), min_size=1, max_size=10))
+@pytest.mark.fault("F8")
 def test_everything_sent_again_changes_nothing_but_the_count_of_duplicates(batches) -> None:
     book = EpochBook()
     for first, last, seqs, withheld in batches:

@@ -39,6 +39,7 @@ async def test_a_receipt_counts_what_was_new(here) -> None:
     assert await here.stored() == readings(1, 5)
 
 
+@pytest.mark.fault("F8")
 async def test_the_same_upload_many_times_at_once_is_stored_once(here) -> None:
     body = encode_upload(upload(1, 500))
     async with asyncio.TaskGroup() as group:
@@ -107,6 +108,7 @@ async def test_a_body_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     assert (status, answer["type"]) == (413, "urn:tidegate:problem:too_large")
 
 
+@pytest.mark.fault("F2")
 async def test_a_full_spool_says_when_to_come_back(tmp_path: Path) -> None:
     tight = SpoolOptions(max_bytes=262_144, group_commit_s=0)
     async with centre(tmp_path, settings(), tight) as here:
@@ -162,6 +164,7 @@ async def test_a_new_epoch_starts_its_own_numbers(here) -> None:
     assert here.reception.edges["e1"].forked == 0
 
 
+@pytest.mark.fault("F22")
 async def test_two_epochs_that_alternate_are_noticed(here) -> None:
     for first, epoch in ((1, "ep1"), (1, "ep2"), (2, "ep1"), (2, "ep2")):
         await here.edge.send(upload(first, first, epoch=epoch))
@@ -183,6 +186,7 @@ async def test_edges_beyond_the_limit_are_refused(tmp_path: Path) -> None:
     assert (status, answer["type"]) == (403, "urn:tidegate:problem:too_many_edges")
 
 
+@pytest.mark.fault("F17")
 async def test_edges_upload_over_ipv6(tmp_path: Path) -> None:
     async with centre(tmp_path, settings("::1")) as here:
         assert here.edge.url.startswith("http://[::1]:")

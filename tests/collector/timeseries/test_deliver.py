@@ -36,6 +36,7 @@ def lines(count: int) -> Lines:
     return Lines([f"m f={n}" for n in range(count)], list(range(100, 100 + count)))
 
 
+@pytest.mark.fault("F10")
 @given(st.integers(1, 200), st.data(), st.booleans())
 async def test_exactly_the_bad_lines_are_named(count: int, data, partial: bool) -> None:
     bad = data.draw(st.sets(st.integers(0, count - 1), max_size=6))
@@ -46,6 +47,7 @@ async def test_exactly_the_bad_lines_are_named(count: int, data, partial: bool) 
     assert len(server.written) == count - len(bad)
 
 
+@pytest.mark.fault("F10", "R10")
 @pytest.mark.parametrize("bad", [0, 1, 511, 512, 998, 999])
 async def test_one_bad_line_of_a_thousand_costs_two_requests_for_each_halving_at_most(bad) -> None:
     server = Server({f"m f={bad}"}, partial=False)

@@ -140,6 +140,7 @@ async def test_a_hostile_answer_over_rtsp_is_an_outcome_and_ends(name: str) -> N
     assert b"hunter2" not in device.received
 
 
+@pytest.mark.fault("F19")
 async def test_a_device_that_is_slow_at_everything_is_left_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -198,6 +199,7 @@ async def test_a_device_that_is_not_there_is_unreachable() -> None:
     assert check.faults == ("onvif_unreachable",)
 
 
+@pytest.mark.fault("F19")
 async def test_a_crowd_of_hostile_devices_takes_nothing_from_the_others(tmp_path: Path) -> None:
     recorder = Recorder()
     scripts = [script for script, _ in (*RTSP.values(), *HTTP.values())]

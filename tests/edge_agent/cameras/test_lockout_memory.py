@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,7 @@ def test_a_pause_goes_on_after_a_restart_by_the_wall_clock() -> None:
     assert again.refuse(feed(), 201.0), "that the login worked once is remembered too"
 
 
+@pytest.mark.fault("F4")
 def test_a_clock_set_back_by_years_pauses_no_longer_than_the_longest_pause() -> None:
     logins, state = Logins(), {}
     logins.accept(feed())

@@ -225,6 +225,7 @@ async def test_options_alone_do_while_the_answer_stays_the_same() -> None:
     assert device.received.count(b"DESCRIBE") == 1
 
 
+@pytest.mark.fault("F19")
 async def test_a_slow_trickle_ends_with_the_step() -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

@@ -279,6 +279,7 @@ def test_a_draft_owes_only_what_cannot_be_made_again() -> None:
     assert Draft(news=[Listed("e1", "device", "d1", 1)]).owes
 
 
+@pytest.mark.fault("R15")
 async def test_messages_that_came_at_one_instant_are_readings_of_different_instants(
     tmp_path: Path,
 ) -> None:
@@ -291,6 +292,7 @@ async def test_messages_that_came_at_one_instant_are_readings_of_different_insta
         assert [each.received - NOW for each in readings] == [0, 1, 2, 3]
 
 
+@pytest.mark.fault("F4")
 async def test_a_clock_that_was_set_back_is_followed(tmp_path: Path) -> None:
     async with open_edge(tmp_path) as edge:
         await edge.say("d1", GOOD)

@@ -65,6 +65,7 @@ async def test_an_entry_is_in_the_file_before_its_batch_may_leave(tmp_path: Path
     ledger.close()
 
 
+@pytest.mark.fault("F14")
 async def test_every_changed_byte_is_found(tmp_path: Path) -> None:
     ledger, anchor = await filled(tmp_path, 2)
     ledger.close()

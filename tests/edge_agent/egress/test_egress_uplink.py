@@ -152,6 +152,7 @@ async def test_a_batch_that_cannot_be_entered_does_not_leave(tmp_path: Path) -> 
         assert centre.bodies == []
 
 
+@pytest.mark.fault("F10")
 async def test_one_bad_record_is_found_and_the_rest_delivered(tmp_path: Path) -> None:
     async with fake_centre() as centre, site(tmp_path, centre.url) as one:
         centre.poison = lambda record: record.time == 37
@@ -212,6 +213,7 @@ async def test_the_next_upload_waits_as_long_as_the_collector_asked(tmp_path: Pa
         assert asyncio.get_running_loop().time() - began > 0.9
 
 
+@pytest.mark.fault("F7")
 async def test_a_collector_that_hangs_is_given_up_at_the_deadline(tmp_path: Path) -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -273,6 +275,7 @@ async def test_the_uplink_works_over_ipv6(tmp_path: Path) -> None:
         assert len(centre.records) == 1
 
 
+@pytest.mark.fault("F13")
 async def test_the_edge_shows_its_certificate_and_its_token(tmp_path: Path) -> None:
     ca = trustme.CA()
     server, client = ca.issue_cert("localhost", "127.0.0.1"), ca.issue_cert("e1")
@@ -301,6 +304,7 @@ async def test_the_edge_shows_its_certificate_and_its_token(tmp_path: Path) -> N
                 await one.uplink.send(Batch(1, [reading(1)]))
 
 
+@pytest.mark.fault("F6", "R5")
 async def test_a_cut_connection_loses_and_doubles_nothing(tmp_path: Path) -> None:
     fast = SpoolOptions(group_commit_s=0.001)
     async with (

@@ -118,6 +118,7 @@ def forget(centre: FakeCentre, first: int, last: int) -> None:
     centre.lacks = (first, last)
 
 
+@pytest.mark.fault("F21")
 async def test_what_the_centre_lost_comes_again_once_and_is_entered_as_such(
     tmp_path: Path,
 ) -> None:

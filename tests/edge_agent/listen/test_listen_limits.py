@@ -47,6 +47,7 @@ def connect(
     return long(0x10, head + bytes((len(held),)) + held + text(client) + rest)
 
 
+@pytest.mark.fault("F15")
 def test_connections_are_bounded_in_all_and_by_address_and_a_place_comes_back() -> None:
     places = Admission(most=3, per_address=2)
     asked = [places.enter(address) for address in ("x", "x", "x", "y", "z")]

@@ -75,6 +75,7 @@ def waiting(source: ListenSource) -> int:
     return source._line._messages + len(source._line.open.arrivals)
 
 
+@pytest.mark.fault("F2")
 @pytest.mark.parametrize("version", [V311, V5])
 async def test_a_flood_while_the_disk_is_full_is_held_off_and_stored_once_in_the_end(
     version: bytes,

@@ -20,6 +20,7 @@ def named(number: int) -> bytes:
     return packet(0x10, bytes.fromhex("0004 4d515454 04 02 003c 0003") + b"%03d" % number)
 
 
+@pytest.mark.fault("F18")
 def test_ten_thousand_at_once_are_let_in_at_2000_a_second_each_once() -> None:
     turns: Turns[int] = Turns(2000, 0.0)
     let_in = [n for n in range(10_000) if turns.enter("a", n, 0.0)]

@@ -105,6 +105,7 @@ def test_a_peer_may_save_up_two_seconds_and_no_more() -> None:
     assert rates.allows("q", 100.0)
 
 
+@pytest.mark.fault("F15")
 def test_forged_addresses_do_not_fill_the_memory() -> None:
     rates = Rates(10.0, most=50)
     for number in range(1000):

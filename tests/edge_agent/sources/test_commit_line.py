@@ -142,6 +142,7 @@ async def test_pressure_is_said_once_at_the_limit_and_once_at_half_of_it() -> No
     assert pressure == [True, False]
 
 
+@pytest.mark.fault("F12")
 async def test_pressure_is_said_for_bytes_as_well() -> None:
     ingest = Gates()
     line, _, pressure = _line(ingest, most_bytes=40)

@@ -268,6 +268,7 @@ async def test_a_topic_taken_out_of_the_configuration_stops_coming(
     assert ingest.payloads() == [b"wanted"]
 
 
+@pytest.mark.fault("R19")
 async def test_a_session_that_the_broker_lost_is_forgotten_before_anything_is_read(
     broker: Mosquitto, make_source
 ) -> None:

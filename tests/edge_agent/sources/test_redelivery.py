@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,6 +98,7 @@ def test_other_keys_under_the_prefix_are_left_alone() -> None:
 messages = st.tuples(st.integers(1, 12), st.sampled_from(["a", "b"]), st.binary(max_size=2))
 
 
+@pytest.mark.fault("F15")
 @given(st.lists(st.lists(messages, max_size=6), max_size=40), st.integers(1, 20), st.booleans())
 @settings(deadline=None)
 def test_the_newest_marks_are_always_held_and_the_rest_stays_bounded(
