@@ -7,7 +7,7 @@ from aiohttp import web
 from collector.balances import Balances
 from collector.identity import Gatekeeper
 from collector.plan_intake import Body, asker
-from collector.reception import Refused
+from collector.refused import Refused
 from gateway_core.balance import MOST_BYTES
 
 

@@ -12,7 +12,8 @@ import msgspec
 import structlog
 
 from collector.edge_alarm import edge_alarm
-from collector.reception import Reception, Refused
+from collector.reception import Reception
+from collector.refused import Refused
 from device_profiles.signing import read_public
 from gateway_core.balance import (
     GENESIS,

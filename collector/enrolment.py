@@ -21,7 +21,7 @@ from collector.certificates import CertificateAuthority, load_authority, read_re
 from collector.config import EDGE_ID, EnrolSection, IntakeSection
 from collector.guard import Guards, Limits
 from collector.intake import Problem, to_response
-from collector.reception import Refused
+from collector.refused import Refused
 from collector.registry.database import Database
 from collector.registry.invitations import Invitations
 from gateway_core.clock import Clock

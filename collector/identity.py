@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from collector.config import IntakeSection
-from collector.reception import Refused
+from collector.refused import Refused
 from gateway_core.config import read_yaml
 from gateway_core.errors import ConfigError, Fault
 from gateway_core.tls import server_context

@@ -26,7 +26,9 @@ from collector.guard import Guards, Limits
 from collector.identity import Gatekeeper, open_gate, tls_context
 from collector.plan_intake import add_plan_routes
 from collector.profiles.desk import ProfileDesk
-from collector.reception import Reception, Refused, Report
+from collector.reception import Reception, Report
+from collector.refused import Refused
+from collector.runs import HEADER
 from gateway_core.clock import monotonic
 from gateway_core.errors import PayloadError, SpoolFull, Unavailable
 from gateway_core.listening import tcp_sockets
@@ -268,6 +270,7 @@ def _report(headers: Mapping[str, str]) -> Report:
         settled=_whole(headers.get(SETTLED_HEADER)),
         refill=Progress.parse(headers.get(REFILL_HEADER, "")),
         mirrored=MIRROR_HEADER in headers,
+        run="" if MIRROR_HEADER in headers else headers.get(HEADER, ""),
     )
 
 

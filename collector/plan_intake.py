@@ -14,7 +14,8 @@ from collector.config import EDGE_ID
 from collector.identity import Gatekeeper
 from collector.profiles.desk import ProfileDesk
 from collector.profiles.plans import TooManyEdges
-from collector.reception import Refused, is_edge_id
+from collector.reception import is_edge_id
+from collector.refused import Refused
 from collector.registry.database import Unfit
 from device_profiles import bundle, plan
 from gateway_core.meter import Meter

@@ -18,9 +18,10 @@ import structlog
 from collector import provenance
 from collector.dedupe import MAX_INTERVALS, MAX_SPAN, EpochBook
 from collector.refill import Refills, Request, encode
+from collector.refused import Refused
+from collector.runs import Runs
 from collector.sinks.once import again_key
 from gateway_core.clock import NS, Clock
-from gateway_core.errors import GatewayError
 from gateway_core.intervals import Intervals
 from gateway_core.model import Loss, ProfileUse, Record
 from gateway_core.spool import Spool
@@ -45,26 +46,6 @@ def is_edge_id(text: str) -> bool:
     return _EDGE.fullmatch(text) is not None
 
 
-class Refused(GatewayError):
-    """An upload that is not taken; nothing of it was stored.
-
-    Attributes:
-        status: HTTP status.
-        code: Stable, for example ``wrong_edge``.
-        detail: What was wrong and what to do next.
-        retry_after_s: When to try again; None: not before something is changed.
-    """
-
-    def __init__(
-        self, status: int, code: str, detail: str, retry_after_s: int | None = None
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.retry_after_s = retry_after_s
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """What an edge says of itself beside an upload; None where it says nothing.
@@ -76,6 +57,7 @@ class Report:
         settled: Everything up to it was delivered, it says.
         refill: What this upload answers, if it was asked for.
         mirrored: Whether another collector passes this upload on.
+        run: Which run of the agent sends, and the one before it.
     """
 
     backlog: int | None = None
@@ -84,6 +66,7 @@ class Report:
     settled: int | None = None
     refill: Progress | None = None
     mirrored: bool = False
+    run: str = ""
 
 
 @dataclass(slots=True)
@@ -112,6 +95,7 @@ class Reception:
     Attributes:
         edges: Edge id to its books.
         refills: What edges are asked to send again.
+        runs: Which runs of agents send.
         traced: Whether to keep where records came from, for a mirror.
         spool: Where everything goes.
         clock: The collector's.
@@ -122,6 +106,7 @@ class Reception:
     ) -> None:
         self.edges: dict[str, EdgeBook] = {}
         self.refills = refills or Refills(spool, clock)
+        self.runs = Runs(spool, clock)
         self.traced = False
         self._traces = 0
         self.spool = spool
@@ -151,6 +136,7 @@ class Reception:
         for book in self.edges.values():
             book.current = max(book.epochs, key=lambda epoch: book.epochs[epoch].contact)
         await self.refills.load()
+        await self.runs.load()
 
     async def receive(self, upload: Upload, report: Report) -> UploadReceipt:
         """Store what is new of `upload`; the receipt may leave when this returns.
@@ -179,6 +165,8 @@ class Reception:
 
     async def _enter(self, edge: EdgeBook, upload: Upload, report: Report) -> UploadReceipt:
         book, now = edge.epochs.get(upload.epoch, EpochBook()), self.clock()
+        edge.epochs |= await self.runs.admit(upload.edge, upload.epoch, report.run, book)
+        book = edge.epochs.get(upload.epoch, book)
         fresh = book.fresh(upload.first, upload.last, upload.seqs)
         if _is_beat(upload):
             page = book.greet(now)

@@ -173,6 +173,7 @@ async def open_outlets(
             told = (await spool.state(STATE_COVERED)).get(STATE_COVERED, b"")
             await spool.register(Uplink.name)
             uplink = Uplink(edge.id, spool, policy, ledger, link, clock, told, throttle)
+            await uplink.report.begin()
             apart = await stack.enter_async_context(Link(_options(section), clock))
             exchange = Exchange(edge.id, apart, ledger)
         share = section.backlog_share if section is not None else 1.0

@@ -8,12 +8,16 @@ send, so that a quiet edge is not taken for one that is gone.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from gateway_core.clock import monotonic
 from gateway_core.spool import Spool
 
+RUN_HEADER = "Tidegate-Run"
+STATE_RUN = "uplink/run"
+"""Spool state: which run of the agent sends."""
 BEAT_S = 15.0
 """Longest silence towards the collector while it can be reached; it calls an edge stale at 90 s."""
 _FRESH_S = 2.0
@@ -32,11 +36,25 @@ class SelfReport:
     def __init__(self, spool: Spool, consumer: str) -> None:
         self._spool = spool
         self._consumer = consumer
+        self._run: dict[str, str] = {}
         self._headers: dict[str, str] = {}
         self._read_at = -_FRESH_S
         self._residual = 0
         self._count_at = 0.0
         self.said_at = 0.0
+
+    async def begin(self) -> None:
+        """Begin a run of the agent, which every request names beside the run before it.
+
+        A disk that was copied holds the same earlier run: so the collector notices two agents.
+
+        Raises:
+            Unavailable: The disk failed.
+        """
+        before = (await self._spool.state(STATE_RUN)).get(STATE_RUN, b"").decode("ascii", "replace")
+        run = secrets.token_hex(8)
+        await self._spool.append((), source="uplink", state={STATE_RUN: run.encode()})
+        self._run = {RUN_HEADER: f"{run};{before}"}
 
     async def headers(self) -> dict[str, str]:
         """Return the headers of the next request."""
@@ -48,7 +66,7 @@ class SelfReport:
             took = monotonic() - self.said_at
             self._count_at = self.said_at + max(_FRESH_S, _COUNT_SHARE * took)
         self._read_at = self.said_at
-        self._headers = found = {"Tidegate-Residual": str(self._residual)}
+        self._headers = found = {"Tidegate-Residual": str(self._residual), **self._run}
         if not self._spool.knows(self._consumer):
             return found
         waiting, _ = self._spool.outstanding(self._consumer)

@@ -14,7 +14,7 @@ import pytest
 
 from collector.config import IntakeSection, load_collector_config
 from collector.identity import certificate_names, open_gate, tls_context
-from collector.reception import Refused
+from collector.refused import Refused
 from edge_agent.config import load_edge_config
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import trustme
 
 from collector.config import IntakeSection
 from collector.identity import certificate_names, open_gate
-from collector.reception import Refused
+from collector.refused import Refused
 from gateway_core.errors import ConfigError
 from gateway_core.units import Address
 from tests.fakes.edges import centre, upload

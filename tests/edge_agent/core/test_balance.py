@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from collector.balances import Balances as Centre
-from collector.reception import Reception, Refused, Report
+from collector.reception import Reception, Report
+from collector.refused import Refused
 from device_profiles.signing import make_key
 from edge_agent.balance import DAY_NS, Balances
 from gateway_core.balance import Signed, chain_of, decode_balance, faults_of
