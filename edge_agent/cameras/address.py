@@ -12,6 +12,9 @@ RTSP_PORT = 554
 _PLAIN = re.compile(
     r"rtsp://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(?:/[\w.~!$&'()*+,;=:@%/?-]*)?", re.ASCII
 )
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_DOTTED = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
+"""IPv4 in its one spelling: there is nothing to change."""
 _UNWRITABLE = re.compile(r"[\x00-\x20\x7f]")
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 
@@ -41,6 +44,8 @@ def normal_host(text: str) -> str:
     Raises:
         ValueError: It is none of those.
     """
+    if _DOTTED.fullmatch(text):
+        return text
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         return str(ipaddress.ip_address(bare))

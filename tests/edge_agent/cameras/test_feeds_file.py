@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from edge_agent.cameras.address import normal_host
 from edge_agent.cameras.feeds_file import load_feeds
 from edge_agent.cameras.inventory import Credential, compare
 from gateway_core.errors import ConfigError
@@ -159,3 +163,15 @@ def test_a_gb28181_code_is_checked_and_unique(tmp_path: Path) -> None:
     assert faults(twice) == [f":3:25: gb_code: '{code}' is already on line 2; each must be unique"]
     (message,) = faults(write(tmp_path, row.format("c1", "37160200081180000018"), header=header))
     assert "118, an NVR; a camera's are 131 or 132" in message
+
+
+@given(st.ip_addresses(v=4), st.from_regex(r"[0-9]{1,4}(\.[0-9]{1,4}){3}", fullmatch=True))
+def test_ipv4_addresses_have_one_spelling(address: IPv4Address, text: str) -> None:
+    assert normal_host(str(address)) == str(address)
+    try:
+        expected = str(IPv4Address(text))
+    except ValueError:
+        with pytest.raises(ValueError, match="expected an IP address"):
+            normal_host(text)
+    else:
+        assert normal_host(text) == expected == text
