@@ -21,13 +21,15 @@ KEPT_DAYS = 400
 """How many days back feeds' time is kept: a year and the month that it is compared with."""
 
 _UP = {"online", "degraded"}
+_SPOIL = {"no_media", "stream_blank", "stream_frozen", "packet_loss"}
+"""Faults of the packets that show in the picture; one with few frames or key frames is good."""
 _DOWN = {"offline", "auth_failed", "locked_out", "no_stream"}
 
 
 def condition(state: str, faults: Sequence[str]) -> Condition:
     """Return the condition that a verdict puts a feed in."""
     if state in _UP:
-        picture = any(fault.startswith("picture_") for fault in faults)
+        picture = any(each.startswith("picture_") or each in _SPOIL for each in faults)
         if "clock_skew" in faults:
             return "both" if picture else "clock"
         return "picture" if picture else "intact"

@@ -49,6 +49,8 @@ def ms(minutes: float) -> int:
         ("online", (), "intact"),
         ("degraded", ("onvif_timeout",), "intact"),
         ("degraded", ("picture_black", "onvif_timeout"), "picture"),
+        ("degraded", ("packet_loss",), "picture"),
+        ("degraded", ("long_gop", "low_frame_rate"), "intact"),
         ("degraded", ("clock_skew",), "clock"),
         ("degraded", ("clock_skew", "picture_frozen"), "both"),
         ("offline", ("rtsp_timeout",), "down"),
