@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,9 @@ from collector.control import open_control
 from collector.enrolment import Enrolment, open_enrolment
 from collector.events.book import EventBook
 from collector.events.sink import EventSink
+from collector.foreign import take_up
 from collector.intake import Intake, open_intake
+from collector.lane import Lane
 from collector.lull import Lull
 from collector.mirror import Mirror, open_mirror
 from collector.profiles.desk import ProfileDesk, open_desk
@@ -47,7 +49,7 @@ from collector.status import Health, WatchedSink, edge_statuses, samples, stored
 from collector.timeseries.store import open_timeseries
 from gateway_core.clock import Clock, wall_ns
 from gateway_core.errors import Unavailable
-from gateway_core.forward import Sink, forward
+from gateway_core.forward import Sink
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
 from gateway_core.notify import notify, watchdog
@@ -63,21 +65,6 @@ _ALIVE_KEY = "collector/alive"
 _ALIVE_S = 5.0
 _HOUR_S = 3600.0
 _PATIENCE = Patience(first=0.5, longest=30.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """How records go to one sink.
-
-    Attributes:
-        sink: To where.
-        limit: Most records in a batch.
-        linger_s: Longest wait for as many.
-    """
-
-    sink: Sink
-    limit: int
-    linger_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +232,7 @@ async def open_collector(
         await kpis.catch_up()
         for name in SINKS:  # before the first record, so that each sees it
             await spool.register(name)
+        await take_up(spool)
         refills = Refills(spool, clock, automatic=config.refill.automatic)
         reception = Reception(spool, clock, config.intake.max_edges, refills)
         await reception.load()
@@ -322,7 +310,7 @@ async def run_collector(
 def _works(collector: Collector) -> Iterator[tuple[str, Coroutine[Any, Any, object]]]:
     """Yield name and coroutine of everything that runs until the end."""
     for lane in collector.lanes():
-        yield lane.sink.name, supervise(lane.sink.name, _carry(collector.spool, lane), _PATIENCE)
+        yield lane.sink.name, supervise(lane.sink.name, lane.carry(collector.spool), _PATIENCE)
     yield "kpis", supervise("kpis", lambda: _keep_days(collector), _PATIENCE)
     yield "profiles", supervise("profiles", collector.desk.run, _PATIENCE)
     yield "rate", collector.rate.run()
@@ -335,10 +323,6 @@ async def _keep_days(collector: Collector) -> None:
     while True:
         await collector.kpis.prune(collector.clock())
         await asyncio.sleep(_HOUR_S)
-
-
-def _carry(spool: Spool, lane: Lane) -> Callable[[], Awaitable[object]]:
-    return lambda: forward(spool, lane.sink, limit=lane.limit, linger_s=lane.linger_s)
 
 
 def _make_event_id() -> str:

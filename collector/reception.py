@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import structlog
 
-from collector import provenance
 from collector.dedupe import MAX_INTERVALS, MAX_SPAN, EpochBook
+from collector.foreign import UNKNOWN_KIND, kept_foreign
+from collector.placing import Placing
 from collector.refill import Refills, Request, encode
 from collector.refused import Refused
 from collector.runs import Runs
-from collector.sinks.once import again_key
 from gateway_core.clock import NS, Clock
 from gateway_core.intervals import Intervals
 from gateway_core.model import Loss, ProfileUse, Record
@@ -147,6 +147,9 @@ class Reception:
             Unavailable: The disk failed; nothing was stored.
         """
         self._judge(upload)
+        if upload.foreign:
+            told = {**upload.withheld, UNKNOWN_KIND: len(upload.foreign)}
+            upload = msgspec.structs.replace(upload, withheld=told)
         edge = self.edges.get(upload.edge)
         if edge is None:
             if len(self.edges) >= self._max_edges:
@@ -188,7 +191,8 @@ class Reception:
 
         placed = self._placing(upload, book, fresh, known)
         source = f"edge:{upload.edge}"
-        await self.spool.append(records, source=source, state=state, placed=placed)
+        strange = kept_foreign(upload, book, now)
+        await self.spool.append(records, strange, source=source, state=state, placed=placed)
         # from here on it is on disk
         self._notice(edge, upload, report)
         edge.epochs.update(pages)
@@ -203,36 +207,12 @@ class Reception:
 
     def _placing(
         self, upload: Upload, book: EpochBook, fresh: Sequence[int], known: Sequence[int]
-    ) -> Callable[[int], dict[str, bytes | None]]:
-        """Return what makes the keys of an upload from the number of its first record.
-
-        Args:
-            upload: As it came.
-            book: Before it.
-            fresh: Places of records that are new; they are stored first.
-            known: Places of those that are stored again.
-        """
-        traces = self._traces + 1, self.clock()
-        self._traces = max(traces) + 1
-        wanted = self.traced and not _is_beat(upload)
-
-        def keys(first: int) -> dict[str, bytes | None]:
-            made: dict[str, bytes | None] = {}
-            again, last = first + len(fresh), first + len(fresh) + len(known) - 1
-            if known:
-                made[again_key(again)] = str(last).encode()
-            new = book.received.missing(upload.first, upload.last)
-            old = [(upload.seqs[known[0]], upload.seqs[known[-1]])] if known else []
-            for number, (start, spans, places) in enumerate(
-                ((first, new, fresh), (again, old, known)), max(traces)
-            ):
-                seqs = [upload.seqs[at] for at in places]
-                origin = provenance.trace(upload, spans, seqs) if wanted else None
-                if origin is not None:
-                    made[provenance.key(start, number)] = provenance.encode(origin)
-            return made
-
-        return keys
+    ) -> Placing:
+        """Return what makes the keys of an upload; see `collector.placing`."""
+        self._traces = max(self._traces + 2, self.clock())
+        traced = self.traced and not _is_beat(upload)
+        number = self._traces if traced else None
+        return Placing(upload, book.received, fresh, known, number)
 
     def _repeated(self, upload: Upload, report: Report, fresh: Sequence[int]) -> list[int]:
         """Return the places of records that are here already and shall be stored again."""

@@ -12,8 +12,14 @@ _HINTS = {
 }
 
 
-def hint(status: int) -> str:
+OF_THE_FORM = frozenset({"wire_magic", "wire_version"})
+"""Codes that no record is to blame for: the other side is another program, or an older one."""
+
+
+def hint(status: int, code: str = "") -> str:
     """Return what to do about an answer that is nobody's fault here."""
+    if code in OF_THE_FORM:
+        return "the collector reads another version of uploads: upgrade it; all is kept until then"
     return _HINTS.get(status, "it is retried")
 
 

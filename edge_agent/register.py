@@ -85,10 +85,28 @@ class Register:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
             self._db = sqlite_utils.Database(self._connection)
+            self._refuse_newer()
             migrations.apply(self._db)
         except (sqlite3.Error, OSError) as exc:
             message = f"cannot be opened ({exc}); move it away and it is made anew"
             raise ConfigError(Fault(path, 0, 0, "", message)) from exc
+
+    def _refuse_newer(self) -> None:
+        """Leave a file alone to which a newer program has done something unknown here.
+
+        Raises:
+            ConfigError: It is one.
+        """
+        blank = sqlite_utils.Database(memory=True)
+        ours = {each.name for each in migrations.pending(blank)}
+        blank.close()
+        newer = sorted({each.name for each in migrations.applied(self._db)} - ours)
+        if newer:
+            message = (
+                f"a newer program changed it ({newer[0]}): install that version or a newer one, "
+                "or move the file away and it is made anew"
+            )
+            raise ConfigError(Fault(self._path, 0, 0, "", message))
 
     def devices(self) -> list[dict[str, Any]]:
         """Return every device row."""

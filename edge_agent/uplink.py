@@ -20,7 +20,7 @@ from itertools import pairwise
 import msgspec
 import structlog
 
-from edge_agent.complaint import hint, refusal_code
+from edge_agent.complaint import OF_THE_FORM, hint, refusal_code
 from edge_agent.covered import MOST_RANGES, Covered, added, recalled
 from edge_agent.ledger import Departure, Ledger
 from edge_agent.policy import Policy, Released
@@ -246,12 +246,13 @@ class Uplink:
         if answer.status in {200, 202}:
             self._accepted(upload, answer, sending)
             return
-        if answer.status not in _OF_A_RECORD:
+        code = refusal_code(answer.status, answer.body)
+        if answer.status not in _OF_A_RECORD or code in OF_THE_FORM:
             raise Unavailable(self._complaint(answer))
         sending.refusals += 1
         if sending.refusals > _MOST_REFUSALS and not sending.accepted:
             raise Unavailable(self._complaint(answer))
-        await self._halve(upload, sending, refusal_code(answer.status, answer.body))
+        await self._halve(upload, sending, code)
 
     async def _post(
         self, upload: Upload, body: bytes, trimmed: int, refill: Progress | None
@@ -339,7 +340,7 @@ class Uplink:
 
     def _complaint(self, answer: Answer) -> str:
         """Return what to say about an answer that is nobody's fault here; log it once."""
-        todo = hint(answer.status)
+        todo = hint(answer.status, refusal_code(answer.status, answer.body))
         if answer.status != self._complained:
             self._complained = answer.status
             log.warning("upload_refused", status=answer.status, hint=todo)

@@ -6,6 +6,7 @@ Described to the byte in docs/reference/formats/wire.md.
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import msgspec
 import zstandard
@@ -44,6 +45,8 @@ class Upload(msgspec.Struct, frozen=True, gc=False):
         seqs: Sequence numbers of ``records``, ascending, within ``first`` to ``last``.
         records: What the site's policy released.
         withheld: Reason to count of what stays on site.
+        foreign: Sequence number and MessagePack of records of a kind that a newer program made
+            up; never written.
     """
 
     edge: str
@@ -53,6 +56,7 @@ class Upload(msgspec.Struct, frozen=True, gc=False):
     seqs: list[int]
     records: list[Record]
     withheld: dict[str, int] = {}
+    foreign: list[tuple[int, bytes]] = []
 
 
 class Ask(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -134,8 +138,24 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     records: list[Record]
 
 
+class _AnyBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The same, whatever the records are."""
+
+    edge: str
+    epoch: str
+    first: int
+    last: int
+    runs: list[tuple[int, int]]
+    withheld: dict[str, int]
+    records: list[msgspec.Raw]
+
+
 _encode_body = msgspec.msgpack.Encoder().encode
 _decode_body = msgspec.msgpack.Decoder(_Body).decode
+_decode_any = msgspec.msgpack.Decoder(_AnyBody).decode
+_decode_record = msgspec.msgpack.Decoder(Record).decode
+_decode_array = msgspec.msgpack.Decoder(list[object]).decode
+_KINDS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(Record))
 _decode_receipt = msgspec.json.Decoder(UploadReceipt).decode
 
 
@@ -177,9 +197,47 @@ def decode_upload(data: bytes, max_bytes: int = MAX_BYTES) -> Upload:
     try:
         body = _decode_body(raw)
     except (msgspec.MsgspecError, MemoryError, RecursionError, UnicodeDecodeError) as exc:
-        raise PayloadError("wire_body", str(exc)) from exc
+        return _with_foreign(raw, exc)
+    seqs = _seqs(body)
+    return Upload(body.edge, body.epoch, body.first, body.last, seqs, body.records, body.withheld)
+
+
+def decode_foreign(data: bytes) -> Record | None:
+    """Return a record that an older program could not read; None if this one cannot either."""
+    try:
+        return _decode_record(data)
+    except (msgspec.MsgspecError, MemoryError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _with_foreign(raw: bytes, why: Exception) -> Upload:
+    """Read an upload with records of unknown kinds.
+
+    Raises:
+        PayloadError: ``wire_body``: that is not what is wrong with it.
+    """
+    try:
+        body = _decode_any(raw)
+        seqs = _seqs(body)
+        own: list[tuple[int, Record]] = []
+        foreign: list[tuple[int, bytes]] = []
+        for seq, part in zip(seqs, body.records, strict=True):
+            tag = next(iter(_decode_array(part)), None)
+            if isinstance(tag, str) and tag not in _KINDS:
+                foreign.append((seq, bytes(part)))
+            else:
+                own.append((seq, _decode_record(part)))
+    except (msgspec.MsgspecError, MemoryError, RecursionError, UnicodeDecodeError):
+        raise PayloadError("wire_body", str(why)) from why
     return Upload(
-        body.edge, body.epoch, body.first, body.last, _seqs(body), body.records, body.withheld
+        body.edge,
+        body.epoch,
+        body.first,
+        body.last,
+        [seq for seq, _ in own],
+        [record for _, record in own],
+        body.withheld,
+        foreign,
     )
 
 
@@ -238,7 +296,7 @@ def _runs(seqs: list[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _seqs(body: _Body) -> list[int]:
+def _seqs(body: _Body | _AnyBody) -> list[int]:
     """Unfold the runs, after checking that they are as many as the records."""
     if not 1 <= body.first <= body.last:
         raise PayloadError("wire_body", f"range {body.first} to {body.last}")

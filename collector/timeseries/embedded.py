@@ -34,7 +34,7 @@ from collector.timeseries.series import (
     to_point,
 )
 from collector.timeseries.shelf import Catalogue, NewSeries, Shelf, Statement
-from gateway_core.errors import Unavailable
+from gateway_core.errors import ConfigError, Fault, Unavailable
 from gateway_core.model import Batch, Reading, Receipt, Record, Rejection, Value
 
 _PLACES = 100_000
@@ -315,6 +315,8 @@ async def open_embedded(path: Path, memory: int, threads: int = 2) -> AsyncItera
         store = await asyncio.to_thread(Embedded, connection, path)
     except duckdb.Error as exc:
         raise Unavailable(f"embedded time series {path}: {exc}") from exc
+    except Unwritable as exc:
+        raise ConfigError(Fault(path, 0, 0, "", exc.detail)) from exc
     try:
         yield store
     finally:

@@ -35,6 +35,9 @@ SQL_TYPES: dict[Kind, str] = {
     "str": "VARCHAR",
 }
 
+FORMAT = 1
+"""Of the tables below; a store without a number is of format 1."""
+
 _SCHEMA = (
     "CREATE SCHEMA IF NOT EXISTS tidegate",
     "CREATE SCHEMA IF NOT EXISTS points",
@@ -42,6 +45,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS tidegate.measurements (name VARCHAR, tab VARCHAR)",
     """CREATE TABLE IF NOT EXISTS tidegate.columns
        (measurement VARCHAR, role VARCHAR, name VARCHAR, type VARCHAR, col VARCHAR)""",
+    "CREATE TABLE IF NOT EXISTS tidegate.format (version INTEGER)",
 )
 
 Statement = tuple[str, list[Any]]
@@ -106,9 +110,19 @@ class Catalogue:
         self._count = 0
 
     def load(self, connection: Any) -> None:
-        """Create what a new file lacks and read everything; call once."""
+        """Create what a new file lacks and read everything; call once.
+
+        Raises:
+            Unwritable: ``newer_format``: a newer program changed the tables.
+        """
         for statement in _SCHEMA:
             connection.execute(statement)
+        found = connection.execute("SELECT max(version) FROM tidegate.format").fetchone()[0]
+        if found is None:
+            connection.execute("INSERT INTO tidegate.format VALUES (?)", [FORMAT])
+        elif found > FORMAT:
+            why = f"its tables have format {found}, this program reads {FORMAT}"
+            raise Unwritable("newer_format", f"{why}: install the version that wrote it")
         for name, tab in connection.execute(
             "SELECT name, tab FROM tidegate.measurements"
         ).fetchall():

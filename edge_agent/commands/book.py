@@ -22,6 +22,8 @@ from edge_agent.commands.order import Order, State, Transition
 from gateway_core.errors import ConfigError, Fault, Unavailable
 
 KEEP = 100_000
+FORMAT = 1
+"""Of the file, its ``user_version``; 0 is the same, of before there was a number."""
 
 _SCHEMA = """
 create table if not exists commands (
@@ -71,11 +73,21 @@ class CommandBook:
             self._db.row_factory = sqlite3.Row
             self._db.execute("pragma journal_mode = delete")
             self._db.execute("pragma synchronous = full")
-            self._db.executescript(_SCHEMA)
+            self._refuse_newer()
+            self._db.executescript(f"begin; {_SCHEMA} pragma user_version = {FORMAT}; commit;")
             self._held = self._db.execute("select count(*) from commands").fetchone()[0]
         except (sqlite3.Error, OSError) as exc:
             message = f"cannot be opened ({exc}); move it away: what was not sent yet is then lost"
             raise ConfigError(Fault(path, 0, 0, "", message)) from exc
+
+    def _refuse_newer(self) -> None:
+        found = self._db.execute("pragma user_version").fetchone()[0]
+        if found > FORMAT:
+            message = (
+                f"it has format {found}, this program reads {FORMAT}: install the version that "
+                "wrote it, or a newer one; the file was left as it is"
+            )
+            raise ConfigError(Fault(self._path, 0, 0, "", message))
 
     def enter(self, order: Order) -> int:
         """Store a new order; return how many old ones went to make room.

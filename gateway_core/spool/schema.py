@@ -176,7 +176,10 @@ def check_format(db: apsw.Connection) -> None:
     if not 0 < found < FORMAT + _FORMATS_TO_COME:
         raise SpoolDamaged(f"the format was altered to {found}")
     if found != FORMAT:
-        raise Unavailable(f"the spool has format {found}; this program reads {FORMAT}")
+        raise Unavailable(
+            f"the spool has format {found}, this program reads {FORMAT}: install the version that "
+            "wrote it, or a newer one; the file was left as it is"
+        )
 
 
 def check_tables(db: apsw.Connection) -> None:

@@ -28,7 +28,8 @@ class FakeCentre:
         received: Ranges accounted for.
         answers: Status codes to answer with before anything else, first to last.
         retry_after: Header sent with 429 and 503.
-        poison: Records for which the whole upload is refused with 400.
+        poison: Records for which the whole upload is refused with 400 …
+        poisoned: … and this code.
         picky: Records that are refused one by one in the receipt.
         headers: Of the last request.
         arrived: Set at each request.
@@ -46,6 +47,7 @@ class FakeCentre:
     answers: list[int] = field(default_factory=list)
     retry_after: str = ""
     poison: Callable[[Record], bool] = field(default=lambda _: False)
+    poisoned: str = "bad_record"
     picky: Callable[[Record], bool] = field(default=lambda _: False)
     most_records: int = 1_000_000
     headers: dict[str, str] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class FakeCentre:
             return web.Response(status=status, headers=held)
         upload = decode_upload(body)
         if any(self.poison(record) for record in upload.records):
-            return web.json_response({"code": "bad_record"}, status=400)
+            return web.json_response({"code": self.poisoned}, status=400)
         if len(upload.records) > self.most_records:
             return web.Response(status=413)
         refused = self._take(upload)

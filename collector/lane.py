@@ -1,0 +1,28 @@
+"""How records go from the collector's spool to one sink."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway_core.forward import Sink, forward
+from gateway_core.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How records go to one sink.
+
+    Attributes:
+        sink: To where.
+        limit: Most records in a batch.
+        linger_s: Longest wait for as many.
+    """
+
+    sink: Sink
+    limit: int
+    linger_s: float
+
+    def carry(self, spool: Spool) -> Callable[[], Awaitable[object]]:
+        """Return what forwards for ever; run it under `supervise`."""
+        return lambda: forward(spool, self.sink, limit=self.limit, linger_s=self.linger_s)
