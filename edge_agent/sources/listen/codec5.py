@@ -9,7 +9,6 @@ from __future__ import annotations
 import mqtt5
 
 from edge_agent.sources.listen.packets import (
-    BAD_ALIAS,
     MALFORMED,
     NO_SUBSCRIPTION_IDS,
     PROTOCOL_ERROR,
@@ -30,11 +29,10 @@ from edge_agent.sources.listen.packets import (
     Will,
     frame,
 )
-from edge_agent.sources.listen.texts5 import check_properties, check_texts, read_text
+from edge_agent.sources.listen.texts5 import PUBLISH, check_properties, check_texts, read_text
 
 _SECOND_MAX = 2**32 - 1
 _FROM_CLIENTS = frozenset({1, 3, 4, 6, 8, 10, 12, 14})
-_NO_ALIAS = b"\x23\0\0"
 
 
 class Codec5:
@@ -58,9 +56,8 @@ class Codec5:
         if head >> 4 == 3:
             return _publish(head, data[:total], at), total
         if head >> 4 not in _FROM_CLIENTS:
-            raise Broken(
-                PROTOCOL_ERROR, f"a packet of type {head >> 4}, which no client sends here"
-            )
+            code = PROTOCOL_ERROR if head >> 4 else MALFORMED
+            raise Broken(code, f"a packet of type {head >> 4}, which no client sends here")
         check_texts(head >> 4, data[at:total])
         return _translated(_read(data[:total])), total
 
@@ -154,9 +151,7 @@ def _publish(head: int, packet: memoryview, at: int) -> Publish:
         raise Broken(PROTOCOL_ERROR, "packet id 0")
     if packet[after] == 0:
         return Publish(topic, bytes(packet[after + 1 :]), qos, bool(head & 8), packet_id)
-    if bytes(packet[after + 1 : after + 4]) == _NO_ALIAS:  # section 3.3.2.3.4
-        raise Broken(BAD_ALIAS, "topic alias 0")
-    check_properties(packet, after)
+    check_properties(PUBLISH, packet, after)
     found = _read(packet)
     assert isinstance(found, mqtt5.PublishPacket)
     if found.subscription_ids:
@@ -200,8 +195,6 @@ def _translated(packet: mqtt5.Packet) -> Packet:
 
 def _connect(packet: mqtt5.ConnectPacket) -> Connect:
     will = packet.will
-    if packet.receive_max == 0 or packet.max_packet_size == 0:
-        raise Broken(PROTOCOL_ERROR, "a maximum of 0")
     return Connect(
         packet.client_id,
         packet.clean_start,

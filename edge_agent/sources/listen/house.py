@@ -27,6 +27,7 @@ class House:
         refusing: Which occasion it is, from 1, on which the disk is full and clients of MQTT 5 are
             told so; 0 while there is none.
         turned_down: Messages that were refused on such occasions.
+        source: Name of the source; every device keeps this one text.
     """
 
     settings: ListenSettings
@@ -35,6 +36,11 @@ class House:
     followed: Followed = field(default_factory=Followed)
     refusing: int = 0
     turned_down: int = 0
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        """Make the name once."""
+        self.source = self.settings.source
 
     def check_will(self, identity: str | None, will: Will) -> None:
         """Check what a client leaves behind.

@@ -78,7 +78,7 @@ class Inbox:
         self._codec = codec
         self._session = session
         self._v5 = codec.version == "5"
-        self._source = house.settings.source
+        self._source = house.source
         self._window = session.window
         self._aliases = Aliases()
         self._plain = PlainReader(self._source, properties=self._v5, most=house.settings.max_packet)
