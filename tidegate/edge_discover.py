@@ -14,12 +14,14 @@ from cyclopts import Parameter
 from msgspec import structs
 from rich.progress import Progress
 
+from edge_agent.cameras.address import is_address
 from edge_agent.cameras.feeds_file import load_feeds
 from edge_agent.cameras.inventory import Feed
 from edge_agent.cameras.proposal import COLUMNS, Proposal, propose
 from edge_agent.cameras.search import (
     Ask,
     Findings,
+    addresses_of,
     hosts_of,
     multicast_interfaces,
     parse_networks,
@@ -33,6 +35,7 @@ from tidegate.edge_history import CONFIG, Config
 from tidegate.output import console, print_json, print_table
 from tidegate.usage import WrongUsage
 
+_NAMES_S = 5.0
 _ADVICE = {
     "address_elsewhere": "gives an address that is not its own; it is not used",
     "path_guessed": "the stream's path is the maker's usual one, a guess",
@@ -73,8 +76,8 @@ def discover(
     """
     ask = _ask(interface, probe, rate, wait, port)
     feeds = _feeds(config)
-    found = asyncio.run(_search(ask))
-    proposals = propose(found.sightings, feeds)
+    found, named = asyncio.run(_search(ask, feeds))
+    proposals = propose(found.sightings, feeds, named)
     if out is not None:
         _write(out, proposals)
     if json:
@@ -127,15 +130,18 @@ def _feeds(config: Path) -> Mapping[str, Feed]:
     return load_feeds(cameras.file, cameras.key_file)
 
 
-async def _search(ask: Ask) -> Findings:
+async def _search(ask: Ask, feeds: Mapping[str, Feed]) -> tuple[Findings, dict[str, set[str]]]:
+    names = {feed.host for feed in feeds.values() if not is_address(feed.host)}
+    named = await addresses_of(names, _NAMES_S)
     total = 2 * sum(1 for _ in hosts_of(ask.networks))
     shown = Progress(console=console, transient=True, disable=not console.is_terminal)
     with shown as bar:
         task = bar.add_task("asking", total=total or None)
         try:
-            return await search(ask, lambda number: bar.update(task, completed=number))
+            found = await search(ask, lambda number: bar.update(task, completed=number))
         except OSError as exc:
             raise GatewayError(f"the search failed: {exc.strerror or exc}") from exc
+    return found, named
 
 
 def _print(proposals: Sequence[Proposal]) -> None:

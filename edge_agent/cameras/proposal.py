@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -60,11 +61,22 @@ class Proposal(msgspec.Struct, frozen=True):
     row: dict[str, str] | None
 
 
-def propose(sightings: Sequence[Sighting], feeds: Mapping[str, Feed]) -> list[Proposal]:
-    """Return what to make of each device, those that nobody knows first."""
+def propose(
+    sightings: Sequence[Sighting],
+    feeds: Mapping[str, Feed],
+    named: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> list[Proposal]:
+    """Return what to make of each device, those that nobody knows first.
+
+    Args:
+        sightings: What was found.
+        feeds: What the site knows.
+        named: Addresses of hosts that the feeds file has by name.
+    """
     at: dict[str, list[str]] = {}
     for feed in feeds.values():
-        at.setdefault(feed.host, []).append(feed.id)
+        for host in (feed.host, *named.get(feed.host, ())):
+            at.setdefault(host, []).append(feed.id)
     hosts: dict[str, list[str]] = {}
     for sighting in sightings:
         if sighting.match.endpoint:

@@ -12,7 +12,7 @@ import ipaddress
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -96,6 +96,24 @@ def parse_networks(texts: Sequence[str]) -> list[Network]:
 def hosts_of(networks: Sequence[Network]) -> Iterator[str]:
     """Yield the addresses of networks that can be a device's, each once."""
     return map(str, dict.fromkeys(host for network in networks for host in network.hosts()))
+
+
+async def addresses_of(names: Collection[str], within_s: float) -> dict[str, set[str]]:
+    """Return the addresses of host names; a name without an answer in time is left out."""
+    found: dict[str, set[str]] = {}
+    loop, room = asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE)
+
+    async def look_up(name: str) -> None:
+        async with room:
+            with suppress(OSError, UnicodeError):
+                answers = await loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+                found[name] = {str(place[0]) for *_, place in answers}
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(look_up(name))
+    return found
 
 
 async def search(ask: Ask, progress: Callable[[int], None] | None = None) -> Findings:

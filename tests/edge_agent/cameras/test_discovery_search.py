@@ -11,8 +11,10 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from edge_agent.cameras.search import Ask, Findings, parse_networks, search
+from edge_agent.cameras.proposal import propose
+from edge_agent.cameras.search import Ask, Findings, addresses_of, parse_networks, search
 from tests.e2e.city import tidegate
+from tests.fakes.cameras import ScriptedDevice
 from tests.fakes.onvif_responder import answer, camera, responding
 from tests.fakes.ports import free_port
 from tidegate.edge_discover import discover
@@ -79,6 +81,16 @@ async def test_a_flood_takes_no_room_and_the_others_are_found() -> None:
     assert hosts.count("127.66.3.2") == 1
     assert hosts.count("127.66.3.1") == 16
     assert found.ignored["too_many_of_one_host"] > 16
+
+
+async def test_a_feed_that_is_listed_by_name_is_known() -> None:
+    port = free_port()
+    feed = ScriptedDevice(lambda *_: None, host="localhost").feed()  # type: ignore[arg-type,return-value]
+    async with responding(port, camera, "127.0.0.1"):
+        found = await searched(port, "127.0.0.1")
+    named = await addresses_of(["localhost", "no-such-host.invalid"], 10.0)
+    (device,) = propose(found.sightings, {feed.id: feed}, named)
+    assert (device.known, device.row) == (("gate-1",), None)
 
 
 def site(folder: Path) -> Path:
