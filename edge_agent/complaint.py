@@ -11,9 +11,18 @@ _HINTS = {
     409: "another edge sends under this id, or the spool was copied",
 }
 
-
 OF_THE_FORM = frozenset({"wire_magic", "wire_version"})
 """Codes that no record is to blame for: the other side is another program, or an older one."""
+
+_OF_THE_WAY = OF_THE_FORM | {"wire_zstd"}
+"""And what was garbled on its way."""
+
+_OF_A_RECORD = {400, 413, 422}
+
+
+def of_a_record(status: int, body: bytes) -> bool:
+    """Return whether an answer may be the fault of a record, which halving finds."""
+    return status in _OF_A_RECORD and refusal_code(status, body) not in _OF_THE_WAY
 
 
 def hint(status: int, code: str = "") -> str:

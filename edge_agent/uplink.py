@@ -20,7 +20,7 @@ from itertools import pairwise
 import msgspec
 import structlog
 
-from edge_agent.complaint import OF_THE_FORM, hint, refusal_code
+from edge_agent.complaint import hint, of_a_record, refusal_code
 from edge_agent.covered import MOST_RANGES, Covered, added, recalled
 from edge_agent.ledger import Departure, Ledger
 from edge_agent.policy import Policy, Released
@@ -50,7 +50,6 @@ STATE_LEDGER = "uplink/ledger"
 """Spool state: the ledger's end at the last settled batch; what `edge_agent.audit` anchors to."""
 
 _TELL_NS = 10 * NS
-_OF_A_RECORD = {400, 413, 422}
 _MOST_SUSPECTS = 64
 _MOST_REFUSALS = 200
 
@@ -243,16 +242,18 @@ class Uplink:
             await self._halve(upload, sending, exc.code)
             return
         answer = await self._post(upload, body, trimmed, sending.refill)
+        if len(upload.records) == 1 and of_a_record(answer.status, answer.body):
+            sending.refusals += 1
+            answer = await self._post(upload, body, trimmed, sending.refill)  # garbled on its way?
         if answer.status in {200, 202}:
             self._accepted(upload, answer, sending)
             return
-        code = refusal_code(answer.status, answer.body)
-        if answer.status not in _OF_A_RECORD or code in OF_THE_FORM:
+        if not of_a_record(answer.status, answer.body):
             raise Unavailable(self._complaint(answer))
         sending.refusals += 1
         if sending.refusals > _MOST_REFUSALS and not sending.accepted:
             raise Unavailable(self._complaint(answer))
-        await self._halve(upload, sending, code)
+        await self._halve(upload, sending, refusal_code(answer.status, answer.body))
 
     async def _post(
         self, upload: Upload, body: bytes, trimmed: int, refill: Progress | None

