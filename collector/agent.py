@@ -12,6 +12,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -46,10 +47,11 @@ from collector.sinks.once import Once
 from collector.sinks.timeseries import TimeSeriesSink
 from collector.snapshot import SPOOL_FILE, Snapshots
 from collector.status import Health, WatchedSink, edge_statuses, samples, stored
+from collector.timeseries.born import born
 from collector.timeseries.store import open_timeseries
 from gateway_core.clock import Clock, wall_ns
 from gateway_core.errors import Unavailable
-from gateway_core.forward import Sink
+from gateway_core.forward import Sink, Trail
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
 from gateway_core.notify import notify, watchdog
@@ -121,8 +123,10 @@ class Collector:
     def lanes(self) -> list[Lane]:
         """Return every sink with how it is fed."""
         events = EventSink(self.events, self.config.events.severities)
+        kept = self.config.timeseries
+        trail = Trail(kept.trail, partial(born, kept.url)) if kept.trail else None
         lanes = [
-            Lane(self._watched(TimeSeriesSink(self.store)), 5000, 0.05),
+            Lane(self._watched(TimeSeriesSink(self.store)), 5000, 0.05, trail),
             Lane(self._watched(self._once(RegistrySink(self.registry))), 20_000, 1.0),
             Lane(self._watched(self._once(events)), 20_000, 1.0),
         ]

@@ -170,6 +170,8 @@ class TimeseriesSection(_Section):
         username: For InfluxDB 1.
         password_file: For InfluxDB 1.
         memory: Most bytes that the embedded store holds in memory.
+        trail: For a server that says yes before it has written (VictoriaMetrics: 15s): records
+            count as delivered so long after it took them, and come again if it was started anew.
     """
 
     kind: Literal["embedded", "influxdb1", "influxdb2", "influxdb3"] = "embedded"
@@ -181,6 +183,7 @@ class TimeseriesSection(_Section):
     username: str | None = None
     password_file: Path | None = None
     memory: Annotated[Size, Field(ge=64 * MIB)] = 512 * MIB
+    trail: Annotated[Duration, Field(le=600)] = 0.0
 
 
 class RegistrySection(_Section):

@@ -40,6 +40,7 @@ timeseries:
   # org: city                   # influxdb2
   # bucket: tidegate            # influxdb2
   # token_file: secrets/influx.token
+  # trail: 15s                  # VictoriaMetrics says yes before it has written; left out: 0s
 
 # registry:
 #   url: postgresql+psycopg://tidegate@db/tidegate    # left out: SQLite in data_dir

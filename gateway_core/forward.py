@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
+from gateway_core.clock import monotonic
+from gateway_core.errors import Unavailable
 from gateway_core.lanes import Lanes, Turns
 from gateway_core.model import Batch, Receipt
-from gateway_core.spool import Spool
+from gateway_core.spool import Span, Spool
+
+_MOST_TRAILING = 10_000
 
 
 class Sink(Protocol):
@@ -26,6 +35,20 @@ class Sink(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """How far a cursor trails what was sent, for a store that says yes before it has written.
+
+    Attributes:
+        seconds: What was sent so long ago is on the store's disk.
+        born: Says something that differs after the store was started anew; `Unavailable` while it
+            does not answer.
+    """
+
+    seconds: float
+    born: Callable[[], Awaitable[str]]
+
+
 async def forward(
     spool: Spool,
     sink: Sink,
@@ -33,6 +56,7 @@ async def forward(
     limit: int = 5000,
     linger_s: float = 0.0,
     lanes: Lanes | None = None,
+    trail: Trail | None = None,
 ) -> NoReturn:
     """Deliver every record of ``spool`` to ``sink`` for ever, settling each batch.
 
@@ -45,11 +69,15 @@ async def forward(
         limit: Most records in a batch.
         linger_s: Longest wait for ``limit`` records once there is one.
         lanes: Let alarms and live data go before a backlog.
+        trail: Settle only what was sent some time ago to a store that still lives; with this,
+            there are no lanes.
 
     Raises:
         Unavailable: The sink or the spool's disk did not answer; the batch was not settled.
     """
     await spool.register(sink.name)
+    if trail is not None:
+        await _trailing(spool, sink, trail, limit, linger_s)
     turns = Turns(lanes, spool, sink.name, limit) if lanes else None
     while True:
         batch = await turns.next() if turns else None
@@ -60,3 +88,37 @@ async def forward(
         await spool.settle(sink.name, batch.first, batch.last, receipt)
         if turns:
             turns.sent(batch)
+
+
+async def _trailing(
+    spool: Spool, sink: Sink, trail: Trail, limit: int, linger_s: float
+) -> NoReturn:
+    """Send on and on, and settle what was sent ``trail.seconds`` ago.
+
+    Raises:
+        Unavailable: Also when the store was started anew: what is not settled comes again.
+    """
+    sent: deque[tuple[float, Span, Receipt]] = deque()
+    reached, life = spool.settled(sink.name), await trail.born()
+    while True:
+        head, left = spool.head, sent[0][0] - monotonic() if sent else None
+        if left is not None and (left <= 0 or len(sent) >= _MOST_TRAILING):
+            await asyncio.sleep(max(0.0, left))
+            if await trail.born() != life:
+                raise Unavailable(
+                    f"{sink.name} was started anew; its last {trail.seconds:g} s again"
+                )
+            while sent and sent[0][0] <= monotonic():
+                _, old, receipt = sent.popleft()
+                await spool.settle(sink.name, old.first, old.last, receipt)
+            continue
+        batch = await spool.read_beyond(sink.name, reached, limit)
+        if batch is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await spool.grown(head)
+                    await asyncio.sleep(linger_s)
+            continue
+        receipt = await sink.send(batch)
+        sent.append((monotonic() + trail.seconds, Span(batch.first, batch.last), receipt))
+        reached = batch.last
