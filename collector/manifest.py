@@ -180,7 +180,10 @@ def _copied(content: BinaryIO, to: Path) -> str:
 
 def _mark(key: str, data: bytes) -> Mark:
     _, edge, epoch = key.split("/")
-    book = EpochBook.decode(data)
+    try:
+        book = EpochBook.decode(data)
+    except ValueError:  # altered on a bad disk: the collector begins it anew, when it starts
+        book = EpochBook()
     return Mark(edge, epoch, book.high_water, book.stored, book.contact)
 
 

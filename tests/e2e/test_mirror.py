@@ -38,6 +38,7 @@ def books(city: City) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.fault("F21")
 def test_the_second_site_holds_the_same_whoever_is_killed_and_takes_over(
     sites: tuple[City, City],
 ) -> None:

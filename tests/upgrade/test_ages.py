@@ -34,6 +34,7 @@ def of_a_newer_edge() -> bytes:
     return b"TGU\x01" + packed
 
 
+@pytest.mark.fault("F20")
 async def test_a_kind_of_record_that_only_a_newer_edge_knows_is_kept_and_read_later(
     tmp_path: Path,
 ) -> None:
@@ -52,6 +53,7 @@ async def test_a_kind_of_record_that_only_a_newer_edge_knows_is_kept_and_read_la
         assert await take_up(here.spool) == 0
 
 
+@pytest.mark.fault("F20")
 async def test_an_upgraded_collector_reads_what_the_older_one_had_to_keep(tmp_path: Path) -> None:
     listed = Listed("e1", "device", "d1", 5, "阀门")
     async with centre(tmp_path, SETTINGS) as here:
@@ -81,6 +83,7 @@ def test_a_record_that_is_merely_wrong_is_no_record_of_a_newer_program(part: obj
         decode_upload(b"TGU\x01" + packed)
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize("code", ["wire_version", "wire_magic"])
 async def test_an_older_collector_that_cannot_read_the_form_costs_no_record(
     tmp_path: Path, code: str

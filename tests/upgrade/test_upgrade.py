@@ -45,6 +45,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.fault("F20")
 async def test_an_edge_goes_on_from_what_an_earlier_program_left(old: Path) -> None:
     async with open_spool(old / "edge" / "spool.db", "e1") as spool:
         batch = await spool.read_after(0, 1000)
@@ -65,6 +66,7 @@ async def test_an_edge_goes_on_from_what_an_earlier_program_left(old: Path) -> N
     CommandBook(old / "edge" / "commands.db").close()
 
 
+@pytest.mark.fault("F20")
 async def test_a_centre_goes_on_from_what_an_earlier_program_left(old: Path) -> None:
     config = load_collector_config(old / "centre" / "collector.yaml")
     async with open_collector(config) as collector:
@@ -76,6 +78,7 @@ async def test_a_centre_goes_on_from_what_an_earlier_program_left(old: Path) -> 
         assert (await collector.spool.books()).residual == 0
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize("name", ["spool", "register", "commands", "centre"])
 @pytest.mark.parametrize("begin", ["new", "old"])
 def test_killed_before_any_statement_of_its_opening_a_file_opens_the_next_time(
@@ -139,6 +142,7 @@ NEWER = {
 }
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize("name", sorted(NEWER))
 async def test_a_newer_program_s_file_is_refused_with_what_to_do_and_left_alone(
     name: str, tmp_path: Path
