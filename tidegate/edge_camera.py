@@ -187,6 +187,7 @@ def _print(found: dict[str, Any]) -> None:
             "device": device.get("identity"),
             "clock": _seconds(device.get("skew_s")),
             "onvif": device.get("detail"),
+            "says itself": found["event_faults"],
         }
     )
     for title, column, rows in (

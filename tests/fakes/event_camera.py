@@ -147,8 +147,8 @@ class EventCamera:
                 if not answer:
                     break
                 writer.write(answer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the other end, or the test, is through
         finally:
             writer.close()
 
@@ -162,6 +162,9 @@ class EventCamera:
             return await self._manage(name, path, body)
         if name == "CreatePullPointSubscription":
             return self._create(body)
+        if name == "GetStreamUri":
+            channel = body.partition(b"ProfileToken>p")[2].partition(b"<")[0].decode()
+            return _answered(f"<tt:Uri>rtsp://192.168.1.64/live/{channel}</tt:Uri>")
         text = self._tells().get(name)
         return _answered(text) if text else NOBODY
 
@@ -172,11 +175,14 @@ class EventCamera:
             "GetSystemDateAndTime": f"<tt:UTCDateTime><tt:Time><tt:Hour>{at.hour}</tt:Hour><tt:Minute>"
             f"{at.minute}</tt:Minute><tt:Second>{at.second}</tt:Second></tt:Time><tt:Date><tt:Year>{at.year}"
             f"</tt:Year><tt:Month>{at.month}</tt:Month><tt:Day>{at.day}</tt:Day></tt:Date></tt:UTCDateTime>",
-            "GetServices": "".join(
+            "GetServices": "<tds:GetServicesResponse>"
+            + "".join(
                 f"<tds:Service><tds:Namespace>http://www.onvif.org/ver10/{each}/wsdl</tds:Namespace>"
-                f"<tds:XAddr>http://192.168.1.64/onvif/{each}_service</tds:XAddr></tds:Service>"
+                f"<tds:XAddr>http://192.168.1.64/onvif/{each}_service</tds:XAddr>"
+                "<tds:Version><tt:Major>2</tt:Major><tt:Minor>60</tt:Minor></tds:Version></tds:Service>"
                 for each in ("device", "media", "events")
-            ),
+            )
+            + "</tds:GetServicesResponse>",
             "GetProfiles": "<trt:GetProfilesResponse>"
             + "".join(
                 f'<trt:Profiles token="p{n}"><tt:VideoSourceConfiguration token="vsc{n}"><tt:SourceToken>'
@@ -184,7 +190,6 @@ class EventCamera:
                 for n in range(1, self.traits.channels + 1)
             )
             + "</trt:GetProfilesResponse>",
-            "GetStreamUri": "<tt:Uri>rtsp://192.168.1.64/live/1</tt:Uri>",
         }
 
     def _create(self, body: bytes) -> bytes:

@@ -97,6 +97,8 @@ async def test_each_channel_of_a_recorder_hears_only_what_is_about_itself() -> N
             camera.tell(LOSS, "vs1", on=True)
             await becomes(recorder, "gate-1", "degraded", "event_signal_loss")
             camera.tell(LOSS, "vs9", on=True)
+            camera.tell(DARK, "vs3", on=True)
+            await becomes(recorder, "gate-3", "degraded", "event_too_dark")
             camera.tell(LOSS, "vs1", on=False)
             await becomes(recorder, "gate-1", "online")
 
