@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,11 +193,11 @@ async def test_a_suspicious_feed_is_listened_to_unasked_and_any_feed_when_asked(
         "edge: {id: e1, data_dir: var}\ncameras: {file: feeds.csv, sweep: 2s}\n"
         f"admin: {{listen: '127.0.0.1:{free_port()}'}}\n"
     )
-    async with fleet_and_feeds(tmp_path, count=2) as (fleet, _), running(file) as agent:
-        patrol = agent._patrol
-        await until(lambda: patrol.states().get("online") == 2)
-        await fleet.change(0, "black")
-        await until(lambda: patrol.detail("cam-000001").sample is not None)
+    async with AsyncExitStack() as stack:
+        fleet, _ = await stack.enter_async_context(fleet_and_feeds(tmp_path, count=2))
+        await fleet.change(0, "black")  # before the first look, for the next one is long off
+        patrol = (await stack.enter_async_context(running(file)))._patrol
+        await until(lambda: patrol.detail("cam-000001").sample is not None, 60)
         assert patrol.detail("cam-000001").sample.codec in {"H264", "H265"}
         assert patrol.detail("cam-000002").sampled is None
 
