@@ -91,6 +91,7 @@ class Program:
     ready: Callable[[], bool]
     env: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    deadline_s: float = DEADLINE_S
 
     def start(self, *, wait: bool = True) -> None:
         with self.log.open("ab") as log:
@@ -108,7 +109,7 @@ class Program:
                 raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{tail}")
             return self.ready()
 
-        wait_for(self.name, alive)
+        wait_for(self.name, alive, self.deadline_s)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
