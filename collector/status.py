@@ -66,7 +66,8 @@ class EdgeStatus:
         epoch: Of the spool that it sends from.
         contact: When its newest upload was committed, nanoseconds since 1970.
         high_water: Highest sequence number received of this epoch.
-        gaps: Ranges below it that have not arrived and are not known to be lost.
+        gaps: Ranges below it, or that the edge says it delivered, that have not arrived and are not
+            known to be lost.
         stored: Records stored, all epochs.
         duplicates: Records that came again, all epochs.
         withheld: Reason to count of what stayed on site, all epochs.
@@ -178,7 +179,7 @@ def _edge(name: str, edge: EdgeBook) -> EdgeStatus:
         epoch=edge.current,
         contact=book.contact,
         high_water=book.high_water,
-        gaps=book.missing(),
+        gaps=book.lacks(max(book.high_water, edge.report.settled or 0)),
         stored=sum(each.stored for each in edge.epochs.values()),
         duplicates=sum(each.duplicates for each in edge.epochs.values()),
         withheld=dict(withheld),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import urllib.parse
 
@@ -53,3 +54,15 @@ def test_what_influxdb_lost_comes_back_and_nothing_is_counted_twice(city: City) 
     assert counted() == before
     assert books()["registry"]["dropped"] == {"again": before}
     assert all(each["residual"] == 0 for each in books().values())
+
+    # from the site: the collector has it all, so nothing changes
+    config = city.folder / "edge" / "edge.yaml"
+    words = ["edge", "replay", "--sent", "--since", "1h", "--json", "--config", str(config)]
+    replayed = subprocess.run(
+        [PYTHON, "-m", "tidegate", *words], capture_output=True, text=True, check=False
+    )
+    assert replayed.returncode == 0, replayed.stderr
+    said = json.loads(replayed.stdout)
+    assert (said["ended"], said["gone"], said["done"]) == (True, 0, said["whole"])
+    assert said["whole"] >= before
+    assert counted() == before

@@ -12,6 +12,7 @@ from collector.config import IntakeSection, load_collector_config
 from collector.query import Query
 from collector.reception import Report
 from collector.sinks.once import Once
+from collector.status import edge_statuses
 from gateway_core.errors import PayloadError
 from gateway_core.listening import Address
 from gateway_core.model import Batch, Receipt
@@ -59,6 +60,8 @@ async def test_a_beat_after_a_restore_is_not_taken_for_the_number_that_it_names(
         assert await asks(here, beat(20), 20) == [{"epoch": "ep1", "spans": [[11, 20]]}]
         book = here.reception.edges["e1"].epochs["ep1"]
         assert (book.high_water, book.unexplained) == (10, 0)
+        (shown,) = edge_statuses(here.reception.edges)
+        assert shown.missing == 10
         assert await asks(here, upload(11, 20), 20) == []
         assert len(await here.stored()) == 20
 
