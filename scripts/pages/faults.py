@@ -35,7 +35,7 @@ FAULTS: Mapping[str, tuple[str, str]] = {
     "F19": ("a camera hangs in the middle", "a deadline in another process; the others are not held up"),
     "F20": ("upgrade, downgrade", "files of the previous release open; a killed migration goes on"),
     "F21": ("the centre is lost", "restored from a backup, the edges fill the gap"),
-    "F22": ("two agents with one identity", "told by the epochs that alternate"),
+    "F22": ("two agents with one identity", "the second is refused, an alarm says so, the first loses nothing"),
 }  # fmt: skip
 
 RIVALS: Mapping[str, tuple[str, str]] = {

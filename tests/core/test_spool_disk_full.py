@@ -96,6 +96,7 @@ class HeldDisk(SmallDisk):
         self.filled = filled
 
 
+@pytest.mark.fault("F2")
 def test_on_a_full_disk_alarms_cursors_and_cleaning_go_on(tmp_path):
     path, done = tmp_path / "s.db", []
     disk = HeldDisk(path)

@@ -80,6 +80,7 @@ async def test_thinning_keeps_minimum_mean_and_maximum_of_every_minute(tmp_path)
         assert losses[0].since == START
 
 
+@pytest.mark.fault("F2")
 async def test_when_all_is_thinned_the_oldest_goes_and_every_alarm_stays(tmp_path):
     async with open_spool(tmp_path / "s.db", "edge-a", EVICT) as spool:
         await spool.register("up")
@@ -114,6 +115,7 @@ async def test_a_spool_of_nothing_but_alarms_refuses_and_says_why(tmp_path):
         assert (await spool.books()).consumers["up"].dropped == {"evicted": 500}
 
 
+@pytest.mark.fault("F2")
 async def test_an_alarm_passes_a_spool_that_refuses_telemetry(tmp_path):
     options = SpoolOptions(max_bytes=BUDGET, group_commit_s=0.0)
     async with open_spool(tmp_path / "s.db", "edge-a", options) as spool:

@@ -59,6 +59,7 @@ async def test_last_words_of_a_run_that_ended_are_no_second_agent(reception) -> 
     assert await alarms(reception) == []
 
 
+@pytest.mark.fault("F22")
 async def test_a_copy_that_starts_beside_its_original_is_found_out_and_takes_no_numbers(
     reception,
 ) -> None:
@@ -81,6 +82,7 @@ async def test_a_copy_that_starts_beside_its_original_is_found_out_and_takes_no_
     assert [book.stored for book in books.values()] == [30, 5]
 
 
+@pytest.mark.fault("F22")
 async def test_a_copy_made_while_its_original_was_off_is_refused_at_once(reception) -> None:
     await send(reception, 1, 10, "a1;")
     await send(reception, 11, 20, "a2;a1")

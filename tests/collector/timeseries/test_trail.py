@@ -97,6 +97,7 @@ class Store:
         return receipt
 
 
+@pytest.mark.fault("R20")
 async def test_what_victoria_metrics_took_and_lost_in_a_crash_comes_again(spool, victoria) -> None:
     await spool.register("timeseries")
     await spool.append(seconds(200), source="s")
