@@ -65,11 +65,21 @@ async def run(*command: str) -> str:
     return out.decode()
 
 
-@pytest.mark.parametrize("auth", ["none", "basic", "rfc2069", "md5"])
-async def test_ffprobe_plays_a_simulated_camera(tmp_path: Path, auth: str) -> None:
+@pytest.mark.parametrize(
+    ("auth", "codec"),
+    [
+        ("none", "H264"),
+        ("basic", "H264"),
+        ("rfc2069", "H264"),
+        ("md5", "H264"),
+        ("none", "H265"),
+        ("md5", "H265"),
+    ],
+)
+async def test_ffprobe_plays_a_simulated_camera(tmp_path: Path, auth: str, codec: str) -> None:
     async with fleet_and_feeds(tmp_path, count=1) as (fleet, _):
         device = fleet.devices[0]
-        set_up(device, auth=auth, codec="H264")
+        set_up(device, auth=auth, codec=codec)
         url = device.stream_url(1).replace("//", f"//{device.username}:{device.password}@")
         out = await run(
             *(
@@ -86,7 +96,8 @@ async def test_ffprobe_plays_a_simulated_camera(tmp_path: Path, auth: str) -> No
             *("-show_entries", "stream=codec_name,width,height,nb_read_frames", url),
         )
 
-    assert out.strip().startswith("h264,640,360,")
+    name = {"H264": "h264", "H265": "hevc"}[codec]
+    assert out.strip().startswith(f"{name},640,360,")
     assert int(out.strip().rpartition(",")[2]) >= 1
 
 
