@@ -31,6 +31,8 @@ log = structlog.get_logger()
 _MALFORMED: dict[str, Outcome] = {"not_rtsp": "not_rtsp", "too_large": "too_large"}
 _NOT_SHARED: frozenset[Outcome] = frozenset({"reset", "timeout", "server_error", "not_rtsp"})
 """How a device may say, on a connection that has served a channel, that it wants another one."""
+_AGAIN = 2 / 3
+"""Of the wait for an answer, at the second time of asking."""
 _STATUS: dict[int, Outcome] = {
     401: "auth_failed",
     403: "forbidden",
@@ -98,10 +100,16 @@ class Channels:
         return check
 
     async def again(self, feed: Feed, plan: Plan) -> StreamCheck:
-        """Check one feed on a new connection, whatever is the matter with the one before."""
-        return await self._anew(feed, plan)
+        """Check one feed on a new connection, whatever is the matter with the one before.
 
-    async def _anew(self, feed: Feed, plan: Plan) -> StreamCheck:
+        The wait is shorter, so that a silent device is through before its next turn is late.
+        """
+        answer_s = self._settings.answer_s * _AGAIN
+        return await self._anew(feed, plan, replace(self._settings, answer_s=answer_s))
+
+    async def _anew(
+        self, feed: Feed, plan: Plan, settings: PatrolSettings | None = None
+    ) -> StreamCheck:
         self._close()
         try:
             # Apart from connecting: when that fails, the device is not to blame.
@@ -114,10 +122,12 @@ class Channels:
                 self._wire = await connect(addresses, feed.rtsp.port)
         except OSError as exc:
             return StreamCheck(connect_outcome(exc), detail=str(exc) or "no connection in time")
-        return await self._on(self._wire, feed, plan)
+        return await self._on(self._wire, feed, plan, settings)
 
-    async def _on(self, wire: Wire, feed: Feed, plan: Plan) -> StreamCheck:
-        check = _Check(feed, wire, self._logins, self._settings)
+    async def _on(
+        self, wire: Wire, feed: Feed, plan: Plan, settings: PatrolSettings | None = None
+    ) -> StreamCheck:
+        check = _Check(feed, wire, self._logins, settings or self._settings)
         try:
             return await check.run(plan)
         except PayloadError as exc:
