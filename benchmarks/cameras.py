@@ -3,7 +3,7 @@
 A simulated camera in a process of its own (WS-UsernameToken) is asked for its information, its
 profiles and the address of a stream, again and again, by the patrol's client and by
 onvif-zeep-async, one after the other in one process. CPU is that of the asking process, user and
-system. Memory is what each of 2,800 feeds adds to a patrol that judged all of them over RTSP, ONVIF
+system. Memory is what each of 1,800 feeds adds to a patrol that judged all of them over RTSP, ONVIF
 and by their pictures, and what a camera object of onvif-zeep-async adds.
 
     python -m benchmarks.cameras [--cycles 300]
@@ -50,8 +50,8 @@ from tests.e2e.city import PYTHON, Program
 from tests.fakes.ports import free_port
 
 WARM = 20
-MANY, FEW = 3000, 200
-SWEEP_S = 8.0
+MANY, FEW = 2000, 200
+SWEEP_S = 10.0
 OBJECTS = 20
 """Camera objects of onvif-zeep-async whose memory is measured."""
 
@@ -149,7 +149,9 @@ async def patrol_rss(path: Path) -> int:
     patrol = Patrol("sim-edge-01", feeds, nothing, settings=settings, meter=meter)
     task = asyncio.create_task(patrol.run())
     await asyncio.sleep(2.5 * SWEEP_S)
-    assert patrol.states().get("unknown", 0) == 0, patrol.states()
+    async with asyncio.timeout(120):
+        while patrol.states().get("unknown", 0):
+            await asyncio.sleep(1)
     task.cancel()
     await asyncio.wait([task])
     return rss()

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import apsw
 
-from benchmarks import agent, centre, coap, neighbours, newcomers, road, steps, store
+from benchmarks import agent, cameras, centre, coap, neighbours, newcomers, road, steps, store
 from benchmarks.line import Figure, Measure, median, shown
 
 KEPT = Path(__file__).with_name("result.json")
@@ -130,6 +130,18 @@ def coap_server(messages: int) -> list[Figure]:
     ] + [Figure("CoAP CON PUT, to the commit", ours["per_s"], "/s", 50_000)]
 
 
+def watched_cameras() -> list[Figure]:
+    """A camera asked over ONVIF, and what a watched one takes of memory."""
+    found, beside = cameras.measure(), "onvif-zeep-async"
+    ask = "ONVIF: information, profiles, stream address"
+    mine, its = 1000 * found["cycle_ms"], 1000 * found["zeep_cycle_ms"]
+    kept, theirs = found["feed_bytes"], found["zeep_bytes"]
+    return [
+        Figure(ask, mine, "us", 1000, beside, its),
+        Figure("a watched camera's memory", kept, "bytes", 4096, beside, theirs),
+    ]
+
+
 def strangers() -> list[Figure]:
     """Devices never seen before."""
     found = newcomers.measure(5_000)
@@ -143,6 +155,7 @@ def rows(size: Size) -> dict[str, Measure]:
         "agent": partial(whole_agent, size.messages),
         "coap": partial(coap_server, size.messages // 2),
         "newcomers": strangers,
+        "cameras": watched_cameras,
         "road": partial(whole_road, size.messages),
         "centre": partial(centre_alone, size.messages),
         "store": partial(stores, size.every_s),
