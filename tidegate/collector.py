@@ -14,7 +14,7 @@ from rich.progress import Progress
 from collector.config import load_collector_config
 from gateway_core.spool.reader import open_reader
 from tidegate.collector_books import gaps
-from tidegate.listing import get
+from tidegate.listing import get, listed
 from tidegate.loop import event, events
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.query import HERE, Url, pages, query, question
@@ -109,6 +109,43 @@ def status(*, url: Url = HERE, json: bool = False) -> None:
     print_table(
         ("sink", *books), ([name, *(b[c] for c in books)] for name, b in found["books"].items())
     )
+
+
+def _add_list(kind: str, example: str, columns: tuple[str, ...]) -> None:
+    def show(
+        *,
+        edge: str | None = None,
+        area: str | None = None,
+        state: str | None = None,
+        q: str | None = None,
+        limit: int = 100,
+        url: Url = HERE,
+        json: bool = False,
+    ) -> None:
+        wanted = {"edge": edge, "area": area, "state": state, "q": q}
+        items = listed(url, kind, {k: v for k, v in wanted.items() if v is not None}, limit)
+        if json:
+            print_json(items)
+        else:
+            print_table(columns, ([item.get(c) for c in columns] for item in items))
+
+    show.__doc__ = f"""List {kind} and what they were last known to be.
+
+        tidegate collector {kind} {example}
+
+    Args:
+        edge: Only of this edge.
+        area: Only this area code or below.
+        state: Only in this state.
+        q: Only with this text in the id or the name.
+        limit: Most rows.
+        json: Print JSON.
+    """
+    app.command(show, name=kind)
+
+
+_add_list("devices", "--state silent", ("id", "edge", "profile", "state", "last_seen", "name"))
+_add_list("systems", "--state down", ("id", "edge", "state", "faults", "since", "rtt_ms", "name"))
 
 
 @app.command
