@@ -118,13 +118,12 @@ class StreamLooks:
         if failed is not None and fresh and not self.parents.thought_alive(feed):
             return failed[1]  # a dead device is asked once for all of its channels
         recent = entry.memory.streams
-        thought_well = entry.memory.stream.state == "online"
-        healthy = thought_well and bool(recent) and recent[-1].state == "online"
+        healthy = bool(recent) and recent[-1].state == entry.memory.stream.state == "online"
         plan = Plan(describe=not healthy or now >= entry.describe_at, fingerprint=entry.fingerprint)
         check = await channels.check(feed, plan)
-        if thought_well and check.outcome in _PASSING:
-            # It did answer lately: of a hundred connections one may break on its way, and two
-            # of three checks would by chance agree about some of ten thousand feeds.
+        if entry.memory.stream.state != "offline" and check.outcome in _PASSING:
+            # Of a hundred connections one may break on its way, and two of three checks would by
+            # chance agree about some of ten thousand feeds, also at their first.
             check = await channels.again(feed, plan)
         if check.described:
             spread = self._chance.uniform(0.8, 1.2)

@@ -16,7 +16,7 @@ DESCRIBED = b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Length: %d\r\n\r\n%s" % (len
 
 
 class Unreliable:
-    """Serves its first connection, and then only the second of every two, or none."""
+    """Serves only the second of every two connections, or none but the first."""
 
     def __init__(self, how: str, *, every_second: bool) -> None:
         self.how, self.every_second = how, every_second
@@ -24,7 +24,7 @@ class Unreliable:
 
     async def script(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        served = self.connections == 1 or (self.every_second and self.connections % 2)
+        served = self.connections % 2 == 0 if self.every_second else self.connections == 1
         for answer in (OPTIONS, DESCRIBED):
             await reader.readuntil(b"\r\n\r\n")
             if served:
