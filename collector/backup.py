@@ -27,6 +27,7 @@ from collector.snapshot import WORK, clear, stopped
 from collector.timeseries.copying import check_store
 from gateway_core.clock import Clock, wall_ns
 from gateway_core.errors import ConfigError, Fault, GatewayError, Unavailable
+from gateway_core.folder import sync_folder
 from gateway_core.spool.copying import check_whole
 
 Stage = Callable[[str], Progress]
@@ -96,7 +97,7 @@ def _finish(
         found = unpack(part, secret, folder, stage("opening"))
         check_files(folder, [each.name for each in found.files])
         part.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     except OSError as exc:
         raise Unavailable(f"cannot write {target}: {exc}") from exc
     except GatewayError as exc:
@@ -139,14 +140,6 @@ def _pack(
             out.finish()
         raw.flush()
         os.fsync(raw.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class _Hashing(io.RawIOBase):

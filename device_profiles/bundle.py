@@ -21,6 +21,7 @@ import msgspec
 
 from gateway_core.config import YamlDocument, read_yaml
 from gateway_core.errors import ConfigError, Fault, PayloadError
+from gateway_core.folder import sync_folder
 
 MAGIC = b"TGPB\x01"
 """First bytes of a bundle; the last of them is the version."""
@@ -207,7 +208,7 @@ def unpack(data: bytes, into: Path) -> Path:
         part.rename(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    _sync_folder(into)
+    sync_folder(into)
     return target
 
 
@@ -259,11 +260,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -21,11 +21,12 @@ from typing import NoReturn, ParamSpec, TypeVar
 import structlog
 
 from edge_agent.columns import columnar, topic
-from edge_agent.parquet import DamagedFile, merge, mergeable, sync_folder, write_table
+from edge_agent.parquet import DamagedFile, merge, mergeable, write_table
 from edge_agent.recalled import recall
 from edge_agent.shelf import HOUR_NS, Part, Shelf
 from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import Unavailable
+from gateway_core.folder import sync_folder
 from gateway_core.intervals import Intervals
 from gateway_core.meter import Meter
 from gateway_core.model import Batch, Reading, Receipt, Record, Rejection

@@ -26,6 +26,7 @@ import structlog
 from edge_agent.ledger_entry import Entry, Head, last_entry, ledger_files, seal
 from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import Unavailable
+from gateway_core.folder import sync_folder
 
 log = structlog.get_logger()
 
@@ -196,11 +197,7 @@ class Ledger:
     def _start(self, number: int) -> BinaryIO:
         path = self._folder / f"ledger-{number:012d}.jsonl"
         file = path.open("ab", buffering=0)
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(self._folder)
         return file
 
     def _open(self) -> None:

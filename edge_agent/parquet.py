@@ -161,15 +161,6 @@ def merged_from(path: Path) -> list[str]:
     return msgspec.json.decode(names, type=list[str]) if names else []
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _layout(schema: pa.Schema) -> dict[str, Any]:
     """Return how columns are written: whole numbers as differences, texts as a dictionary."""
     whole = [field.name for field in schema if pa.types.is_integer(field.type)]

@@ -18,8 +18,9 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from edge_agent.parquet import DamagedFile, merged_from, sync_folder
+from edge_agent.parquet import DamagedFile, merged_from
 from gateway_core.clock import NS, Clock
+from gateway_core.folder import sync_folder
 
 log = structlog.get_logger()
 

@@ -16,6 +16,7 @@ from edge_agent.cameras.seal import SiteKey
 from edge_agent.secret_file import same_owner
 from gateway_core.csv_table import Cell, read_rows, read_text
 from gateway_core.errors import ConfigError, Fault, Unavailable
+from gateway_core.folder import sync_folder
 from gateway_core.headings import read_headings
 
 MAX_FAULTS = 50
@@ -109,7 +110,7 @@ def write_lines(path: Path, lines: Iterable[Mapping[str, str]]) -> None:
         if path.exists():
             os.link(path, before)
         new.replace(path)
-        _settle(path.parent)
+        sync_folder(path.parent)
     except OSError as exc:
         raise Unavailable(f"{path} cannot be written: {exc.strerror}") from exc
 
@@ -133,14 +134,6 @@ def alone(path: Path) -> Iterator[None]:
         raise Unavailable(f"{path} {message}") from None
     finally:
         os.close(folder)
-
-
-def _settle(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _columns(path: Path, header: Sequence[Cell] | None) -> list[str]:
