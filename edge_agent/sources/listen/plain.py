@@ -90,6 +90,8 @@ class PlainReader:
                 if not packet_id or len(marks) >= room:
                     break
                 marks += (packet_id, _extend(topic[1], payload))
+            elif not properties and len(marks) >= room:
+                break  # who has no Receive Maximum is read no further until it is answered
             arrivals.append(Arrival(source, topic[0], payload, received))
             at = stop
         return at, marks

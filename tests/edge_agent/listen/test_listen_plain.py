@@ -65,6 +65,8 @@ def heard(
 @example(V5, [ONE, ONE, ONE], [(12, 7)], [])  # ends before the properties
 @example(V311, [ONE, ONE, ONE], [(11, 6)], [])  # ends within the packet id
 @example(V311, [ONE, ONE], [(13, 4)], [])  # another topic
+@example(V311, [ONE, ONE, ONE, ONE, (0x30, "t/a", 0, 1)], [], [])  # QoS 0 behind a full window
+@example(V5, [ONE, ONE, ONE, ONE, (0x30, "t/a", 0, 1)], [], [])
 def test_whatever_is_published_in_whatever_pieces_it_comes_to_the_same(
     version: bytes,
     packets: list[tuple[int, str, int, int]],
