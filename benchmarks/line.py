@@ -36,7 +36,7 @@ class Figure(NamedTuple):
     @property
     def ratio(self) -> float | None:
         """How many times better than the neighbour; below 1 it is worse."""
-        if self.theirs is None:
+        if not self.theirs:  # 0: less than could be measured
             return None
         return self.value / self.theirs if self.unit == "/s" else self.theirs / self.value
 

@@ -41,6 +41,10 @@ NO_LIMITS = {
     "rateLimits": {},
     "gatewayRateLimits": {},
 }
+START = (
+    "import os; os.chdir(os.environ['TB_GW_CONFIG_DIR']);"  # where its logs are left
+    " from thingsboard_gateway.tb_gateway import daemon; daemon()"
+)
 FIELDS = ("temperature", "humidity", "battery", "seq")
 
 
@@ -87,7 +91,7 @@ class ThingsBoard:
         config = self._config(folder / "gateway")
         self.program = Program(
             "thingsboard-gateway",
-            [str(python), "-c", "from thingsboard_gateway.tb_gateway import daemon; daemon()"],
+            [str(python), "-c", START],
             folder / "gateway" / "log",
             lambda: True,
             {"TB_GW_CONFIG_DIR": str(config)},

@@ -209,7 +209,7 @@ def _cells(figure: Figure, least: float, most: float) -> Iterator[str]:
         if figure.aim is None
         else ("reached " if figure.reached else "missed ") + shown(figure.aim, unit)
     )
-    yield f"{figure.beside}: {shown(figure.theirs, unit)}" if figure.beside else "-"
+    yield f"{figure.beside}: {shown(figure.theirs or None, unit)}" if figure.beside else "-"
 
 
 def page(result: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ def test_less_time_and_more_a_second_are_better() -> None:
     assert Figure("a", 2.0, "us", 3.0, "b", 10.0).ratio == 5.0
     assert Figure("a", 200.0, "/s", 300.0, "b", 100.0).ratio == 2.0
     assert Figure("a", 2.0, "us").ratio is None
+    assert Figure("a", 2.0, "bytes", 3.0, "b", 0.0).ratio is None
 
 
 def test_an_aim_is_reached_from_below_for_costs_and_from_above_for_rates() -> None:
