@@ -13,6 +13,7 @@ from gateway_core.instant import to_rfc3339
 from gateway_core.model import FeedState
 from tidegate.edge_discover import discover
 from tidegate.edge_history import CONFIG, Config, Url, admin_url
+from tidegate.edge_inspect import inspect, ptz, snapshot
 from tidegate.feed_import import import_feeds, make_key, password
 from tidegate.output import console, print_json, print_pairs, print_table
 from tidegate.remote import ask
@@ -22,6 +23,9 @@ app.command(import_feeds, name="import")
 app.command(password)
 app.command(discover)
 app.command(make_key, name="key")
+app.command(inspect)
+app.command(snapshot)
+app.command(ptz)
 
 
 @app.command(name="list")

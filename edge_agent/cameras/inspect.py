@@ -1,23 +1,14 @@
-"""A closer look at one camera, for people. onvif-zeep-async lives here.
-
-The patrol does not use this: a full WSDL client costs several milliseconds a call, but it covers
-operations that the patrol's own codec has no need of. It knows no HTTP Digest: a device that
-wants it answers the patrol, but not this. Left to itself it follows a device to any host; here it
-asks that device alone.
-"""
+"""A closer look at one camera, for people."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from edge_agent.cameras.address import bracketed
 from edge_agent.cameras.inventory import Credential
-from edge_agent.cameras.only_device import OnlyDevice
+from edge_agent.cameras.wsdl_client import opened, refusals
 from gateway_core.clock import NS, Clock, wall_ns
-from gateway_core.errors import GatewayError, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,42 +62,11 @@ async def inspect_device(
         GatewayError: The ``camera`` extra is not installed.
         Unavailable: The device does not answer, refuses the login or makes no sense.
     """
-    camera = _camera(host, port, credential)
-    try:
-        async with asyncio.timeout(deadline_s):
-            return await _inspect(camera, clock)
-    except TimeoutError as exc:
-        raise Unavailable(f"{host}: no answer within {deadline_s:g} s") from exc
-    except Unavailable:
-        raise
-    except Exception as exc:  # an answer that makes no sense fails anywhere in the client
-        raise Unavailable(f"{host}: {str(exc)[:200] or type(exc).__name__}") from exc
-    finally:
-        await camera.close()
-
-
-def _camera(host: str, port: int, credential: Credential | None) -> Any:
-    """Return a client that asks nobody but this device, whatever it answers."""
-    try:
-        from onvif import ONVIFCamera
-    except ImportError as exc:
-        raise GatewayError("needs onvif-zeep-async: pip install 'tidegate[camera]'") from exc
-
-    class Camera(ONVIFCamera):  # type: ignore[misc,unused-ignore]
-        async def create_onvif_service(self, *args: Any, **options: Any) -> Any:
-            service = await super().create_onvif_service(*args, **options)
-            if not isinstance(service.transport.session, OnlyDevice):
-                service.transport.session = OnlyDevice(service.transport.session, host, port)
-            return service
-
-    # Without a login it still writes a token; an empty one is looked at by nobody.
-    username, password = (credential.username, credential.password) if credential else ("", "")
-    named = bracketed(host)
-    return Camera(named, port, username, password, adjust_time=True, nat_override=True)
+    async with opened(host, port, credential, deadline_s) as camera:
+        return await _inspect(camera, clock)
 
 
 async def _inspect(camera: Any, clock: Clock) -> Inspection:
-    await camera.update_xaddrs()
     management = await camera.create_devicemgmt_service()
     skew_s = _skew(await management.GetSystemDateAndTime(), clock())
     found = await management.GetDeviceInformation()
@@ -126,14 +86,11 @@ async def _inspect(camera: Any, clock: Clock) -> Inspection:
 
 
 async def _profile(camera: Any, media: Any, profile: Any) -> InspectedProfile:
-    from onvif.exceptions import ONVIFError
-    from zeep.exceptions import Error as ZeepError
-
     setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
     answer = await media.GetStreamUri({"StreamSetup": setup, "ProfileToken": profile.token})
     try:
         snapshot = await camera.get_snapshot_uri(profile.token)
-    except (ONVIFError, ZeepError):  # optional: not every device has still pictures
+    except refusals():  # optional: not every device has still pictures
         snapshot = ""
     encoder = profile.VideoEncoderConfiguration
     resolution = encoder.Resolution if encoder is not None else None
