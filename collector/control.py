@@ -54,7 +54,10 @@ async def open_control(folder: Path, snapshots: Snapshots) -> AsyncIterator[None
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.closing(writer), contextlib.suppress(ConnectionError):
-            command = (await reader.readline()).decode("ascii", "replace").strip()
+            try:
+                command = (await reader.readline()).decode("ascii", "replace").strip()
+            except ValueError:  # no end of a line within `_LINE` bytes
+                command = ""
             if command == SNAPSHOT:
                 await _snapshot(snapshots, reader, writer)
             else:

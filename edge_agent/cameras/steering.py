@@ -56,7 +56,8 @@ async def move(feed: Feed, speeds: Move, seconds: float) -> None:
 
     Raises:
         PayloadError: ``bad_move``: too long.
-        Unavailable: The device does not answer, refuses, or cannot be turned.
+        Unavailable: The device does not answer, refuses, or cannot be turned; or it did not take
+            the stop, and may still be turning.
     """
     if not 0.0 < seconds <= LONGEST_S:
         detail = f"for {seconds:g} s, expected more than 0 and at most {LONGEST_S:g} s"
@@ -68,8 +69,7 @@ async def move(feed: Feed, speeds: Move, seconds: float) -> None:
             await ptz.ContinuousMove({"ProfileToken": profile, "Velocity": velocity})
             await asyncio.sleep(seconds)
         finally:
-            async with asyncio.timeout(_STOP_S):  # also when the wait was interrupted
-                await ptz.Stop({"ProfileToken": profile, "PanTilt": True, "Zoom": True})
+            await _stop(ptz, profile)  # also when the wait was interrupted
 
 
 async def presets(feed: Feed) -> list[Preset]:
@@ -80,8 +80,7 @@ async def presets(feed: Feed) -> list[Preset]:
     """
     async with opened(feed.host, feed.onvif_port or 80, feed.credential, _ANSWER_S) as to:
         ptz, profile = await _ptz(to)
-        found = await ptz.GetPresets({"ProfileToken": profile})
-        return [Preset(each.token or "", each.Name or "") for each in found or ()]
+        return await _known(ptz, profile)
 
 
 async def go_to(feed: Feed, wanted: str) -> Preset:
@@ -93,8 +92,7 @@ async def go_to(feed: Feed, wanted: str) -> Preset:
     """
     async with opened(feed.host, feed.onvif_port or 80, feed.credential, _ANSWER_S) as to:
         ptz, profile = await _ptz(to)
-        found = await ptz.GetPresets({"ProfileToken": profile})
-        known = [Preset(each.token or "", each.Name or "") for each in found or ()]
+        known = await _known(ptz, profile)
         for preset in known:
             if wanted in (preset.token, preset.name):
                 request = {"ProfileToken": profile, "PresetToken": preset.token}
@@ -102,6 +100,24 @@ async def go_to(feed: Feed, wanted: str) -> Preset:
                 return preset
     names = ", ".join(f"{each.token} ({each.name})" for each in known) or "none at all"
     raise PayloadError("unknown_preset", f"{wanted!r}: the camera remembers {names}")
+
+
+async def _known(ptz: Any, profile: str) -> list[Preset]:
+    found = await ptz.GetPresets({"ProfileToken": profile})
+    return [Preset(each.token or "", each.Name or "") for each in found or ()]
+
+
+async def _stop(ptz: Any, profile: str) -> None:
+    """Stop, or say that the camera may go on: who turned it must know."""
+    try:
+        async with asyncio.timeout(_STOP_S):
+            await ptz.Stop({"ProfileToken": profile, "PanTilt": True, "Zoom": True})
+    except Exception as exc:  # whatever the client failed at, it was not stopped
+        why = str(exc)[:120] or type(exc).__name__
+        raise Unavailable(
+            f"the camera did not take the stop ({why}) and may still be turning: look at it, and"
+            " move it again for a moment, which stops it anew"
+        ) from exc
 
 
 async def _ptz(camera: Any) -> tuple[Any, str]:

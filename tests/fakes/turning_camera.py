@@ -37,12 +37,14 @@ class TurningCamera:
 
     Args:
         presets: Token to name of the positions that it remembers.
+        stops: Whether it takes a stop.
 
     Attributes:
         asked: Operation and profile, and the preset, of each request to turn.
     """
 
-    def __init__(self, presets: dict[str, str]) -> None:
+    def __init__(self, presets: dict[str, str], *, stops: bool = True) -> None:
+        self._stops = stops
         self.asked: list[tuple[str, ...]] = []
         self._presets = presets
         self._url = ""
@@ -70,6 +72,8 @@ class TurningCamera:
         found = re.search(r"Body[^>]*>\s*<(?:\w+:)?(\w+)", text)
         name = found[1] if found else ""
         prefix, body = self._said(name, text)
+        if name == "Stop" and not self._stops:
+            return web.Response(status=500, text="busy")
         answer = f"<{prefix}:{name}Response>{body}</{prefix}:{name}Response>"
         envelope = f"<s:Envelope {_SPACES}><s:Body>{answer}</s:Body></s:Envelope>"
         return web.Response(text=envelope, content_type="application/soap+xml")

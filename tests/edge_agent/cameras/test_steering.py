@@ -71,6 +71,13 @@ async def test_the_profile_that_can_be_turned_is_turned_and_stopped() -> None:
     assert dome.asked == [("ContinuousMove", "turns"), ("Stop", "turns")]
 
 
+async def test_who_turned_a_camera_that_does_not_stop_is_told() -> None:
+    async with TurningCamera({}, stops=False) as dome:
+        with pytest.raises(Unavailable, match="may still be turning: look at it"):
+            await move(dome.feed(), Move(pan=1.0), 0.1)
+    assert [asked[0] for asked in dome.asked] == ["ContinuousMove", "Stop"]
+
+
 async def test_a_camera_that_cannot_be_turned_says_so(tmp_path: Path) -> None:
     async with fleet_and_feeds(tmp_path, count=1) as (_, feeds):
         (fixed,) = feeds.values()
