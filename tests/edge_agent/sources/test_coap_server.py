@@ -69,17 +69,24 @@ def ingest() -> FakeIngest:
 
 
 @pytest.fixture
+def meter() -> Meter:
+    return Meter()
+
+
+@pytest.fixture
 def settings() -> dict[str, object]:
     return {}
 
 
 @pytest.fixture
-async def device(ingest: FakeIngest, settings: dict[str, object]) -> AsyncIterator[Device]:
+async def device(
+    ingest: FakeIngest, settings: dict[str, object], meter: Meter
+) -> AsyncIterator[Device]:
     source = CoapSource(
         CoapSettings.model_validate({"listen": "[::]:0", **settings}),
         ingest=ingest,
         clock=wall_ns,
-        meter=Meter(),
+        meter=meter,
         chance=random.Random(1),
     )
     async with supervised(source):
@@ -287,6 +294,16 @@ async def test_what_comes_while_enough_commits_are_under_way_is_promised_and_sto
     ingest.gate.set()
     await ingest.until(coap_desk.COMMITS_AT_ONCE + 20)
     assert ingest.sizes == [1] * coap_desk.COMMITS_AT_ONCE + [20]
+
+
+async def test_every_request_is_counted_by_its_answer(device: Device, ingest, meter: Meter) -> None:
+    for number in (1, 1, 2):
+        await device.ask(_put(number))
+    await device.ask(Message(coap.CON, coap.GET, 9, b"", PATH))
+    counts = {"2.04": 2.0, "repeated": 1.0, "4.05": 1.0}
+    for answer, count in counts.items():
+        line = f'tidegate_coap_requests_total{{answer="{answer}",source="coap"}} {count}'
+        assert line in meter.render().decode().splitlines()
 
 
 async def test_ipv6_is_as_good(device: Device, ingest) -> None:
