@@ -10,9 +10,12 @@ import struct
 from edge_agent.sources.listen.packets import (
     BAD_CLIENT_ID,
     BAD_LOGIN,
+    BUSY,
     MALFORMED,
     NOT_AUTHORIZED,
     PROTOCOL_ERROR,
+    QUOTA_EXCEEDED,
+    SHUTTING_DOWN,
     SUCCESS,
     UNSUPPORTED_VERSION,
     Broken,
@@ -29,11 +32,18 @@ from edge_agent.sources.listen.packets import (
     Will,
     frame,
 )
+from edge_agent.sources.listen.policy import wrong_filter, wrong_topic
 
 _FOREVER = 0xFFFFFFFF
 _ACK = struct.Struct(">BBH")
-_CONNACK = {UNSUPPORTED_VERSION: 1, BAD_CLIENT_ID: 2, BAD_LOGIN: 4, NOT_AUTHORIZED: 5}
-_SERVER_UNAVAILABLE = 3
+_UNAVAILABLE = dict.fromkeys((BUSY, SHUTTING_DOWN, QUOTA_EXCEEDED), 3)
+_CONNACK = {
+    UNSUPPORTED_VERSION: 1,
+    BAD_CLIENT_ID: 2,
+    **_UNAVAILABLE,
+    BAD_LOGIN: 4,
+    NOT_AUTHORIZED: 5,
+}
 _FAILED = 0x80
 
 
@@ -114,9 +124,14 @@ class Codec311:
         return bytes((0x20, 2, int(terms.session_present), 0))
 
     def refuse(self, code: int, detail: str) -> bytes:
-        """Return CONNACK with the nearest of the five return codes."""
+        """Return CONNACK with one of the five return codes.
+
+        What none of them says is no CONNACK at all [MQTT-3.2.2-6], as for a CONNECT that is not
+        well formed [MQTT-3.1.4-1].
+        """
         del detail
-        return bytes((0x20, 2, 0, _CONNACK.get(code, _SERVER_UNAVAILABLE)))
+        told = _CONNACK.get(code)
+        return b"" if told is None else bytes((0x20, 2, 0, told))
 
     def puback(self, packet_id: int, code: int = SUCCESS) -> bytes:
         """Return PUBACK; it can only say yes, so for a no there is none [MQTT-3.3.5-2]."""
@@ -218,6 +233,8 @@ def _connect(body: _Body) -> Connect:
         if flags & 0x18 == 0x18:  # [MQTT-3.1.2-14]
             raise Broken(MALFORMED, "a Will of QoS 3")
         will = Will(body.text(), body.blob())
+        if why := wrong_topic(will.topic):  # [MQTT-4.7.1-1], [MQTT-4.7.3-1]
+            raise Broken(MALFORMED, f"a Will to {why}")
     elif flags & 0x38:  # [MQTT-3.1.2-11, -13, -15]
         raise Broken(MALFORMED, "flags of a Will without a Will")
     if flags & 0x40 and not flags & 0x80:  # [MQTT-3.1.2-22]
@@ -228,12 +245,19 @@ def _connect(body: _Body) -> Connect:
     return Connect(client_id, clean, keep_alive, expiry, username, password, will)
 
 
+def _filter(body: _Body) -> str:
+    pattern = body.text()
+    if why := wrong_filter(pattern):  # [MQTT-4.7.1-2], [MQTT-4.7.1-3], [MQTT-4.7.3-1]
+        raise Broken(MALFORMED, f"topic filter {pattern!r}: {why}")
+    return pattern
+
+
 def _subscribe(body: _Body) -> Subscribe:
     packet_id = _packet_id(body)
     filters = []
     while body.left:
-        pattern, qos = body.text(), body.byte()
-        if qos > 2:  # [MQTT-3-8.3-4]
+        pattern, qos = _filter(body), body.byte()
+        if qos > 2:  # [MQTT-3.8.3-4]
             raise Broken(MALFORMED, f"a subscription of QoS {qos}")
         filters.append((pattern, qos))
     if not filters:  # [MQTT-3.8.3-3]
@@ -245,7 +269,7 @@ def _unsubscribe(body: _Body) -> Unsubscribe:
     packet_id = _packet_id(body)
     patterns = []
     while body.left:
-        patterns.append(body.text())
+        patterns.append(_filter(body))
     if not patterns:  # [MQTT-3.10.3-2]
         raise Broken(PROTOCOL_ERROR, "UNSUBSCRIBE without a topic filter")
     return Unsubscribe(packet_id, tuple(patterns))

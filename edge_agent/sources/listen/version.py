@@ -13,6 +13,8 @@ from edge_agent.sources.listen.packets import (
 )
 
 _CONNECT = 0x10
+_BRIDGE = 0x80
+"""A broker that bridges first sets this bit of the level, and leaves it when it is told 1."""
 
 
 class Unsupported(Broken):
@@ -53,5 +55,6 @@ def choose(data: memoryview, max_packet: int) -> Codec | None:
         return Codec311(max_packet)
     if level == b"\x05":
         return Codec5(max_packet)
-    nearest: Codec = Codec5(max_packet) if level > b"\x05" else Codec311(max_packet)
+    later = level[0] & ~_BRIDGE >= 5
+    nearest: Codec = Codec5(max_packet) if later else Codec311(max_packet)
     raise Unsupported(nearest, f"protocol level {level[0]}")

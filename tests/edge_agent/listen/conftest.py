@@ -41,10 +41,10 @@ class Talk:
         """Send bytes; return what comes back, the acknowledgements at last."""
         self._rest += data
         try:
-            used = self.talk.read(self._rest, self.load, NOW)
-            self._rest = self._rest[used:]
+            self._read()
             if self.talk.asked is not None:
                 self.talk.admit(self.talk.asked.client_id or "auto-1", self.identity)
+                self._read()
         except Broken as why:
             self.talk.goodbye(why)
             self.ended = True
@@ -62,6 +62,10 @@ class Talk:
         self.stored += [(each.address, each.payload) for each in load.arrivals]
         self.talk.acknowledged(sum(count for _, _, count in load.words))
         return out + b"".join(answer for _, answer, _ in load.words)
+
+    def _read(self) -> None:
+        used = self.talk.read(self._rest, self.load, NOW)
+        self._rest = self._rest[used:]
 
     def leave(self) -> None:
         """Close the connection without a word."""
@@ -101,3 +105,13 @@ async def listening(ingest: FakeIngest, **more: Any) -> AsyncIterator[ListenSour
         await source.opened.wait()
         yield source
         task.cancel()
+
+
+async def exchange(source: ListenSource, said: bytes) -> bytes:
+    """Say something on a connection of its own; return what is answered until its end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", source.ports[0])
+    writer.write(said)
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    writer.close()
+    return answer
