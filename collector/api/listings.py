@@ -14,8 +14,8 @@ from collector.api.forms import PageOf
 from collector.api.overview import alarm, connected, overview
 from collector.api.parts import Parts
 from collector.api.problem import problem
-from collector.registry.changes import Row
 from collector.registry.registry import Filter
+from collector.registry.rows import Row
 from gateway_core.instant import to_rfc3339
 from gateway_core.model import SystemState
 

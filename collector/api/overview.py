@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from collector.api.parts import Contact, Parts
-from collector.registry.changes import Row
+from collector.registry.rows import Row
 from gateway_core.clock import NS
 from gateway_core.instant import to_rfc3339
 

@@ -6,12 +6,14 @@ and counts carry the sequence number of the last record they include.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from collector.registry.bundle import Bundle, Item
 from collector.registry.condition import condition
 from collector.registry.judge import shown_name
+from collector.registry.rows import Key, Row
 from collector.registry.tally import Tally
 from gateway_core.model import (
     Alarm,
@@ -20,12 +22,8 @@ from gateway_core.model import (
     Loss,
     ProfileUse,
     Reading,
-    Record,
     SystemHealth,
 )
-
-Row = dict[str, Any]
-Key = tuple[str, ...]
 
 LATEST = 256
 """Most latest values of one device, over all its measurements."""
@@ -35,17 +33,20 @@ SHOWN_CHARS = 256
 TABLE_OF = {"device": "devices", "feed": "feeds", "system": "systems"}
 
 
-def touched(records: Iterable[Record]) -> dict[str, set[Key]]:
-    """Return table name -> keys of the rows that ``records`` speak about."""
+def touched(items: Iterable[Item]) -> dict[str, set[Key]]:
+    """Return table name -> keys of the rows that ``items`` speak about."""
     found: dict[str, set[Key]] = {
         name: set() for name in ("devices", "feeds", "systems", "edges", "alarms")
     }
-    devices = found["devices"]
-    for record in records:
-        found["edges"].add((record.edge,))
+    devices, edges = found["devices"], found["edges"]
+    for item in items:
+        if isinstance(item, Bundle):
+            devices.add((item.edge, item.device))
+            edges.add((item.edge,))
+            continue
+        record = item[1]
+        edges.add((record.edge,))
         match record:
-            case Reading():
-                devices.add((record.edge, record.device))
             case FeedHealth():
                 found["feeds"].add((record.edge, record.feed))
             case SystemHealth():
@@ -55,8 +56,8 @@ def touched(records: Iterable[Record]) -> dict[str, set[Key]]:
             case Alarm():
                 found["alarms"].add((record.edge, record.device, record.rule))
                 if record.rule == "silence":
-                    found["devices"].add((record.edge, record.device))
-            case Loss() | ProfileUse():
+                    devices.add((record.edge, record.device))
+            case Reading() | Loss() | ProfileUse():
                 pass
     return found
 
@@ -68,18 +69,22 @@ class Changes:
     Attributes:
         rows: Table name -> key -> row; holds every row that the records touch and that exists.
         tally: What they add to the figures on feeds.
+        uses: Which versions edges began to use.
     """
 
     rows: dict[str, dict[Key, Row]] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    uses: list[ProfileUse] = field(default_factory=list)
 
-    def take(self, records: Iterable[tuple[int, Record]]) -> None:
+    def take(self, items: Sequence[Item]) -> None:
         """Fold each record, by its sequence number, into its row, made where there is none."""
-        for seq, record in records:
-            self._edge(record, seq)
+        self._edges(items)
+        for item in items:
+            if isinstance(item, Bundle):
+                self._readings(item)
+                continue
+            record = item[1]
             match record:
-                case Reading():
-                    self._reading(record, seq)
                 case FeedHealth():
                     self._feed(record)
                 case SystemHealth():
@@ -88,7 +93,9 @@ class Changes:
                     self._listed(record)
                 case Alarm():
                     self._alarm(record)
-                case Loss() | ProfileUse():
+                case ProfileUse():
+                    self.uses.append(record)
+                case Reading() | Loss():
                     pass
 
     def _row(self, table: str, key: Key, blank: Mapping[str, Any]) -> Row:
@@ -100,40 +107,50 @@ class Changes:
             rows[key] = row
         return row
 
-    def _edge(self, record: Record, seq: int) -> None:
-        row = self._row("edges", (record.edge,), _BLANK_EDGE)
-        if seq <= row["seq"]:
-            return
-        row["seq"] = seq
-        row["records"] += 1
-        row["first_seen"] = row["first_seen"] or record.time
-        row["last_record"] = max(row["last_record"] or 0, record.time)
-        if isinstance(record, Loss):
-            row["lost"] += record.last - record.first + 1
+    def _edges(self, items: Iterable[Item]) -> None:
+        """Count every record with its edge, once."""
+        counted: dict[str, int] = {}
+        for item in items:
+            if isinstance(item, Bundle):
+                edge, seqs = item.edge, item.seqs
+                times = [each.time for each in item.readings]
+            else:
+                edge, seqs, times = item[1].edge, [item[0]], [item[1].time]
+            row = self._row("edges", (edge,), _BLANK_EDGE)
+            mark = counted.setdefault(edge, row["seq"])
+            if seqs[0] <= mark:
+                times = [time for seq, time in zip(seqs, times, strict=True) if seq > mark]
+                if not times:
+                    continue
+            row["seq"] = max(row["seq"], seqs[-1])
+            row["records"] += len(times)
+            row["first_seen"] = row["first_seen"] or times[0]
+            row["last_record"] = max(row["last_record"] or 0, *times)
+            if not isinstance(item, Bundle) and isinstance(item[1], Loss):
+                row["lost"] += item[1].last - item[1].first + 1
 
-    def _reading(self, reading: Reading, seq: int) -> None:
-        key, time, received = (reading.edge, reading.device), reading.time, reading.received
+    def _readings(self, bundle: Bundle) -> None:
+        key, readings, seqs = (bundle.edge, bundle.device), bundle.readings, bundle.seqs
         row = self.rows.setdefault("devices", {}).get(key)
         if row is None:
             row = self._row("devices", key, blank_device())
-        row["profile"] = row["profile"] or reading.profile
-        row["first_seen"] = min(row["first_seen"] or received, received)
-        latest = row["latest"].setdefault(reading.measurement, {})
-        names = len(latest)
-        for name, value in reading.fields.items():
-            known = latest.get(name)
-            if known is None or known[1] <= time:
-                latest[name] = [_kept(value) if type(value) is str else value, time]
-        if len(latest) != names:
-            _bound(row["latest"])
-        if seq > row["seq"]:
-            row["seq"] = seq
-            row["readings"] += 1
-        if received >= (row["last_seen"] or 0):
-            row["last_seen"] = received
-            if received > (row["since"] or 0):
+        row["profile"] = row["profile"] or next((r.profile for r in readings if r.profile), "")
+        received = [each.received for each in readings]
+        earliest = min(received)
+        row["first_seen"] = min(row["first_seen"] or earliest, earliest)
+        for reading in _newest(readings):
+            _show(row["latest"], reading)
+        if seqs[-1] > row["seq"]:
+            new = seqs[0] > row["seq"]  # else a part of them was counted before
+            row["readings"] += len(seqs) if new else sum(seq > row["seq"] for seq in seqs)
+            row["seq"] = seqs[-1]
+        seen, since, newest = row["last_seen"] or 0, row["since"] or 0, max(received)
+        if newest >= seen:
+            row["last_seen"] = newest
+            came = next((at for at in received if at >= seen and at > since), None)
+            if came is not None:
                 row["silent"] = False
-                _settle_device(row, received)
+                _settle_device(row, came)
 
     def _feed(self, health: FeedHealth) -> None:
         row = self._health("feeds", health.feed, health, BLANK_FEED)
@@ -237,6 +254,32 @@ def blank_device() -> Row:
         "latest": {},
         "seq": 0,
     }
+
+
+def _newest(readings: list[Reading]) -> list[Reading]:
+    """Return those readings that decide what is shown: one, where the last says all that they do.
+
+    That is the last one if it is of the latest time and no other has a field more.
+    """
+    last = readings[-1]
+    if len(readings) == 1 or max([each.time for each in readings]) != last.time:
+        return readings
+    if len({each.measurement for each in readings}) > 1:
+        return readings
+    names = set().union(*[each.fields for each in readings])
+    return [last] if len(names) == len(last.fields) else readings
+
+
+def _show(shown: dict[str, dict[str, list[Any]]], reading: Reading) -> None:
+    """Let a reading's values take the place of older ones."""
+    latest, time = shown.setdefault(reading.measurement, {}), reading.time
+    names = len(latest)
+    for name, value in reading.fields.items():
+        known = latest.get(name)
+        if known is None or known[1] <= time:
+            latest[name] = [_kept(value) if type(value) is str else value, time]
+    if len(latest) != names:
+        _bound(shown)
 
 
 def _kept(text: str) -> str:

@@ -48,10 +48,12 @@ class Database:
 
     Attributes:
         shared: True where other collectors may change the same rows (PostgreSQL).
+        dialect: What SQL it speaks.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.shared = engine.dialect.name == "postgresql"
+        self.dialect = engine.dialect
         self._engine = engine
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="registry-write")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="registry-read")

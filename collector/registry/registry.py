@@ -27,15 +27,14 @@ from sqlalchemy import (
 )
 
 from collector.registry import tables
-from collector.registry.changes import Changes, Key, Row, touched
+from collector.registry.bundle import Item
+from collector.registry.changes import Changes, touched
 from collector.registry.database import Database, open_database
+from collector.registry.rows import Key, Row, Rows, ask
 from collector.registry.tallies import enter
 from collector.registry.tally import Tally, cells
 from gateway_core.errors import PayloadError
-from gateway_core.model import FeedState, ProfileUse, Record
-
-_CHUNK = 400
-"""Keys in one ``IN`` list: two parameters each stay below SQLite's old limit of 999."""
+from gateway_core.model import FeedState, ProfileUse
 
 LISTED = {"devices": tables.devices, "feeds": tables.feeds, "systems": tables.systems}
 
@@ -93,16 +92,17 @@ class Registry:
     def __init__(self, database: Database, shift_s: float = 0.0) -> None:
         """Keep feeds' time by the days of clocks that are ``shift_s`` ahead of UTC."""
         self.database = database
+        self._rows = Rows(database)
         self._shift_ms = round(shift_s * 1000)
 
-    async def apply(self, records: Sequence[tuple[int, Record]]) -> None:
-        """Fold records, each with its sequence number, into the tables, in one transaction.
+    async def apply(self, items: Sequence[Item]) -> None:
+        """Fold records that were judged into the tables, in one transaction.
 
         Raises:
             Unfit: The database can never hold one of them; nothing was changed.
             Unavailable: The database does not answer; nothing was changed.
         """
-        await self.database.change(lambda db: self._apply(db, records))
+        self._rows.remember(await self.database.change(lambda db: self._apply(db, items)))
 
     async def page(self, table: str, wanted: Filter) -> Page:
         """Return one page of ``devices``, ``feeds`` or ``systems``.
@@ -112,7 +112,7 @@ class Registry:
             Unavailable: The database does not answer.
         """
         query = _page_query(LISTED[table], wanted)
-        rows = await self.database.ask(lambda db: _rows(db, query))
+        rows = await self.database.ask(lambda db: ask(db, query))
         more = len(rows) > wanted.limit
         rows = rows[: wanted.limit]
         return Page(rows, _cursor(rows[-1]) if more else None)
@@ -124,13 +124,13 @@ class Registry:
         if edge is not None:
             query = query.where(t.c.edge == edge)
         query = query.order_by(func.coalesce(t.c.last_seen, 0).desc()).limit(1)
-        rows = await self.database.ask(lambda db: _rows(db, query))
+        rows = await self.database.ask(lambda db: ask(db, query))
         return rows[0] if rows else None
 
     async def edges(self) -> list[Row]:
         """Return every edge that a record came from, in the order of their ids."""
         query = select(tables.edges).order_by(tables.edges.c.id)
-        return await self.database.ask(lambda db: _rows(db, query))
+        return await self.database.ask(lambda db: ask(db, query))
 
     async def edges_in(self, area: str) -> set[str]:
         """Return the edges that have a device, feed or system in this area or below it."""
@@ -148,14 +148,14 @@ class Registry:
         """Return the alarms that are raised now, newest first."""
         t = tables.alarms
         query = select(t).where(t.c.state == "raised").order_by(t.c.time.desc()).limit(limit)
-        return await self.database.ask(lambda db: _rows(db, query))
+        return await self.database.ask(lambda db: ask(db, query))
 
     async def latest(self, limit: int = 20) -> list[Row]:
         """Return the devices heard from last, newest first."""
         t = tables.devices
         query = select(t).where(t.c.last_seen.is_not(None))
         query = query.order_by(t.c.last_seen.desc()).limit(limit)
-        return await self.database.ask(lambda db: _rows(db, query))
+        return await self.database.ask(lambda db: ask(db, query))
 
     async def counts(self) -> dict[str, dict[tuple[str, str], int]]:
         """Return table -> (edge, state) -> number of rows, for devices, feeds and systems."""
@@ -176,49 +176,26 @@ class Registry:
         query = query.group_by(t.c.severity)
         return await self.database.ask(lambda db: {s: n for s, n in db.execute(query)})  # noqa: C416
 
-    def _apply(self, db: Connection, records: Sequence[tuple[int, Record]]) -> None:
+    def _apply(self, db: Connection, items: Sequence[Item]) -> dict[Key, Row]:
+        """Apply records; return the rows of devices as they are once this is committed."""
         changes = Changes(tally=Tally(self._shift_ms))
-        for name, keys in touched(record for _, record in records).items():
-            changes.rows[name] = self._load(db, tables.metadata.tables[name], sorted(keys))
+        for name, keys in touched(items).items():
+            changes.rows[name] = self._rows.load(db, tables.metadata.tables[name], sorted(keys))
         feeds = changes.rows["feeds"]
         before = {key: tuple(cells(row, row["condition"])) for key, row in feeds.items()}
-        changes.take(records)
+        changes.take(items)
         changes.tally.compare(before, feeds)
         for name, rows in changes.rows.items():
-            self._upsert(db, tables.metadata.tables[name], rows)
+            self._rows.save(db, tables.metadata.tables[name], rows)
         enter(db, self.database, changes.tally)
-        self._enter_uses(db, [each for _, each in records if type(each) is ProfileUse])
+        self._enter_uses(db, changes.uses)
+        return changes.rows["devices"]
 
     def _enter_uses(self, db: Connection, uses: Sequence[ProfileUse]) -> None:
         """Enter which versions edges began to use; one that is there already stays."""
         rows = [msgspec.structs.asdict(use) for use in uses if use.epoch]
         if rows:
             db.execute(self.database.insert(tables.uses).on_conflict_do_nothing(), rows)
-
-    def _load(self, db: Connection, table: Table, keys: Sequence[Key]) -> dict[Key, Row]:
-        columns = list(table.primary_key.columns)
-        found: dict[Key, Row] = {}
-        for start in range(0, len(keys), _CHUNK):
-            query = select(table).where(tuple_(*columns).in_(keys[start : start + _CHUNK]))
-            if self.database.shared:
-                query = query.order_by(*columns).with_for_update()
-            for row in _rows(db, query):
-                found[tuple(row[c.name] for c in columns)] = row
-        return found
-
-    def _upsert(self, db: Connection, table: Table, rows: dict[Key, Row]) -> None:
-        if not rows:
-            return
-        statement = self.database.insert(table)
-        keys = [c.name for c in table.primary_key.columns]
-        values = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
-        # One order everywhere, so that two collectors on one database never lock crosswise.
-        db.execute(statement, [rows[key] for key in sorted(rows)])
-
-
-def _rows(db: Connection, query: Select[Any]) -> list[Row]:
-    return [dict(row) for row in db.execute(query).mappings()]
 
 
 def _page_query(table: Table, wanted: Filter) -> Select[Any]:

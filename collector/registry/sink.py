@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from collector.registry.bundle import Item, first_of, halves, judged
 from collector.registry.database import Unfit
-from collector.registry.judge import judge
 from collector.registry.registry import Registry
-from gateway_core.model import Batch, Receipt, Record, Rejection
-
-Numbered = Sequence[tuple[int, Record]]
+from gateway_core.model import Batch, Receipt, Rejection
 
 
 class RegistrySink:
@@ -31,27 +29,21 @@ class RegistrySink:
         Raises:
             Unavailable: The database does not answer; send again.
         """
-        fit: list[tuple[int, Record]] = []
-        rejected: list[Rejection] = []
-        for seq, record in enumerate(batch.records, batch.first):
-            fault = judge(record)
-            if fault is None:
-                fit.append((seq, record))
-            else:
-                rejected.append(Rejection(seq, *fault))
+        fit, rejected = judged(enumerate(batch.records, batch.first))
         await self._apply(fit, rejected)
         return Receipt(rejected=tuple(sorted(rejected, key=lambda each: each.seq)))
 
-    async def _apply(self, records: Numbered, rejected: list[Rejection]) -> None:
+    async def _apply(self, items: Sequence[Item], rejected: list[Rejection]) -> None:
         """Apply records; what the database itself refuses is found by halving."""
-        if not records:
+        if not items:
             return
         try:
-            await self._registry.apply(records)
+            await self._registry.apply(items)
         except Unfit as exc:
-            if len(records) == 1:
-                rejected.append(Rejection(records[0][0], "database_refused", str(exc)[:300]))
+            parts = halves(items)
+            if parts is None:
+                refused = Rejection(first_of(items[0]), "database_refused", str(exc)[:300])
+                rejected.append(refused)
                 return
-            middle = len(records) // 2
-            await self._apply(records[:middle], rejected)
-            await self._apply(records[middle:], rejected)
+            for part in parts:
+                await self._apply(part, rejected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collector.registry.bundle import Bundle, Item, bundled
 from collector.registry.changes import Changes, touched
 from collector.registry.database import Unfit
 from collector.registry.registry import Filter, Registry, open_registry
@@ -47,6 +49,24 @@ async def test_the_same_batch_twice_changes_nothing(url: str) -> None:
         assert (await registry.device("d1"), await registry.edges()) == once
     assert once[1][0]["lost"] == 5
     assert once[1][0]["records"] == 2
+
+
+async def test_what_was_not_committed_is_not_remembered(tmp_path: Path) -> None:
+    async with open_registry(f"sqlite:///{tmp_path}/registry.db") as registry:
+        sink = RegistrySink(registry)
+        await sink.send(Batch(1, [reading("d1", 100, t=1.0)]))
+        with sqlite3.connect(tmp_path / "registry.db", isolation_level=None) as other:
+            other.execute(
+                "CREATE TRIGGER no BEFORE INSERT ON alarms BEGIN SELECT raise(ABORT, 'no'); END"
+            )
+        batch = Batch(2, [reading("d1", 200, t=2.0), silence("d1", 300, "raised")])
+        rejected = (await sink.send(batch)).rejected
+        await sink.send(Batch(4, [reading("d1", 150, t=1.5)]))
+        row = await registry.device("d1")
+    assert [(each.seq, each.reason) for each in rejected] == [(3, "database_refused")]
+    assert row is not None
+    assert (row["readings"], row["state"], row["last_seen"]) == (3, "online", 200)
+    assert row["latest"] == {"env": {"t": [2.0, 200]}}
 
 
 async def test_a_device_that_was_only_listed_is_unknown_not_offline(url: str) -> None:
@@ -119,11 +139,14 @@ async def test_what_no_database_holds_is_rejected_alone(
 async def test_what_only_the_database_refuses_is_found_by_halving(tmp_path: Path) -> None:
     async with open_registry(f"sqlite:///{tmp_path}/registry.db") as registry:
         sink = RegistrySink(_Picky(registry))
-        records: list[Record] = [reading(f"d{n}", 100, t=1.0) for n in range(9)]
-        receipt = await sink.send(Batch(1, records))
+        records: list[Record] = [reading(f"d{n % 7}", n, t=1.0 * n) for n in range(20)]
+        receipt = await sink.send(Batch(-3, records))
         rows = (await registry.page("devices", Filter())).rows
-    assert [(r.seq, r.reason) for r in receipt.rejected] == [(6, "database_refused")]
-    assert len(rows) == 8
+        spared = await registry.device("d5")
+    assert [(r.seq, r.reason) for r in receipt.rejected] == [(9, "database_refused")]
+    assert len(rows) == 7
+    assert spared is not None
+    assert spared["latest"]["env"]["t"] == [19.0, 19]
 
 
 async def test_a_device_keeps_its_newest_values_and_only_so_many(url: str) -> None:
@@ -150,15 +173,16 @@ async def test_a_name_is_kept_as_people_can_read_it(url: str) -> None:
 
 
 class _Picky(Registry):
-    """A registry whose database will not hold d5, for a reason that nobody foresaw."""
+    """A registry whose database will not hold one reading, for a reason that nobody foresaw."""
 
     def __init__(self, inner: Registry) -> None:
         super().__init__(inner.database)
 
-    async def apply(self, records: Sequence[tuple[int, Record]]) -> None:
-        if any(isinstance(each, Reading) and each.device == "d5" for _, each in records):
-            raise Unfit("no d5")
-        await super().apply(records)
+    async def apply(self, items: Sequence[Item]) -> None:
+        bundles = [each for each in items if isinstance(each, Bundle)]
+        if any(each.device == "d5" and 9 in each.seqs for each in bundles):
+            raise Unfit("not that one")
+        await super().apply(items)
 
 
 async def test_pages_hold_every_row_once(url: str) -> None:
@@ -235,9 +259,9 @@ def test_the_latest_value_does_not_depend_on_the_order_of_arrival(times, order) 
     order.shuffle(shuffled)
     changes = Changes()
     for seq, time in enumerate(shuffled, 1):
-        batch = Batch(seq, [reading("d1", time, t=float(time))])
-        assert ("e1", "d1") in touched(batch.records)["devices"]
-        changes.take([(seq, batch.records[0])])
+        items = bundled([(seq, reading("d1", time, t=float(time)))])
+        assert ("e1", "d1") in touched(items)["devices"]
+        changes.take(items)
     assert changes.rows["devices"]["e1", "d1"]["latest"]["env"]["t"] == [
         float(unique[-1]),
         unique[-1],

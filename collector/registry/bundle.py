@@ -1,0 +1,152 @@
+"""A batch's readings by device, so that they are judged and folded together. Pure.
+
+A device that has a backlog speaks many times in a batch, and the registry keeps what it said last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from math import hypot
+from typing import Any
+
+from collector.registry.judge import INT_MAX, INT_MIN, TEXT_CHARS, judge
+from gateway_core.model import Alarm, Listed, Reading, Record, Rejection
+
+_FEW = 4
+"""Of fewer readings than this, each is judged on its own."""
+
+
+@dataclass(slots=True)
+class Bundle:
+    """Readings of one device, in their order; nothing else is said of it between them.
+
+    Attributes:
+        edge: Whose device.
+        device: Its id.
+        seqs: Of the readings.
+        readings: At least one.
+    """
+
+    edge: str
+    device: str
+    seqs: list[int] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+
+    def add(self, seq: int, reading: Reading) -> None:
+        """Put one more to them."""
+        self.seqs.append(seq)
+        self.readings.append(reading)
+
+
+Item = Bundle | tuple[int, Record]
+"""What is folded as one: readings of a device, or another record with its sequence number."""
+
+
+def bundled(records: Iterable[tuple[int, Record]]) -> list[Item]:
+    """Bundle numbered records, in the order of what each device and every other record says."""
+    items: list[Item] = []
+    open_: dict[tuple[str, str], Bundle] = {}
+    for seq, record in records:
+        if type(record) is Reading:
+            key = record.edge, record.device
+            found = open_.get(key)
+            if found is None:
+                found = open_[key] = Bundle(*key)
+                items.append(found)
+            found.seqs.append(seq)
+            found.readings.append(record)
+            continue
+        items.append((seq, record))
+        if type(record) is Alarm:
+            open_.pop((record.edge, record.device), None)
+        elif type(record) is Listed:
+            open_.pop((record.edge, record.id), None)
+    return items
+
+
+def judged(records: Iterable[tuple[int, Record]]) -> tuple[list[Item], list[Rejection]]:
+    """Bundle what a registry can hold, and say why it can hold the rest never."""
+    fit: list[Item] = []
+    rejected: list[Rejection] = []
+    for item in bundled(records):
+        if type(item) is Bundle:
+            good = item if _sound(item) else _part_of(item, rejected)
+            if good.readings:
+                fit.append(good)
+            continue
+        seq, record = item  # type: ignore[misc]  # mypy does not narrow by `type(...) is`
+        fault = judge(record)
+        if fault is None:
+            fit.append(item)
+        else:
+            rejected.append(Rejection(seq, *fault))
+    return fit, rejected
+
+
+def halves(items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]] | None:
+    """Part items in two; None where it is one record."""
+    if len(items) > 1:
+        middle = len(items) // 2
+        return items[:middle], items[middle:]
+    item = items[0]
+    if not isinstance(item, Bundle) or len(item.seqs) == 1:
+        return None
+    middle = len(item.seqs) // 2
+    first, second = slice(0, middle), slice(middle, None)
+    return (
+        [Bundle(item.edge, item.device, item.seqs[first], item.readings[first])],
+        [Bundle(item.edge, item.device, item.seqs[second], item.readings[second])],
+    )
+
+
+def first_of(item: Item) -> int:
+    """Return the sequence number of what an item begins with."""
+    return item.seqs[0] if isinstance(item, Bundle) else item[0]
+
+
+def _part_of(bundle: Bundle, rejected: list[Rejection]) -> Bundle:
+    """Return what is good of readings, judged one by one."""
+    good = Bundle(bundle.edge, bundle.device)
+    for seq, reading in zip(bundle.seqs, bundle.readings, strict=True):
+        fault = judge(reading)
+        if fault is None:
+            good.add(seq, reading)
+        else:
+            rejected.append(Rejection(seq, *fault))
+    return good
+
+
+def _sound(bundle: Bundle) -> bool:
+    """Return whether all readings are plainly good; in doubt each is judged on its own."""
+    readings, first = bundle.readings, bundle.readings[0]
+    count = len(readings)
+    if (
+        count < _FEW
+        or judge(first) is not None
+        or [each.measurement for each in readings].count(first.measurement) < count
+        or [each.profile for each in readings].count(first.profile) < count
+        or not _whole([each.time for each in readings])
+        or not _whole([each.received for each in readings])
+        or not _plain([*chain.from_iterable([each.fields.values() for each in readings])])
+    ):
+        return all(judge(each) is None for each in readings)
+    return True
+
+
+def _whole(times: Sequence[int]) -> bool:
+    return min(times) >= INT_MIN and max(times) <= INT_MAX
+
+
+def _plain(values: Sequence[Any]) -> bool:
+    """Return whether values are numbers that fit, or texts; in doubt False."""
+    try:
+        return hypot(*values) < INT_MAX  # no less than the largest; of NaN it is NaN
+    except TypeError:  # there are texts
+        texts = [each for each in values if type(each) is str]
+        if max(map(len, texts)) > TEXT_CHARS or any("\0" in each for each in texts):
+            return False
+        return hypot(*[each for each in values if type(each) is not str]) < INT_MAX
+    except OverflowError:
+        return False
