@@ -1,4 +1,4 @@
-"""The real agent as a process of its own, with a real broker."""
+"""The real agent as a process of its own, with a real broker or without."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ from tests.fakes.ports import free_port
 class RealAgent:
     """One `python -m edge_agent`, ended by its own process id."""
 
-    def __init__(self, folder: Path, broker: Mosquitto, profile: str, more: str = "") -> None:
+    def __init__(
+        self, folder: Path, broker: Mosquitto | None, profile: str, more: str = ""
+    ) -> None:
         self.folder = folder
         self.admin = free_port("::1")
         self.coap = free_port("::1")
         write_profile(folder / "profiles", profile)
         self.config = folder / "edge.yaml"
+        site = f"mqtt: [{{name: site, url: '{broker.url}'}}]\n" if broker is not None else ""
         self.config.write_text(
-            "edge: {id: e1, area: '3716', data_dir: var}\n"
-            f"mqtt: [{{name: site, url: '{broker.url}'}}]\n"
+            f"edge: {{id: e1, area: '3716', data_dir: var}}\n{site}"
             f"coap: {{listen: '[::1]:{self.coap}'}}\n"
             "profiles: [profiles]\n"
             f"admin: {{listen: '[::1]:{self.admin}'}}\n" + more

@@ -95,8 +95,10 @@ class Conversation:
                 break
             packet, used = found
             at += used
-            if not isinstance(packet, p.Publish) or inbox is None:
+            if inbox is None or not isinstance(packet, p.Publish | p.Release):
                 self._control(packet, codec)
+            elif isinstance(packet, p.Release):
+                inbox.release(packet.packet_id, load)
             elif followed:
                 inbox.tell(packet, load, received)
             else:
@@ -232,9 +234,6 @@ class Conversation:
         match packet:
             case p.Ping():
                 self.replies.append(codec.pingresp())
-            case p.Release():
-                self._house.sessions.release(session, packet.packet_id)
-                self.replies.append(codec.pubcomp(packet.packet_id))
             case p.Confirm():
                 self._unconfirmed.discard(packet.packet_id)
                 self.confirmed.append((packet.packet_id, packet.code))
@@ -246,7 +245,7 @@ class Conversation:
                 self._unsubscribe(session, packet, codec)
             case p.Disconnect():
                 self._disconnected(packet, session)
-            case p.Publish():
+            case p.Publish() | p.Release():
                 raise AssertionError("read before")
 
     def _connected(self, packet: p.Connect) -> None:

@@ -155,6 +155,13 @@ class Inbox:
         self._acknowledge(load, self._answer(qos, packet_id, p.SUCCESS))
         return None
 
+    def release(self, packet_id: int, load: ClientLoad) -> None:
+        """Let go of a packet id of QoS 2; PUBCOMP leaves, in its turn, when that is stored."""
+        ended = self._house.sessions.release(self._session, packet_id)
+        if ended:
+            load.marks.append(ended)
+        self._acknowledge(load, self._codec.pubcomp(packet_id), 0)
+
     def tell(self, packet: p.Publish, load: ClientLoad, received: int) -> None:
         """Take a message in, and tell those who follow the client what becomes of it."""
         before = len(load.arrivals)

@@ -7,6 +7,11 @@ spool state, in the transaction that stores the messages: one slot for each comm
 ones are folded into newer ones as a binary counter carries. So there are few slots, and a mark is
 written some ten times in its life. Only what is known to be stored is folded: a slot must never
 claim what another commit has yet to store.
+
+PUBREL ends a mark of QoS 2: its packet id is free for the next message, be it the same words. So
+that is stored too, as an entry with the mark's place and no packet id, before PUBCOMP says it. An
+entry and its end fall out of the slots together, when they meet in one; an end alone only when
+no other slot is left that could hold what it ends.
 """
 
 from __future__ import annotations
@@ -26,6 +31,8 @@ Entries = bytes
 _ENTRY = struct.Struct("<IIHI")  # session, place among its messages, packet id, CRC32C
 _MARK = struct.Struct("<HI")
 _SMALL, _SPARE = 8, 16
+_WORD = 0xFFFFFFFF
+_NONE: Mapping[tuple[int, int], bool] = {}
 
 
 def fingerprint(topic: str, payload: bytes) -> int:
@@ -69,15 +76,22 @@ class Ring:
             self._latest = dict(_MARK.iter_unpack(last))
         return self._latest.get(packet_id) == crc
 
-    def release(self, packet_id: int) -> None:
-        """Let go of a packet id that its client will use for another message."""
-        wanted = packet_id.to_bytes(2, "little")
+    def release(self, packet_id: int) -> list[int]:
+        """Let go of a packet id that its client will use for another message.
+
+        Returns:
+            The places that its messages had.
+        """
+        wanted, places = packet_id.to_bytes(2, "little"), []
+        first = self.count - len(self._held) // _MARK.size
         at = self._held.find(wanted)
         while at >= 0:
             if at % _MARK.size == 0:
                 _MARK.pack_into(self._held, at, 0, 0)
+                places.append(first + at // _MARK.size)
             at = self._held.find(wanted, at + 1)
         self._latest = None
+        return places
 
 
 @dataclass(slots=True)
@@ -105,6 +119,7 @@ class Memory:
         self._slots: list[_Slot] = []
         self._rings: dict[int, Ring] = {}
         self._next = 0
+        self._ends = False  # whether any mark was ended by PUBREL: most sites use no QoS 2
         self._recall(saved, windows, most)
 
     @property
@@ -140,16 +155,23 @@ class Memory:
         place = ring.count
         flat: list[int] = []
         for at in range(0, len(marks), 2):
-            flat += (session, place & 0xFFFFFFFF, marks[at], marks[at + 1])
+            flat += (session, place & _WORD, marks[at], marks[at + 1])
             place += 1
         ring.add(marks)
         return struct.pack("<" + "IIHI" * (len(marks) // 2), *flat)
 
-    def release(self, session: int, packet_id: int) -> None:
-        """Let go of a packet id: PUBREL said that its message will not come again."""
+    def release(self, session: int, packet_id: int) -> Entries:
+        """Let go of a packet id: PUBREL said that its message will not come again.
+
+        Returns:
+            What to `enter` with the commit that PUBCOMP waits for; nothing where nothing was known.
+        """
         ring = self._rings.get(session)
-        if ring is not None:
-            ring.release(packet_id)
+        if ring is None:
+            return b""
+        ended = [_ENTRY.pack(session, each & _WORD, 0, 0) for each in ring.release(packet_id)]
+        self._ends = self._ends or bool(ended)
+        return b"".join(ended)
 
     def forget(self, sessions: Iterable[int]) -> None:
         """Let go of sessions; what their slots hold goes when these are folded."""
@@ -173,11 +195,12 @@ class Memory:
         state: dict[str, bytes | None] = {}
         while (last := self._foldable(len(entries))) is not None:
             self._slots.remove(last)
-            entries = self._living(last.entries) + entries
+            entries = self._folded(last.entries, entries)
             state[self._key(last.number)] = None
-        self._slots.append(_Slot(self._next, entries))
-        state[self._key(self._next)] = entries
-        self._next += 1
+        if entries:
+            self._slots.append(_Slot(self._next, entries))
+            state[self._key(self._next)] = entries
+            self._next += 1
         return state
 
     def stored(self, state: Mapping[str, bytes | None]) -> None:
@@ -193,23 +216,47 @@ class Memory:
                 return slot if len(slot.entries) <= size else None
         return None
 
-    def _living(self, entries: bytes) -> bytes:
-        """Return the entries whose messages can still come again.
+    def _folded(self, older: bytes, newer: bytes) -> bytes:
+        """Return the entries of two slots that still say something.
 
         Those of a slot that is small beside what all sessions may keep are hardly any less.
         """
+        if len(older) * _SMALL < self._living_most * _ENTRY.size:
+            return older + newer
+        if not self._ends:
+            return self._living(older) + newer
+        entries = older + newer
+        places = [(each[0], each[1]) for each in _ENTRY.iter_unpack(entries) if not each[2]]
+        ended = dict.fromkeys(places, bool(self._slots))  # whether a mark may be elsewhere
+        for session, place, packet_id, _ in _ENTRY.iter_unpack(entries):
+            if packet_id and (session, place) in ended:
+                ended[session, place] = False
+        return self._living(entries, ended)
+
+    def _living(self, entries: bytes, ended: Mapping[tuple[int, int], bool] = _NONE) -> bytes:
+        """Return the entries whose messages can still come again.
+
+        Args:
+            entries: Of one slot or two.
+            ended: Places of marks that were ended, and whether that must be kept.
+        """
         rings, size = self._rings, _ENTRY.size
-        if len(entries) * _SMALL < self._living_most * size:
-            return entries
         found = []
-        for at, (session, place, _, _) in enumerate(_ENTRY.iter_unpack(entries)):
+        for at, (session, place, packet_id, _) in enumerate(_ENTRY.iter_unpack(entries)):
             ring = rings.get(session)
-            if ring is not None and place >= ring.count - ring.window:
+            if ring is None:
+                continue
+            if (session, place) in ended:
+                kept = not packet_id and ended[session, place]
+            else:
+                kept = place >= ring.count - ring.window
+            if kept:
                 found.append(entries[at * size : (at + 1) * size])
         return b"".join(found)
 
     def _recall(self, saved: Mapping[str, bytes], windows: Mapping[int, int], most: int) -> None:
         places: dict[int, dict[int, tuple[int, int]]] = {}
+        ended = set()
         for key in sorted(saved):
             number = key.removeprefix(self._prefix)
             if not key.startswith(self._prefix) or not number.isdigit():
@@ -217,6 +264,8 @@ class Memory:
             whole = saved[key][: len(saved[key]) // _ENTRY.size * _ENTRY.size]
             for session, place, packet_id, crc in _ENTRY.iter_unpack(whole):
                 places.setdefault(session, {})[place] = packet_id, crc
+                if not packet_id:
+                    ended.add((session, place))
             self._slots.append(_Slot(int(number), whole, stored=True))
             self._next = max(self._next, int(number) + 1)
         for session, found in places.items():
@@ -225,7 +274,9 @@ class Memory:
             last = max(found) + 1
             ring.count = max(0, last - ring.window)
             for place in range(ring.count, last):
-                ring.add(found.get(place, (0, 0)))
+                gone = place not in found or (session, place) in ended
+                ring.add((0, 0) if gone else found[place])
+        self._ends = bool(ended)
 
     def _key(self, number: int) -> str:
         return f"{self._prefix}{number:012d}"

@@ -231,9 +231,9 @@ class Sessions:
         """Know messages from now on; see `memory.Memory.note`."""
         return self._memory.note(session.number, marks, session.window)
 
-    def release(self, session: Session, packet_id: int) -> None:
-        """Let go of a packet id after PUBREL."""
-        self._memory.release(session.number, packet_id)
+    def release(self, session: Session, packet_id: int) -> Entries:
+        """Let go of a packet id after PUBREL; see `memory.Memory.release`."""
+        return self._memory.release(session.number, packet_id)
 
     def enter(self, marks: Sequence[Entries], *, settled: bool) -> Mapping[str, bytes | None]:
         """Return the state to store with messages; see `memory.Memory.enter`."""
