@@ -33,6 +33,7 @@ from edge_agent.rules import Rules
 from edge_agent.sources.commit_line import Load
 from edge_agent.sources.mqtt5_session import Session5
 from edge_agent.sources.redelivery import Redelivery
+from edge_agent.taken import Taken
 from edge_agent.ways import Ways
 from gateway_core.clock import wall_ns
 from gateway_core.heap import settle_heap
@@ -105,15 +106,14 @@ def intake(folder: Path) -> tuple[list[Step], list[Record]]:
         records: list[Record] = []
         first = next(parts)
         for at in range(first, first + MESSAGES, COMMIT):
-            draft = Draft()
-            for arrival in arrivals[at : at + COMMIT]:
-                reader.read(arrival, draft)
+            draft, batch = Draft(), arrivals[at : at + COMMIT]
+            read_batch(reader, batch, draft)
             records += draft.records
         return records
 
     def decode() -> None:
         for arrival in arrivals[:MESSAGES]:
-            ways.find("mqtt", arrival.address).routes[0].decode(arrival.payload, now)
+            ways.find("mqtt", arrival.address).routes[0].swift(arrival.payload, now)
 
     records = read()
     settle_heap()  # as the programs do
@@ -124,6 +124,14 @@ def intake(folder: Path) -> tuple[list[Step], list[Record]]:
     ]
     register.close()
     return steps, records
+
+
+def read_batch(reader: Reader, batch: list[Arrival], draft: Draft) -> None:
+    """Read a batch as the pipeline does."""
+    at, found = 0, Taken()
+    while (at := reader.plain.read(batch, at, draft, found)) < len(batch):
+        reader.read(batch[at], draft)
+        at += 1
 
 
 async def spool(folder: Path, records: list[Record]) -> Step:

@@ -15,7 +15,13 @@ from device_profiles.faults import Faults, Place
 from device_profiles.identity import Identity
 from device_profiles.lookup import LookupFault
 from device_profiles.measure import Measure
-from device_profiles.moments import Believed, TimeFault, compile_read, parse_zone
+from device_profiles.moments import (
+    Believed,
+    TimeFault,
+    compile_instant,
+    compile_read,
+    parse_zone,
+)
 from device_profiles.paths import Getter, PathFault, compile_path, parse_path
 from device_profiles.position import Position
 from device_profiles.predicates import compile_predicate
@@ -236,7 +242,8 @@ def build_clock(data: Mapping[str, Any], faults: Faults) -> Clock:
             faults.add(("time", "tz"), str(exc))
     source = spec.get("from", "")
     get = path_getter(source, ("time", "from"), faults) if source else None
-    return Clock(get, source, compile_read(spec.get("format"), zone), Believed(spec))
+    read, believed = compile_read(spec.get("format"), zone), Believed(spec)
+    return Clock(get, source, read, believed, compile_instant(read, believed))
 
 
 def build_each(data: Mapping[str, Any], faults: Faults) -> Each | None:

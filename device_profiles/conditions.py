@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from device_profiles.cel import Absent, Expression, Uncomputable
@@ -135,7 +136,7 @@ class ConditionParser:
         right = self._operand()
         name, literal = self._tokens[first][1], self._tokens[second]
         if name in self._names and literal[1] not in self._names:
-            return _limited(COMPARE[word], name, constant(*literal))
+            return Limit(name, COMPARE[word], constant(*literal))
         return _compared(COMPARE[word], left, right)
 
     def _operand(self) -> _Operand:
@@ -193,14 +194,24 @@ def _negated(found: bool | None) -> bool | None:  # noqa: FBT001 - three-valued 
     return None if found is None else not found
 
 
-def _limited(compare: Callable[[Any, Any], bool], name: str, limit: Any) -> Condition:
-    """As `_compared`, for a name and a literal: what most conditions are."""
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The comparison of a name with a literal, which most conditions are.
 
-    def holds(values: Mapping[str, Any]) -> bool | None:
-        value = values.get(name)
-        return None if value is None else compare(value, limit)
+    Attributes:
+        name: Whose value is compared.
+        compare: How.
+        limit: With what.
+    """
 
-    return holds
+    name: str
+    compare: Callable[[Any, Any], bool]
+    limit: Any
+
+    def __call__(self, values: Mapping[str, Any]) -> bool | None:
+        """Return whether it holds; None where the value is not known."""
+        value = values.get(self.name)
+        return None if value is None else self.compare(value, self.limit)
 
 
 def _compared(compare: Callable[[Any, Any], bool], left: _Operand, right: _Operand) -> Condition:

@@ -29,6 +29,10 @@ ReadTime = Callable[[Any], int | None]
 """From a decoded value to nanoseconds; None when it is not a time of that format."""
 
 
+Instant = Callable[[Any, int], int]
+"""From a decoded value and the receive time to the time that counts."""
+
+
 class TimeFault(Exception):
     """The profile's time zone is not known."""
 
@@ -68,6 +72,9 @@ def compile_read(form: str | None, zone: tzinfo | None) -> ReadTime:
 
     def read_any(value: Any) -> int | None:
         kind = type(value)
+        if kind is float and -_SECONDS_TO < value < _SECONDS_TO:
+            micros: int = round(value * 1e6)  # as `_unix`: nearly all are such
+            return micros * 1000
         if kind is str:
             return rfc3339(value)
         if (kind is int or kind is float) and not -_MILLISECONDS_FROM < value < _MILLISECONDS_FROM:
@@ -153,14 +160,15 @@ class Believed:
     Attributes:
         max_age: Nanoseconds that a device's time may lie behind; None for no limit.
         max_ahead: Nanoseconds that it may lie ahead.
+        behind: The least that it may lie ahead, below 0: it lies behind then.
     """
 
-    __slots__ = ("_behind", "max_age", "max_ahead")
+    __slots__ = ("behind", "max_age", "max_ahead")
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self.max_age = duration_ns(spec["max_age"]) if "max_age" in spec else None
         self.max_ahead = duration_ns(spec.get("max_ahead", _DAY_AHEAD))
-        self._behind = -LATEST if self.max_age is None else -self.max_age
+        self.behind = -LATEST if self.max_age is None else -self.max_age
 
     def __call__(self, time: int | None, received: int) -> int:
         """Return ``time`` when it is believable, else ``received``.
@@ -170,7 +178,7 @@ class Believed:
         if time is None or not EARLIEST <= time <= LATEST:
             return received
         ahead = time - received
-        if received and (ahead > self.max_ahead or ahead < self._behind):
+        if received and (ahead > self.max_ahead or ahead < self.behind):
             return received
         return time
 
@@ -179,3 +187,18 @@ class Believed:
         if time is None or not EARLIEST <= time <= LATEST:
             return None
         return None if received and time - received > self.max_ahead else time
+
+
+def compile_instant(read: ReadTime, believed: Believed) -> Instant:
+    """Return ``believed(read(value), received)`` as one function."""
+    ahead, behind = believed.max_ahead, believed.behind
+
+    def instant(value: Any, received: int) -> int:
+        time = read(value)
+        if time is None or not EARLIEST <= time <= LATEST:
+            return received
+        if received and not behind <= time - received <= ahead:
+            return received
+        return time
+
+    return instant

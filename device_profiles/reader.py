@@ -11,7 +11,7 @@ from device_profiles.decoded import Decoded, Point, Unread
 from device_profiles.devices import Devices, gathered
 from device_profiles.identity import Identity
 from device_profiles.measure import Measure, read_fields
-from device_profiles.moments import Believed, ReadTime
+from device_profiles.moments import Believed, Instant, ReadTime
 from device_profiles.paths import Getter
 from device_profiles.position import Position
 from device_profiles.sessions import read_message
@@ -45,12 +45,14 @@ class Clock:
         source: The path as written; an envelope has ``time``.
         read: Reads it.
         believed: Decides whether it counts.
+        instant: Does both, with the receive time.
     """
 
     get: Getter | None
     source: str
     read: ReadTime
     believed: Believed
+    instant: Instant
 
 
 class _Points:

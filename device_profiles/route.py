@@ -156,10 +156,18 @@ class Route:
         """
         entry = self.entry
         found = entry.fast(payload) if entry.fast is not None else None
-        if found is None or not found[0]:
+        if found is None:
             return None
         fields, extra = found
-        return fields, received if entry.time_at is None else self._time(entry, extra, received)
+        if not fields:
+            return None
+        place = entry.time_at
+        if place is None:
+            return fields, received
+        said = extra[place]
+        if said is None:
+            return fields, self._time(entry, extra, received)
+        return fields, entry.reader.clock.instant(said, received)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -232,7 +240,7 @@ class Route:
         clock, raw = entry.reader.clock, extra[entry.time_at]
         if raw is None:
             raw = self.captures.get(clock.source)
-        return received if raw is None else clock.believed(clock.read(raw), received)
+        return received if raw is None else clock.instant(raw, received)
 
     def _named(self, identity: Identity, extra: tuple[Any, ...]) -> str:
         found = dict(zip(self.entry.extra, extra, strict=True))

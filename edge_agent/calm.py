@@ -7,12 +7,12 @@ more to remember. Looking at one costs a third of a step of `AlarmRules`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from device_profiles.alarms import AlarmMemory
-from device_profiles.conditions import Condition
+from device_profiles.conditions import Condition, Limit
 from device_profiles.profile import Profile
 from gateway_core.model import Value
 
@@ -26,11 +26,15 @@ class Calm:
 
     Attributes:
         inputs: Fields that the rules look at.
-        raises: When each begins to hold.
+        limits: When those that compare one field with a limit begin to hold: field, how, limit.
+        others: When the others do.
+        beside: The fields that no limit looks at.
     """
 
     inputs: frozenset[str]
-    raises: tuple[Condition, ...]
+    limits: tuple[tuple[str, Callable[[Value, Value], bool], Value], ...]
+    others: tuple[Condition, ...]
+    beside: tuple[str, ...]
 
     @classmethod
     def of(cls, profile: Profile) -> Self | None:
@@ -39,7 +43,11 @@ class Calm:
         if any(rule.rates for rule in rules):
             return None
         inputs = frozenset[str]().union(*(rule.inputs for rule in rules))
-        return cls(inputs, tuple(rule.raise_ for rule in rules))
+        begins = [rule.raise_ for rule in rules]
+        limits = [(one.name, one.compare, one.limit) for one in begins if isinstance(one, Limit)]
+        others = tuple(one for one in begins if not isinstance(one, Limit))
+        beside = inputs.difference(name for name, _, _ in limits)
+        return cls(inputs, tuple(limits), others, tuple(beside))
 
     def stays(self, fields: Mapping[str, Value], known: Known | None) -> bool:
         """Whether a calm device is calm after a reading that replaces all that is known of it.
@@ -48,11 +56,18 @@ class Calm:
             fields: Of the reading.
             known: The one before; None where nothing is known of the device.
         """
-        if known is not None and not (
-            fields.keys() >= self.inputs or fields.keys() >= known[1].keys()
-        ):
+        whole = True
+        for name, compare, limit in self.limits:
+            value = fields.get(name)
+            if value is None:
+                whole = False
+            elif compare(value, limit):
+                return False
+        for name in self.beside:
+            whole = whole and name in fields
+        if not whole and known is not None and not fields.keys() >= known[1].keys():
             return False
-        for begins in self.raises:  # noqa: SIM110 - a generator costs as much as the rest
+        for begins in self.others:  # noqa: SIM110 - a generator costs as much as the rest
             if begins(fields):
                 return False
         return True

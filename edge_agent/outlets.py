@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from edge_agent.answer import Export
     from edge_agent.history import History
 
-BATCH = 5_000
+AGGREGATED_AT_ONCE = 20_000
+"""Under load each consumer takes what there is in few large batches: one that falls too far behind
+the head finds its records no longer in memory, and decoding them again costs more than they do."""
 LINGER_S = 0.1
+SENT_AT_ONCE = 10_000
 UPLINK_LINGER_S = 0.25
 """Each batch is a ledger entry of some hundred bytes: four a second at most keep it for weeks."""
-ARCHIVED_AT_ONCE = 10_000
+ARCHIVED_AT_ONCE = 20_000
 ARCHIVE_S = 5.0
 
 
@@ -90,7 +93,8 @@ class Outlets:
         )
         parts.start("shelf", self._archive.run)
         parts.start(
-            "aggregate", partial(forward, spool, self._aggregate, limit=BATCH, linger_s=LINGER_S)
+            "aggregate",
+            partial(forward, spool, self._aggregate, limit=AGGREGATED_AT_ONCE, linger_s=LINGER_S),
         )
         parts.start("windows", self._aggregate.run)
         parts.start("balance", self.balances.run)
@@ -101,7 +105,7 @@ class Outlets:
                     forward,
                     spool,
                     self._uplink,
-                    limit=BATCH,
+                    limit=SENT_AT_ONCE,
                     linger_s=UPLINK_LINGER_S,
                     lanes=self._lanes,
                 ),

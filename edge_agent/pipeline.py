@@ -206,7 +206,14 @@ class Pipeline:
     def _read(self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool = True) -> Taken:
         reader, told, found = self._reader, self._told, Taken()
         judged, read_by, stamped = found.verdicts, found.profiles, found.received
-        for arrival in arrivals:
+        at, end, plainly = 0, len(arrivals), live and not told
+        while at < end:
+            if plainly:
+                at = reader.plain.read(arrivals, at, draft, found)
+                if at == end:
+                    break
+            arrival = arrivals[at]
+            at += 1
             if told and id(arrival) in told:
                 found.add(arrival.received, told.pop(id(arrival))[1])
                 continue

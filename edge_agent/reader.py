@@ -7,21 +7,20 @@ from collections.abc import Iterable, Sequence
 from device_profiles.decoded import Decoded, Unread
 from device_profiles.memory import Attempt
 from device_profiles.profile import Profile
-from device_profiles.route import FAST_FORMATS
 from edge_agent.arrival import Arrival
 from edge_agent.choice import Choice
 from edge_agent.draft import Draft
 from edge_agent.memory import SpoolMemory
+from edge_agent.plain import PlainReader
 from edge_agent.registry import Device, Registry, shown
 from edge_agent.rules import Rules
+from edge_agent.stamps import Stamps
 from edge_agent.ways import Way, Ways
 from gateway_core.errors import PayloadError
 from gateway_core.meter import Meter
 from gateway_core.model import Reading
 
 MAX_DETAIL = 200
-SAME_RUSH_NS = 10**9
-"""A receive time that lies further back than this is another occasion: a replay, a clock set."""
 ALL_READ: Sequence[Unread] = ()
 SESSIONS = "sparkplug"
 """Kinds of memory about a sender, who goes on whether we store what it says or not."""
@@ -40,6 +39,7 @@ class Reader:
         memory: Of earlier messages, for the profiles that need them.
 
     Attributes:
+        plain: Reads, before `read` is asked, what needs less than it does.
         profile: Id of the profile that read the last message.
         refuser: Id of the one profile that was to read the last message; empty where several
             might have.
@@ -66,7 +66,8 @@ class Reader:
         self._choice = Choice(registry, ways, memory)
         self.profile = self.refuser = ""
         self.received = 0
-        self._stamps = [0, 0]  # of the newest reading: of a replay, and as they come
+        self._stamps = Stamps()
+        self.plain = PlainReader(edge, registry, ways, rules, max_payload, self._stamps)
 
     def read(self, arrival: Arrival, draft: Draft, *, live: bool = True) -> Sequence[Unread]:
         """Add what an arrival says to a draft.
@@ -88,16 +89,9 @@ class Reader:
         way = self._ways.find(arrival.via, arrival.address, arrival.content_format)
         if way.reason:
             raise PayloadError(way.reason, "no loaded profile reads this address")
-        received = arrival.received
-        stamp = self._stamps[live]
-        if 0 <= stamp - received < SAME_RUSH_NS:
-            # What came in one read of a socket came at one instant. Two readings of one device
-            # without a clock would be one point in every store, and the first of them lost.
-            received = stamp + 1
+        received = self._stamps.next(arrival.received, live=live)
         attempt, left = None, ALL_READ
         self.refuser = ""
-        if way.swift and live and self._read_swiftly(way, arrival, received, draft):
-            return left
         if way.alone:
             route = way.routes[0]
             self.refuser = route.profile.id
@@ -125,29 +119,6 @@ class Reader:
         if attempt is not None:
             self._remember(attempt, arrival, draft, decoded, live=live)
         return left
-
-    def _read_swiftly(self, way: Way, arrival: Arrival, received: int, draft: Draft) -> bool:
-        """Take in what nearly every message is: one good reading of a known device, as it comes."""
-        device = self._registry.devices.get(way.swift)
-        if device is None or arrival.content_format not in FAST_FORMATS or arrival.only is not None:
-            return False
-        route = way.routes[0]
-        found = route.swift(arrival.payload, received)
-        if found is None:
-            return False
-        fields, time = found
-        profile = route.profile
-        self._heard(device, arrival, draft, live=True)
-        who = self.profile = profile.id
-        self.received = self._stamps[True] = received
-        draft.records.append(
-            Reading(
-                self._edge, device.id, who, profile.measurement, time, received, fields, route.tags
-            )
-        )
-        if profile.alarms:
-            self._rules.step(device, who, fields, time, draft)
-        return True
 
     def _heard(self, device: Device, arrival: Arrival, draft: Draft, *, live: bool) -> None:
         """Note where a device spoke last, and that it is silent no more."""
@@ -205,7 +176,7 @@ class Reader:
         if only is not None and not taken:
             raise PayloadError("no_devices", "the message no longer tells of these devices")
         # A device that the message names several times has its readings after one another.
-        self._stamps[live] = max(self._stamps[live], received + len(decoded.more))
+        self._stamps.spread(received + len(decoded.more), live=live)
         return left
 
     def _take(
@@ -255,7 +226,7 @@ class Reader:
         if not points:
             return
         last = points[-1].time - received  # readings without a time follow one another
-        self._stamps[live] = received + (last if 0 < last < len(points) else 0)
+        self._stamps.give(received + (last if 0 < last < len(points) else 0), live=live)
         who, kind, edge, measurement = device.id, profile.id, self._edge, profile.measurement
         for point in points:
             time, fields, flags = point.time, point.fields, point.flags

@@ -70,6 +70,8 @@ class Ways:
         announced: How a topic is read that a device announced; None for others. It goes behind a
             site's own profiles and before those that ship.
         scripted: Whether any of the profiles decodes with JavaScript.
+        mqtt: The ways found so far by topic; `find` adds to them.
+        coap: Likewise by path and Content-Format.
     """
 
     def __init__(self, catalogue: Catalogue, lineage: Lineage | None = None) -> None:
@@ -78,8 +80,8 @@ class Ways:
         self._catalogue = catalogue
         self.announced: Callable[[str], Route | None] = lambda _topic: None
         self._pins: Mapping[str, Pin] = {}
-        self._mqtt: dict[str, Way] = {}
-        self._coap: dict[tuple[str, int | None], Way] = {}
+        self.mqtt: dict[str, Way] = {}
+        self.coap: dict[tuple[str, int | None], Way] = {}
 
     def use(self, catalogue: Catalogue) -> None:
         """Take other profiles from now on."""
@@ -101,8 +103,8 @@ class Ways:
             content_format: CoAP Content-Format, or None.
         """
         if via == "mqtt":
-            return self._mqtt.get(address) or self._find_mqtt(address)
-        return self._coap.get((address, content_format)) or self._find_coap(address, content_format)
+            return self.mqtt.get(address) or self._find_mqtt(address)
+        return self.coap.get((address, content_format)) or self._find_coap(address, content_format)
 
     def reads(self, profile: str, arrival: Arrival) -> bool:
         """Tell whether a profile may read what arrived."""
@@ -116,17 +118,17 @@ class Ways:
 
     def forget(self) -> None:
         """Find every way anew."""
-        self._mqtt.clear()
-        self._coap.clear()
+        self.mqtt.clear()
+        self.coap.clear()
 
     def _find_mqtt(self, topic: str) -> Way:
         routes = [] if _hostile(topic) else self._catalogue.mqtt(topic)
         announced = None if _hostile(topic) else self.announced(topic)
-        return _remember(self._mqtt, topic, self._noted(self._way(topic, routes, announced)))
+        return _remember(self.mqtt, topic, self._noted(self._way(topic, routes, announced)))
 
     def _find_coap(self, path: str, content_format: int | None) -> Way:
         routes = [] if _hostile(path) else self._catalogue.coap(path, content_format)
-        return _remember(self._coap, (path, content_format), self._noted(self._way(path, routes)))
+        return _remember(self.coap, (path, content_format), self._noted(self._way(path, routes)))
 
     def _noted(self, way: Way) -> Way:
         if len(way.routes) == 1:

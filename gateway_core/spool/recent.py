@@ -16,12 +16,12 @@ class Recent:
     """Decoded segments by first sequence number, bounded by their records.
 
     Args:
-        most: Records of the newest segments; a quarter as many of those that were read again.
+        most: Records of the newest segments; half as many of those that were read again.
             Of each kind at least one segment.
     """
 
     def __init__(self, most: int) -> None:
-        self._most, self._most_again = most, most // 4
+        self._most, self._most_again = most, most // 2
         self._held = self._held_again = 0
         self._firsts: list[int] = []
         self._newest: OrderedDict[int, list[Record]] = OrderedDict()

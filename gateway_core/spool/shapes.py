@@ -33,8 +33,8 @@ class SpoolOptions:
         pending_bytes: Bytes that may wait for a commit; beyond it `Spool.append` waits.
         refused_bytes: Budget for payloads kept in ``refused``; beyond it the oldest go.
         refused_rows: Likewise as a count.
-        cache_records: Newest records kept decoded for consumers near the head, and a quarter
-            as many of those that were read again; half a kilobyte each.
+        cache_records: Most records kept decoded until the consumers near the head have them, and
+            half as many of those that were read again; half a kilobyte each.
     """
 
     max_bytes: int = 20 * 1024 * MIB
@@ -46,7 +46,7 @@ class SpoolOptions:
     pending_bytes: int = 16 * MIB
     refused_bytes: int = 64 * MIB
     refused_rows: int = 100_000
-    cache_records: int = 20_000
+    cache_records: int = 50_000
 
     def __post_init__(self) -> None:
         if self.max_bytes < MIB // 4:

@@ -199,5 +199,5 @@ async def test_a_flood_of_addresses_is_remembered_up_to_the_limit(
         for number in range(10):
             edge.ways.find("mqtt", f"flood/{number}")
             edge.ways.find("coap", f"flood/{number}")
-        assert list(edge.ways._mqtt) == ["flood/7", "flood/8", "flood/9"]
-        assert len(edge.ways._coap) == 3
+        assert list(edge.ways.mqtt) == ["flood/7", "flood/8", "flood/9"]
+        assert len(edge.ways.coap) == 3
