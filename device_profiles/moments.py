@@ -154,6 +154,25 @@ def _bcd(zone: tzinfo) -> ReadTime:
     return read
 
 
+class _Receipts:
+    """What decoders share about the receive times they are given.
+
+    Attributes:
+        trusted: Whether a device's own time may be held against them; an edge whose clock is not
+            set says no while it reads, so that a device which knows the time is believed.
+        replaced: How many times of devices were not believed, ever.
+    """
+
+    __slots__ = ("replaced", "trusted")
+
+    def __init__(self) -> None:
+        self.trusted = True
+        self.replaced = 0
+
+
+RECEIPTS = _Receipts()
+
+
 class Believed:
     """Decides between a device's time and the receive time.
 
@@ -175,10 +194,14 @@ class Believed:
 
         A ``received`` of 0 means "not known" (a test vector without ``at``): any time counts.
         """
-        if time is None or not EARLIEST <= time <= LATEST:
+        if time is None:
+            return received
+        if not EARLIEST <= time <= LATEST:
+            RECEIPTS.replaced += 1
             return received
         ahead = time - received
-        if received and (ahead > self.max_ahead or ahead < self.behind):
+        if received and (ahead > self.max_ahead or ahead < self.behind) and RECEIPTS.trusted:
+            RECEIPTS.replaced += 1
             return received
         return time
 
@@ -186,7 +209,8 @@ class Believed:
         """Return a stored sample's time: it may be old, but not unset and not ahead."""
         if time is None or not EARLIEST <= time <= LATEST:
             return None
-        return None if received and time - received > self.max_ahead else time
+        ahead = received and time - received > self.max_ahead and RECEIPTS.trusted
+        return None if ahead else time
 
 
 def compile_instant(read: ReadTime, believed: Believed) -> Instant:
@@ -195,10 +219,13 @@ def compile_instant(read: ReadTime, believed: Believed) -> Instant:
 
     def instant(value: Any, received: int) -> int:
         time = read(value)
-        if time is None or not EARLIEST <= time <= LATEST:
+        if time is None:
             return received
-        if received and not behind <= time - received <= ahead:
-            return received
-        return time
+        if EARLIEST <= time <= LATEST and (
+            not received or behind <= time - received <= ahead or not RECEIPTS.trusted
+        ):
+            return time
+        RECEIPTS.replaced += 1
+        return received
 
     return instant

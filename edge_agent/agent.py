@@ -18,6 +18,7 @@ from edge_agent.admin import Admin, serve_admin
 from edge_agent.asking import Asking
 from edge_agent.cameras.feeds_file import load_feeds
 from edge_agent.cameras.inventory import Feed
+from edge_agent.clock.keeper import Keeper
 from edge_agent.commands.addressing import Addressing
 from edge_agent.commands.book import CommandBook
 from edge_agent.commands.dispatcher import Dispatcher
@@ -70,6 +71,7 @@ class Files:
         book: Commands to devices.
         raw: What came in as it came; None where nothing is kept raw.
         versions: Of profiles.
+        keeper: Of the clock.
     """
 
     spool: Spool
@@ -77,6 +79,7 @@ class Files:
     book: CommandBook
     raw: RawStore | None
     versions: Versions
+    keeper: Keeper
 
 
 class Agent:
@@ -119,7 +122,10 @@ class Agent:
             edge.id, registry, self._ways, self._rules, meter, edge.max_payload, self._memory
         )
         waiting = Waiting()
-        self._pipeline = Pipeline(spool, reader, registry, self._rules, waiting, files.raw)
+        self._keeper = files.keeper
+        self._pipeline = Pipeline(
+            spool, reader, registry, self._rules, waiting, files.raw, files.keeper
+        )
         tally = self._pipeline.tally
         self.life = Life(config, files.versions, outlets.exchange, self.adopt, clock, tally)
         self._foresight = Foresight(self._pipeline.ingest, reader, self._ways)
@@ -184,6 +190,7 @@ class Agent:
             followed=self._intake.followed,
             profiles=lambda: self._profiles,
             balances=self._outlets.balances,
+            keeper=self._keeper,
         )
         application = Admin(
             site, self._outlets.answer, self._outlets.export, self._outlets.open_history
@@ -199,7 +206,8 @@ class Agent:
         if self._ways.scripted:
             shared().prepare()
             parts.start("codecs", partial(self._foresight.run, list(catalogue.profiles.values())))
-        self._outlets.start(parts)
+        parts.start("clock", self._keeper.run)
+        self._outlets.start(parts, self._keeper.gate)
         parts.start("rules", self._keep_time)
         parts.start("asking", self._asking.run)
         if self._patrol is not None:

@@ -215,6 +215,21 @@ class CatalogueSection(_Section):
     every: Annotated[Duration, Field(ge=1, le=86_400)] = 30.0
 
 
+class ClockSection(_Section):
+    """How far the edge's own clock is trusted (docs/reference/clocks.md).
+
+    Attributes:
+        service: ``auto``: once a time service kept this machine's clock right, the clock is not
+            trusted after a start until one does so again; ``required``: from the first start on;
+            ``none``: whatever a time service says, a clock that is not plainly wrong is right.
+        wait: How long what came in while the clock was not set stays on site, so that its times
+            can be put right before it leaves; alarms do not wait.
+    """
+
+    service: Literal["auto", "required", "none"] = "auto"
+    wait: Annotated[Duration, Field(le=86_400)] = 300.0
+
+
 class AdminSection(_Section):
     """Health, metrics, status and on-site queries; it has no credentials of its own.
 
@@ -243,6 +258,7 @@ class EdgeConfig(_Section):
     egress: EgressSection | None = None
     uplink: UplinkSection | None = None
     catalogue: CatalogueSection | None = None
+    clock: ClockSection = ClockSection()
     admin: AdminSection = AdminSection()
 
     @model_validator(mode="after")

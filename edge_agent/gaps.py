@@ -14,8 +14,9 @@ from edge_agent.site import Site
 from edge_agent.status import UPLINK
 from gateway_core.clock import NS
 from gateway_core.errors import PayloadError
-from gateway_core.gaps import FACTOR, Certificate, Evidence, certify
+from gateway_core.gaps import FACTOR, Certificate, Evidence, certify, marks_told
 from gateway_core.model import Reading, Refusal
+from gateway_core.time_marks import mark_of
 
 _PAGE = 5_000
 _NEAR_NS = 600 * NS
@@ -54,6 +55,9 @@ async def gap_certificate(
         table = await history.query(asked)
         at = table.columns.index("time") if table.rows else 0
         times = [row[at] for row in table.rows]
+        if times and "flags" in table.columns:
+            flags = table.columns.index("flags")
+            notes += marks_told(mark for row in table.rows if (mark := mark_of(row[flags] or ())))
         notes += table.notes
         if table.next is not None:
             until = times[-1]

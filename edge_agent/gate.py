@@ -9,6 +9,7 @@ from edge_agent.egress import AlarmText, Declared, SiteEgress
 from edge_agent.grant import EXACT, Coarseness, Grant, Thin, aggregate_names, tightest
 from gateway_core.model import Reading
 from gateway_core.spool.thinned import FUNCTIONS, SUFFIX
+from gateway_core.time_marks import FLAGS
 
 _CACHED_SHAPES = 4096
 _NOTHING: Mapping[str, Coarseness] = {}
@@ -74,7 +75,9 @@ class Gate:
             return self._reason(reading)
         flags = reading.flags
         if flags:
-            flags = tuple(flag for flag in flags if flag.partition(":")[0] in allowed)
+            flags = tuple(
+                flag for flag in flags if flag in FLAGS or flag.partition(":")[0] in allowed
+            )
         tags = reading.tags
         if not self.tags.issuperset(tags):
             tags = {name: value for name, value in tags.items() if name in self.tags}

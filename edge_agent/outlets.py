@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,17 +84,31 @@ class Outlets:
         self.balances = balances
         self.refill: Refill | None = None
 
-    def start(self, parts: Parts) -> None:
-        """Start every consumer."""
+    def start(self, parts: Parts, gate: Callable[[], Callable[[], Awaitable[None]]]) -> None:
+        """Start every consumer; each awaits what ``gate`` gives it before it reads a batch."""
         spool = self._spool
         parts.start(
             "archive",
-            partial(forward, spool, self._archive, limit=ARCHIVED_AT_ONCE, linger_s=ARCHIVE_S),
+            partial(
+                forward,
+                spool,
+                self._archive,
+                limit=ARCHIVED_AT_ONCE,
+                linger_s=ARCHIVE_S,
+                ready=gate(),
+            ),
         )
         parts.start("shelf", self._archive.run)
         parts.start(
             "aggregate",
-            partial(forward, spool, self._aggregate, limit=AGGREGATED_AT_ONCE, linger_s=LINGER_S),
+            partial(
+                forward,
+                spool,
+                self._aggregate,
+                limit=AGGREGATED_AT_ONCE,
+                linger_s=LINGER_S,
+                ready=gate(),
+            ),
         )
         parts.start("windows", self._aggregate.run)
         parts.start("balance", self.balances.run)
@@ -108,6 +122,7 @@ class Outlets:
                     limit=SENT_AT_ONCE,
                     linger_s=UPLINK_LINGER_S,
                     lanes=self._lanes,
+                    ready=gate(),
                 ),
             )
             parts.start("report", partial(self._uplink.report.run, self._uplink.beat))

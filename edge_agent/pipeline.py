@@ -25,7 +25,9 @@ import structlog
 
 from device_profiles.codecs import Ask
 from device_profiles.js.ahead import NOTHING, Answers, known
+from device_profiles.moments import RECEIPTS
 from edge_agent.arrival import Arrival
+from edge_agent.clock.keeper import Keeper
 from edge_agent.commands.waiting import Waiting
 from edge_agent.draft import Draft
 from edge_agent.reader import Reader
@@ -77,6 +79,7 @@ class Pipeline:
         rules: Are asked what did not happen.
         waiting: Is shown the readings that commands may wait for.
         raw: Is offered what was committed; None where nothing is kept raw.
+        keeper: Marks what comes in while the clock is not trusted; None: it always is.
 
     Attributes:
         foresee: Asks codecs about what is to be replayed; None where nobody does.
@@ -92,8 +95,10 @@ class Pipeline:
         rules: Rules,
         waiting: Waiting | None = None,
         raw: Raw | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._spool = spool
+        self._keeper = keeper
         self._raw = raw
         self._reader = reader
         self._registry = registry
@@ -205,6 +210,7 @@ class Pipeline:
 
     def _read(self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool = True) -> Taken:
         reader, told, found = self._reader, self._told, Taken()
+        RECEIPTS.trusted = self._keeper is None or not self._keeper.doubtful
         judged, read_by, stamped = found.verdicts, found.profiles, found.received
         at, end, plainly = 0, len(arrivals), live and not told
         while at < end:
@@ -262,6 +268,9 @@ class Pipeline:
         if not (draft.owes or draft.records or draft.refused or state or replayed):
             return
         records = [*draft.news, *draft.records] if draft.news else draft.records
+        if self._keeper is not None:
+            draft.kept |= self._keeper.news()
+            records = self._keeper.stamp(records)
         changes = {**draft.kept, **state} if draft.kept else state
         try:
             await self._spool.append(

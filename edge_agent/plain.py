@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from device_profiles.moments import RECEIPTS
 from device_profiles.route import FAST_FORMATS
 from edge_agent.arrival import Arrival
 from edge_agent.draft import Draft
@@ -19,6 +20,7 @@ from edge_agent.stamps import SAME_RUSH_NS, Stamps
 from edge_agent.taken import Taken
 from edge_agent.ways import Ways
 from gateway_core.model import Reading
+from gateway_core.time_marks import replaced
 
 log = structlog.get_logger()
 
@@ -67,7 +69,7 @@ class PlainReader:
         devices, silent = self._registry.devices, rules.silent
         by_topic, by_path = self._ways.mqtt, self._ways.coap
         record, read_by, stamp = draft.records.append, found.profiles.append, found.received.append
-        newest = stamps.live
+        newest, unbelieved = stamps.live, RECEIPTS.replaced
         at = start
         for at in range(start, len(arrivals)):
             arrival = arrivals[at]
@@ -107,7 +109,9 @@ class PlainReader:
                 break
             newest = received
             tags = route.tags
-            record(Reading(edge, name, who, profile.measurement, time, received, fields, tags))
+            reading = Reading(edge, name, who, profile.measurement, time, received, fields, tags)
+            record(reading if unbelieved == RECEIPTS.replaced else replaced(reading))
+            unbelieved = RECEIPTS.replaced
             read_by(who)
             stamp(received)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from device_profiles.decoded import Decoded, Unread
 from device_profiles.memory import Attempt
+from device_profiles.moments import RECEIPTS
 from device_profiles.profile import Profile
 from edge_agent.arrival import Arrival
 from edge_agent.choice import Choice
@@ -19,6 +20,7 @@ from edge_agent.ways import Way, Ways
 from gateway_core.errors import PayloadError
 from gateway_core.meter import Meter
 from gateway_core.model import Reading
+from gateway_core.time_marks import replaced
 
 MAX_DETAIL = 200
 ALL_READ: Sequence[Unread] = ()
@@ -66,6 +68,7 @@ class Reader:
         self._choice = Choice(registry, ways, memory)
         self.profile = self.refuser = ""
         self.received = 0
+        self._replaced = 0  # times of devices not believed, before this message
         self._stamps = Stamps()
         self.plain = PlainReader(edge, registry, ways, rules, max_payload, self._stamps)
 
@@ -92,6 +95,7 @@ class Reader:
         received = self._stamps.next(arrival.received, live=live)
         attempt, left = None, ALL_READ
         self.refuser = ""
+        self._replaced = RECEIPTS.replaced
         if way.alone:
             route = way.routes[0]
             self.refuser = route.profile.id
@@ -232,9 +236,12 @@ class Reader:
             time, fields, flags = point.time, point.fields, point.flags
             if flags:
                 self._count_flags(flags)
-            draft.records.append(
-                Reading(edge, who, kind, measurement, time, received, fields, point.tags, flags)
+            reading = Reading(
+                edge, who, kind, measurement, time, received, fields, point.tags, flags
             )
+            if self._replaced != RECEIPTS.replaced:
+                reading = replaced(reading)
+            draft.records.append(reading)
             if live and profile.alarms:
                 self._rules.step(device, kind, fields, time, draft)
 

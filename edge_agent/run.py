@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 
 from edge_agent.agent import Agent, Files
+from edge_agent.clock.keeper import KEY as CLOCK_KEY
+from edge_agent.clock.keeper import Keeper, Machine
 from edge_agent.commands.book import CommandBook
 from edge_agent.config import EdgeConfig, spool_options
 from edge_agent.holdings.versions import Versions
@@ -35,6 +37,7 @@ async def run_agent(
     stop: asyncio.Event | None = None,
     ready: Callable[[Agent], None] | None = None,
     clock: Clock = wall_ns,
+    machine: Machine = Machine(),  # noqa: B008  # frozen
 ) -> None:
     """Run one edge agent until it is told to stop.
 
@@ -43,13 +46,14 @@ async def run_agent(
         stop: Stops the agent when set; SIGTERM and SIGINT do so too, SIGHUP reloads the files.
         ready: Is called once everything runs.
         clock: The edge's clock.
+        machine: What the machine knows of time beside it.
 
     Raises:
         ConfigError: A file has a mistake, or an address cannot be listened on.
         Unavailable: The spool's file is damaged; the next start checks and mends it.
     """
     ending = stop or asyncio.Event()
-    async with _built(config, clock) as (agent, knowledge):
+    async with _built(config, clock, machine) as (agent, knowledge):
         try:
             async with asyncio.TaskGroup() as group:
                 parts = Parts(group)
@@ -92,7 +96,11 @@ async def replay_offline(
 
 
 @contextlib.asynccontextmanager
-async def _built(config: EdgeConfig, clock: Clock) -> AsyncIterator[tuple[Agent, Knowledge]]:
+async def _built(
+    config: EdgeConfig,
+    clock: Clock,
+    machine: Machine = Machine(),  # noqa: B008  # frozen
+) -> AsyncIterator[tuple[Agent, Knowledge]]:
     """Open the files of an edge and build its agent on them and on what people wrote."""
     versions = await asyncio.to_thread(Versions, config.edge.data_dir, clock)
     knowledge = await asyncio.to_thread(read_knowledge, config, strict=False, versions=versions)
@@ -114,7 +122,17 @@ async def _built(config: EdgeConfig, clock: Clock) -> AsyncIterator[tuple[Agent,
             open_outlets(config, spool, knowledge.policy, clock, meter)
         )
         raw = await stack.enter_async_context(_raw_store(config, meter, clock))
-        files = Files(spool, registry, book, raw, versions)
+        trust = config.clock
+        keeper = Keeper(
+            spool,
+            clock,
+            machine,
+            (await spool.state(CLOCK_KEY)).get(CLOCK_KEY, b""),
+            meter,
+            service=trust.service,
+            wait_s=trust.wait,
+        )
+        files = Files(spool, registry, book, raw, versions, keeper)
         agent = Agent(config, files, knowledge, outlets, meter, clock)
         await agent.recall()
         await agent.life.switch.note(knowledge)

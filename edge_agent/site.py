@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from device_profiles.profile import Profile
+from edge_agent.clock.keeper import Keeper
 from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.config import EdgeConfig
 from edge_agent.following import Followed
@@ -135,6 +136,7 @@ class Site:
         followed: Clients of the MQTT listeners that somebody follows.
         profiles: Gives the profiles that are loaded.
         balances: Close the books once a day.
+        keeper: Knows how far the clock is to be trusted.
     """
 
     config: EdgeConfig
@@ -160,3 +162,4 @@ class Site:
     followed: Followed
     profiles: Callable[[], Mapping[str, Profile]]
     balances: Balances
+    keeper: Keeper

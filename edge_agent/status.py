@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
+from edge_agent.clock.keeper import Keeper
 from edge_agent.config import spool_options
 from edge_agent.endurance import Endurance, alarms_s, done_s, telemetry_s
 from edge_agent.retired import Retired
@@ -18,6 +19,7 @@ from gateway_core.clock import NS
 from gateway_core.meter import Sample
 from gateway_core.model import Reading
 from gateway_core.spool import Books
+from gateway_core.time_marks import Trouble
 
 UPLINK = "uplink"
 MOST_OFFLINE = 20
@@ -64,6 +66,22 @@ class Offline(msgspec.Struct, frozen=True):
     said: str
 
 
+class ClockStatus(msgspec.Struct, frozen=True):
+    """How far the edge trusts its clock; see docs/reference/clocks.md.
+
+    Attributes:
+        trouble: ``unset``, ``jumped`` or ``unsynced``; None while nothing speaks against it.
+        vouched: Whether a time service keeps it right; None: nobody can tell.
+        holding: Whether what came in waits because its times may yet be put right.
+        marked: Mark to count of readings since the program was started.
+    """
+
+    trouble: Trouble | None
+    vouched: bool | None
+    holding: bool
+    marked: dict[str, int]
+
+
 class Status(msgspec.Struct, frozen=True):
     """The state of one edge agent at one instant.
 
@@ -96,6 +114,7 @@ class Status(msgspec.Struct, frozen=True):
         commands: State to count of the commands kept, as far as there are any.
         commands_open: How many of them have not ended.
         retired: Profiles that are deprecated or withdrawn and that devices still have.
+        clock: How far the edge trusts its clock.
     """
 
     edge: str
@@ -125,6 +144,7 @@ class Status(msgspec.Struct, frozen=True):
     commands: dict[str, int]
     commands_open: int
     retired: list[Retired]
+    clock: ClockStatus
 
 
 async def take_status(site: Site) -> Status:
@@ -171,6 +191,7 @@ async def take_status(site: Site) -> Status:
         commands={state: n for state, n in site.dispatcher.docket.counts.items() if n},
         commands_open=len(site.dispatcher.docket),
         retired=site.retired(),
+        clock=_clock(site.keeper),
     )
 
 
@@ -203,6 +224,7 @@ def samples(status: Status) -> Iterator[Sample]:
     for reason, count in (_NONE | dropped).items():
         yield Sample("tidegate_dropped", count, {"reason": reason}, "counter")
     yield Sample("tidegate_residual", status.residual)
+    yield Sample("tidegate_clock_ok", float(status.clock.trouble is None))
     yield Sample("tidegate_commands_open", status.commands_open)
     yield Sample("tidegate_spool_bytes", status.spool_bytes)
     yield Sample("tidegate_spool_seconds_to_full", _or_infinite(status.seconds_to_full))
@@ -218,6 +240,11 @@ def samples(status: Status) -> Iterator[Sample]:
     ):
         for state, count in counts.items():
             yield Sample(f"tidegate_{kind}", count, {"state": state})
+
+
+def _clock(keeper: Keeper) -> ClockStatus:
+    line = keeper.timeline
+    return ClockStatus(line.trouble, line.vouched, keeper.holding, dict(keeper.marked))
 
 
 def _or_infinite(seconds: float | None) -> float:

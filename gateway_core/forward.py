@@ -57,6 +57,7 @@ async def forward(
     linger_s: float = 0.0,
     lanes: Lanes | None = None,
     trail: Trail | None = None,
+    ready: Callable[[], Awaitable[None]] | None = None,
 ) -> NoReturn:
     """Deliver every record of ``spool`` to ``sink`` for ever, settling each batch.
 
@@ -71,6 +72,7 @@ async def forward(
         lanes: Let alarms and live data go before a backlog.
         trail: Settle only what was sent some time ago to a store that still lives; with this,
             there are no lanes.
+        ready: Is awaited before each batch is read.
 
     Raises:
         Unavailable: The sink or the spool's disk did not answer; the batch was not settled.
@@ -80,6 +82,8 @@ async def forward(
         await _trailing(spool, sink, trail, limit, linger_s)
     turns = Turns(lanes, spool, sink.name, limit) if lanes else None
     while True:
+        if ready is not None:
+            await ready()
         batch = await turns.next() if turns else None
         if batch is None:
             most = turns.most if turns else limit

@@ -7,6 +7,7 @@ nothing covers is ``unknown``, which is a reason too: nobody here claims to know
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import median
@@ -100,6 +101,19 @@ class Certificate(msgspec.Struct, frozen=True):
     gaps: list[Gap]
     elsewhere: list[Evidence]
     notes: list[str]
+
+
+def marks_told(marks: Iterable[str]) -> list[str]:
+    """Return a note about the time marks of readings; none without any.
+
+    Args:
+        marks: One entry for each reading that has some, as `gateway_core.time_marks.mark_of` says.
+    """
+    counts = Counter(marks)
+    if not counts:
+        return []
+    told = ", ".join(f"{mark} {count}" for mark, count in sorted(counts.items()))
+    return [f"the edge's clock, or the device's, was not right for some readings: {told}"]
 
 
 def shown(certificate: Certificate) -> dict[str, Any]:

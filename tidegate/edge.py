@@ -16,7 +16,7 @@ from edge_agent.config import load_edge_config
 from gateway_core.clock import wall_ns
 from gateway_core.instant import parse_instant, to_rfc3339
 from gateway_core.spool.reader import open_reader
-from tidegate.edge_books import balance, gaps, print_endurance
+from tidegate.edge_books import balance, gaps, print_clock, print_endurance
 from tidegate.edge_camera import app as camera
 from tidegate.edge_commands import command, commands
 from tidegate.edge_enrol import enrol_edge
@@ -142,6 +142,8 @@ def status(*, config: Config = CONFIG, url: Url = None, json: bool = False) -> N
         return
     names = ("edge", "version", "uptime_s", "lag_s", "residual", "spool_bytes", "seconds_to_full")
     print_pairs({name: found[name] for name in (*names, "devices", "feeds", "systems")})
+    if "clock" in found:  # not of an older agent
+        print_clock(found["clock"])
     print_endurance(found["endurance"])
     console.print()
     print_table(("source", "connected"), ((s["name"], s["connected"]) for s in found["sources"]))

@@ -34,6 +34,25 @@ def print_endurance(found: Mapping[str, Any]) -> None:
     )
 
 
+_CLOCK = {
+    None: "可信 · trusted",
+    "unset": "未校时 · not set",
+    "jumped": "跳变，未确认 · jumped, and nobody vouches for it",
+    "unsynced": "未同步 · no time service has set it since the start",
+}
+
+
+def print_clock(found: Mapping[str, Any]) -> None:
+    """Print how far the edge trusts its clock, and what it marked, in two languages."""
+    said = {"时钟 · clock": _CLOCK.get(found["trouble"], found["trouble"])}
+    if found["holding"]:
+        said["时钟 · clock"] += "；数据暂留现场 · records wait on site"
+    if found["marked"]:
+        counts = ", ".join(f"{mark} {n}" for mark, n in sorted(found["marked"].items()))
+        said["时间标记 · readings marked"] = counts
+    print_pairs(said)
+
+
 def spoken(seconds: float | None) -> str:
     """Return a length of time in its two largest units; a dash for what is not known."""
     if seconds is None:

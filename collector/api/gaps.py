@@ -12,10 +12,11 @@ from collector.api.problem import problem
 from collector.query import MAX_LIMIT, QueryError, TimeSeries
 from collector.query import Query as Question
 from gateway_core.clock import NS
-from gateway_core.gaps import Certificate, Evidence, certify, shown
+from gateway_core.gaps import Certificate, Evidence, certify, marks_told, shown
 from gateway_core.instant import parse_instant
 from gateway_core.model import Alarm, Reading
 from gateway_core.spool import Quarantined
+from gateway_core.time_marks import FIELD
 
 STALE_NS = 90 * NS
 _REASONS = {"evicted", "thinned", "damaged"}
@@ -67,7 +68,9 @@ async def gap_certificate(parts: Parts, row: Any, since: int, until: int) -> Cer
     times: list[int] = []
     for measurement in row["latest"]:
         table = await _points(store, measurement, since, until, {"device": (device,)})
-        times += [point["time"] for point in table if point.get("edge", edge) == edge]
+        mine = [point for point in table if point.get("edge", edge) == edge]
+        times += [point["time"] for point in mine]
+        notes += marks_told(mark for point in mine if (mark := point.get(FIELD)))
         if len(table) >= MAX_LIMIT:
             notes.append(f"more than {MAX_LIMIT} readings of {measurement}: ask for less time")
     if not row["latest"]:

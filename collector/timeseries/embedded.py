@@ -32,6 +32,7 @@ from collector.timeseries.series import (
     Unwritable,
     check_time,
     to_point,
+    with_marks,
 )
 from collector.timeseries.shelf import Catalogue, NewSeries, Shelf, Statement
 from gateway_core.errors import ConfigError, Fault, Unavailable
@@ -111,6 +112,7 @@ class Embedded:
         self._known = {each.name: each for each in self._catalogue.measurements()}
 
     def _write(self, batch: Batch) -> Receipt:
+        batch = with_marks(batch)
         blocks: dict[str, Block] = {}
         rejected: list[Rejection] = []
         apart = 0

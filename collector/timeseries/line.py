@@ -29,6 +29,7 @@ from collector.timeseries.series import (
     check_time,
     check_value,
     to_point,
+    with_marks,
 )
 from gateway_core.model import Batch, Reading, Record, Rejection, Value
 
@@ -65,6 +66,7 @@ class LineEncoder:
 
     def encode_batch(self, batch: Batch) -> Lines:
         """Encode a batch; a record that cannot be carried becomes a rejection, never a raise."""
+        batch = with_marks(batch)
         out = Lines()
         lines: list[str | None] = [None] * len(batch.records)
         alike, others = part(batch.records)

@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import structs
+
 from gateway_core.errors import GatewayError
 from gateway_core.model import (
     Alarm,
+    Batch,
     FeedHealth,
     Listed,
     Loss,
@@ -22,6 +25,7 @@ from gateway_core.model import (
     SystemHealth,
     Value,
 )
+from gateway_core.time_marks import FIELD, mark_of
 
 Kind = Literal["float", "int", "bool", "str"]
 """The four field types of line protocol."""
@@ -107,6 +111,24 @@ def to_point(record: Record) -> Point | None:
             )
         case Listed() | ProfileUse():
             return None
+
+
+def with_marks(batch: Batch) -> Batch:
+    """Return a batch whose readings tell what is known against their times, as a field."""
+    found = {
+        place: mark
+        for place, each in enumerate(batch.records)
+        if type(each) is Reading and each.flags and (mark := mark_of(each.flags))
+    }
+    if not found:
+        return batch
+    records = [
+        structs.replace(each, fields={FIELD: found[place], **each.fields})
+        if place in found and isinstance(each, Reading)
+        else each
+        for place, each in enumerate(batch.records)
+    ]
+    return Batch(batch.first, records)
 
 
 def check_point(point: Point) -> None:

@@ -14,6 +14,7 @@ from gateway_core.clock import Clock
 from gateway_core.errors import Unavailable
 from gateway_core.model import Batch, Loss, Receipt, Record, Refusal
 from gateway_core.spool import accounts, jobs, room, rows, schema
+from gateway_core.spool.amending import Amending
 from gateway_core.spool.lookup import Lookup
 from gateway_core.spool.position import Position
 from gateway_core.spool.segment import Chunk, chunk
@@ -244,6 +245,12 @@ class Spool:
     ) -> list[tuple[int, Refusal]]:
         """Return up to ``limit`` refused payloads with ids above ``after_id``, oldest first."""
         return await self._lookup.ask(lambda db: rows.load_refusals(db, limit, after_id, reason))
+
+    async def amend(self, first: int, change: Callable[[int], Amending]) -> None:
+        """Have what is stored from ``first`` on changed; see `gateway_core.spool.amending`."""
+        at: int | None = first
+        while at is not None:
+            at = await self._do(change(at))
 
     async def discard_refusals(self, ids: Iterable[int]) -> int:
         """Delete refused payloads; return how many there were."""

@@ -27,6 +27,8 @@ MEANINGS = {
     "tidegate_edge_missing": "records of an edge that neither came nor are known to be lost or withheld",
     "tidegate_edge_residual": "what neither an edge's own books nor the collector's explain; 0",
     "tidegate_edge_withheld": "records that stayed on site, as the edge said",
+    "tidegate_clock_marked": "readings marked or put right because of a clock, by mark",
+    "tidegate_clock_ok": "1 while nothing speaks against the edge's clock, else 0",
     "tidegate_empty": "messages that were read and had nothing to store",
     "tidegate_feed_checks": "checks of video feeds, by result",
     "tidegate_feed_coverage": "share of the feeds that were judged in the last sweep, 0 to 1",

@@ -14,12 +14,10 @@ from pathlib import Path
 
 import apsw
 
-from gateway_core.clock import NS, Clock, monotonic
+from gateway_core.clock import NS, RELEASED_NS, Clock, monotonic
 from tidegate.checks.finding import Finding
 
 _FIXED_SQLITE = (3, 51, 3)
-_FLOOR = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
-"""A clock before this release was written is wrong."""
 _SLOW_FSYNC_MS = 15.0
 _LOW_DISK = 2 << 30
 _LOW_INODES = 10_000
@@ -107,7 +105,7 @@ def check_clock(clock: Clock, reference: tuple[str, float] | None) -> Finding:
     """The wall clock is plausible, and agrees with the reference (name, its offset in seconds)."""
     now = clock()
     found = dt.datetime.fromtimestamp(now // NS, dt.UTC).isoformat()
-    if now < _FLOOR.timestamp() * NS:
+    if now < RELEASED_NS:
         return Finding("clock", "fail", found, "before this release", "set the clock; use NTP")
     if reference is not None:
         name, offset = reference

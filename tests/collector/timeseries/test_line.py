@@ -152,3 +152,12 @@ def test_a_batch_keeps_the_numbers_of_what_it_could_not_write() -> None:
     assert lines.seqs == [5, 7]
     assert [(each.seq, each.reason) for each in lines.rejected] == [(6, "not_finite")]
     assert lines.not_series == 1
+
+
+def test_what_is_known_against_the_times_of_a_reading_is_a_field_of_its_point():
+    flags = ("humidity:range", "time:repaired", "time:replaced")
+    one = Reading("e1", "d1", "acme", "env", T, T, {"t": 1.5}, {}, flags)
+    found = LineEncoder().encode_batch(Batch(1, [one]))
+    assert found.lines == [
+        f'env,device=d1,edge=e1,profile=acme clock_mark="repaired,replaced",t=1.5 {T}'
+    ]

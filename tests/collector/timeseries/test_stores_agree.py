@@ -33,7 +33,8 @@ def record(at: int, dice: random.Random):
         del fields["t"]
         fields["note"] = dice.choice(["好 的", 'a "b"', "x\\y", "a,b=c d", "=1+1"])
     tags = {"site": dice.choice(["北 区", "s,1", ""])} if at % 7 else {}
-    return Reading("e1", device, "acme", "env", time, time, fields, tags)
+    flags = ("t:range", "time:unset", "time:replaced") if at % 11 == 0 else ()
+    return Reading("e1", device, "acme", "env", time, time, fields, tags, flags)
 
 
 def batches() -> list[Batch]:
@@ -60,6 +61,7 @@ QUESTIONS = [
     ],
     Query("env", T, END, every_ns=60 * 10**9, agg="last", limit=100_000),
     Query("env", T, END, every_ns=60 * 10**9, agg="count", limit=53),
+    Query("env", T, END, fields=("clock_mark",), limit=100_000),
 ]
 
 

@@ -98,6 +98,11 @@ def test_a_flag_of_a_withheld_field_stays_with_it() -> None:
     assert left.records == [reading(flags=("power:range",))]
 
 
+def test_what_is_known_against_the_times_of_a_reading_leaves_with_it() -> None:
+    left = released(reading(flags=("owner_phone:range", "time:unset")))
+    assert left.records == [reading(flags=("time:unset",))]
+
+
 def test_a_tag_that_the_profile_does_not_name_or_keeps_as_a_field_stays() -> None:
     left = released(reading(tags={"phase": "L1", "owner_phone": "138", "secret": "x"}))
     assert left.records == [reading(tags={"phase": "L1"})]

@@ -1,0 +1,1 @@
+"""How far the edge trusts its own clock, and what it does about times that were wrong."""
