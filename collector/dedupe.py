@@ -69,11 +69,11 @@ class EpochBook:
     began: int = 0
     contact: int = 0
 
-    def fresh(self, first: int, last: int, seqs: Sequence[int]) -> list[int]:
-        """Return the places in `seqs` of the numbers that have not been received."""
+    def fresh(self, first: int, last: int, seqs: Sequence[int]) -> Sequence[int]:
+        """Return the places in `seqs` of what has not been received; a range if that is all."""
         overlap = self.received.overlap(first, last)
         if not overlap:
-            return list(range(len(seqs)))
+            return range(len(seqs))
         if overlap == last - first + 1:
             return []
         return [at for at, seq in enumerate(seqs) if seq not in self.received]

@@ -176,7 +176,7 @@ class Reception:
         else:
             page = book.enter(upload.first, upload.last, upload.seqs, upload.withheld, now)
         known = self._repeated(upload, report, fresh)
-        records = [_placed(upload, at) for at in [*fresh, *known]]
+        records = _taken(upload, [*fresh, *known] if known else fresh)
         pages = _with_losses(edge, upload.epoch, page, records)
         if any(len(each.received) > MAX_INTERVALS for each in pages.values()):
             raise Refused(422, "too_many_gaps", "send older records first, to close gaps", 5)
@@ -249,9 +249,9 @@ class Reception:
             for reason, count in reasons.items()
         ):
             raise Refused(422, "bad_withheld", "withheld is reason to count, at most 32 of them")
-        stranger = next((each for each in upload.records if each.edge != upload.edge), None)
-        if stranger is not None:
-            detail = f"a record of edge {stranger.edge[:64]!r} in an upload of {upload.edge}"
+        strangers = {each.edge for each in upload.records} - {upload.edge}
+        if strangers:
+            detail = f"a record of edge {min(strangers)[:64]!r} in an upload of {upload.edge}"
             raise Refused(403, "wrong_edge", detail)
 
     def _notice(self, edge: EdgeBook, upload: Upload, report: Report) -> None:
@@ -292,6 +292,15 @@ def _is_beat(upload: Upload) -> bool:
     return upload.first == upload.last and not upload.seqs and not upload.withheld
 
 
+def _taken(upload: Upload, places: Sequence[int]) -> list[Record]:
+    """Return the records at some places, as they are stored."""
+    if ProfileUse in set(map(type, upload.records)):
+        return [_placed(upload, at) for at in places]
+    if isinstance(places, range):  # all of them
+        return upload.records
+    return [upload.records[at] for at in places]
+
+
 def _placed(upload: Upload, at: int) -> Record:
     """Return a record; a profile's use with its place in the edge's spool, which lineage needs."""
     record = upload.records[at]
@@ -305,7 +314,7 @@ def _with_losses(
 ) -> Mapping[str, EpochBook]:
     """Return the books that this upload changes: its own epoch's, and those with known losses."""
     pages = {epoch: page}
-    for record in records:
+    for record in records if Loss in set(map(type, records)) else ():
         if type(record) is not Loss or not 1 <= record.first <= record.last <= 2**62:
             continue
         book = pages.get(record.epoch) or edge.epochs.get(record.epoch)

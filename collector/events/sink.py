@@ -33,7 +33,8 @@ class EventSink:
         """
         fit: list[tuple[int, Alarm]] = []
         rejected: list[Rejection] = []
-        for seq, record in enumerate(batch.records, batch.first):
+        alarms = Alarm in set(map(type, batch.records))
+        for seq, record in enumerate(batch.records, batch.first) if alarms else ():
             if type(record) is not Alarm or record.severity not in self._severities:
                 continue
             fault = judge(record)

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from math import hypot
+from math import isfinite
 from typing import Any
 
-from collector.registry.judge import INT_MAX, INT_MIN, TEXT_CHARS, judge
+from collector.registry.judge import INT_MAX, INT_MIN, TEXT_CHARS, judge, of_device, of_kind
 from gateway_core.model import Alarm, Listed, Reading, Record, Rejection
-
-_FEW = 4
-"""Of fewer readings than this, each is judged on its own."""
 
 
 @dataclass(slots=True)
@@ -66,17 +63,24 @@ def bundled(records: Iterable[tuple[int, Record]]) -> list[Item]:
     return items
 
 
-def judged(records: Iterable[tuple[int, Record]]) -> tuple[list[Item], list[Rejection]]:
-    """Bundle what a registry can hold, and say why it can hold the rest never."""
+def judged(first: int, records: Sequence[Record]) -> tuple[list[Item], list[Rejection]]:
+    """Bundle what a registry can hold of a batch, and say why it can never hold the rest.
+
+    Args:
+        first: Sequence number of the first record.
+        records: All of them.
+    """
     fit: list[Item] = []
     rejected: list[Rejection] = []
-    for item in bundled(records):
-        if type(item) is Bundle:
-            good = item if _sound(item) else _part_of(item, rejected)
+    sound = _sound([each for each in records if type(each) is Reading])
+    for item in bundled(enumerate(records, first)):
+        if isinstance(item, Bundle):
+            named = of_device(item.edge, item.device) is None
+            good = item if named and (sound or _sound(item.readings)) else _part(item, rejected)
             if good.readings:
                 fit.append(good)
             continue
-        seq, record = item  # type: ignore[misc]  # mypy does not narrow by `type(...) is`
+        seq, record = item
         fault = judge(record)
         if fault is None:
             fit.append(item)
@@ -106,7 +110,7 @@ def first_of(item: Item) -> int:
     return item.seqs[0] if isinstance(item, Bundle) else item[0]
 
 
-def _part_of(bundle: Bundle, rejected: list[Rejection]) -> Bundle:
+def _part(bundle: Bundle, rejected: list[Rejection]) -> Bundle:
     """Return what is good of readings, judged one by one."""
     good = Bundle(bundle.edge, bundle.device)
     for seq, reading in zip(bundle.seqs, bundle.readings, strict=True):
@@ -118,35 +122,22 @@ def _part_of(bundle: Bundle, rejected: list[Rejection]) -> Bundle:
     return good
 
 
-def _sound(bundle: Bundle) -> bool:
-    """Return whether all readings are plainly good; in doubt each is judged on its own."""
-    readings, first = bundle.readings, bundle.readings[0]
-    count = len(readings)
-    if (
-        count < _FEW
-        or judge(first) is not None
-        or [each.measurement for each in readings].count(first.measurement) < count
-        or [each.profile for each in readings].count(first.profile) < count
-        or not _whole([each.time for each in readings])
-        or not _whole([each.received for each in readings])
-        or not _plain([*chain.from_iterable([each.fields.values() for each in readings])])
-    ):
-        return all(judge(each) is None for each in readings)
-    return True
-
-
-def _whole(times: Sequence[int]) -> bool:
-    return min(times) >= INT_MIN and max(times) <= INT_MAX
-
-
-def _plain(values: Sequence[Any]) -> bool:
-    """Return whether values are numbers that fit, or texts; in doubt False."""
-    try:
-        return hypot(*values) < INT_MAX  # no less than the largest; of NaN it is NaN
-    except TypeError:  # there are texts
+def _sound(readings: Sequence[Reading]) -> bool:
+    """Return whether everything but the device is good in all readings; in doubt False."""
+    if not readings:
+        return True
+    if any(of_kind(name) for name in {each.profile for each in readings}):
+        return False
+    if any(of_kind(name) for name in {each.measurement for each in readings}):
+        return False
+    values: list[Any] = [*chain.from_iterable([each.fields.values() for each in readings])]
+    kinds = set(map(type, values))
+    if str in kinds:
         texts = [each for each in values if type(each) is str]
         if max(map(len, texts)) > TEXT_CHARS or any("\0" in each for each in texts):
             return False
-        return hypot(*[each for each in values if type(each) is not str]) < INT_MAX
-    except OverflowError:
-        return False
+    if float in kinds and not isfinite(sum([each for each in values if type(each) is float])):
+        return False  # a sum beyond all floats is in doubt
+    whole = [each for each in values if type(each) is int] if int in kinds else []
+    times = [each.time for each in readings], [each.received for each in readings]
+    return all(min(each) >= INT_MIN and max(each) <= INT_MAX for each in (whole, *times) if each)

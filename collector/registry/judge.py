@@ -75,18 +75,23 @@ def shown_name(name: str) -> str:
 
 
 @lru_cache(_NAMES)
-def of_names(device: str, profile: str, measurement: str) -> Fault | None:
-    """Return why no registry can hold readings of these names; None when it can."""
-    return (
-        _id("device", device)
-        or _text("profile", profile, ID_CHARS)
-        or _text("measurement", measurement, ID_CHARS)
-    )
+def of_device(edge: str, device: str) -> Fault | None:
+    """Return why no registry can hold a device of this name; None when it can."""
+    return _text("edge", edge, EDGE_CHARS) or _id("device", device)
+
+
+def of_kind(name: str) -> Fault | None:
+    """Return why no registry can hold readings of this profile or measurement."""
+    return _text("profile", name, ID_CHARS)
 
 
 def _reading(reading: Reading) -> Fault | None:
-    names = of_names(reading.device, reading.profile, reading.measurement)
-    fault = names or _whole("received", reading.received)
+    fault = (
+        _id("device", reading.device)
+        or _text("profile", reading.profile, ID_CHARS)
+        or _text("measurement", reading.measurement, ID_CHARS)
+        or _whole("received", reading.received)
+    )
     if fault is not None:
         return fault
     for name, value in reading.fields.items():

@@ -29,7 +29,7 @@ class RegistrySink:
         Raises:
             Unavailable: The database does not answer; send again.
         """
-        fit, rejected = judged(enumerate(batch.records, batch.first))
+        fit, rejected = judged(batch.first, batch.records)
         await self._apply(fit, rejected)
         return Receipt(rejected=tuple(sorted(rejected, key=lambda each: each.seq)))
 

@@ -22,7 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from collector.query import Measurement, Query, Row, Table, answer, plan
-from collector.timeseries.alike import Alike, part
+from collector.timeseries.alike import Alike, Looks
 from collector.timeseries.block import Block
 from collector.timeseries.copying import StoreCopy
 from collector.timeseries.selection import select
@@ -37,9 +37,6 @@ from collector.timeseries.series import (
 from collector.timeseries.shelf import Catalogue, NewSeries, Shelf, Statement
 from gateway_core.errors import ConfigError, Fault, Unavailable
 from gateway_core.model import Batch, Reading, Receipt, Record, Rejection, Value
-
-_PLACES = 100_000
-"""Series whose place is remembered without looking at their tags."""
 
 _ARROW: dict[Kind, Any] = {
     "float": pa.float64(),
@@ -59,7 +56,7 @@ class Embedded:
         self._connection = connection
         self._path = path
         self._catalogue = Catalogue()
-        self._places: dict[tuple[str, ...], tuple[Shelf, int]] = {}
+        self._looks = Looks(lambda reading: self._place(reading)[1])
         self._writer = ThreadPoolExecutor(1, "timeseries-write")
         self._readers = ThreadPoolExecutor(2, "timeseries-read")
         self._known: dict[str, Measurement] = {}
@@ -107,7 +104,7 @@ class Embedded:
     def _load(self) -> None:
         fresh = Catalogue()
         fresh.load(self._connection)
-        self._places.clear()
+        self._looks.forget()
         self._catalogue = fresh  # whole: questions read it from another thread
         self._known = {each.name: each for each in self._catalogue.measurements()}
 
@@ -116,7 +113,7 @@ class Embedded:
         blocks: dict[str, Block] = {}
         rejected: list[Rejection] = []
         apart = 0
-        alike, others = part(batch.records)
+        alike, others = self._looks.part(batch.records)
         for group in alike:
             if not self._gather_alike(group, blocks):
                 others += group.places
@@ -135,23 +132,19 @@ class Embedded:
         dropped = {"not_a_series": apart} if apart else {}
         return Receipt(rejected=tuple(rejected), dropped=dropped)
 
-    def _gather_alike(self, group: Alike, blocks: dict[str, Block]) -> bool:
+    def _gather_alike(self, group: Alike[int], blocks: dict[str, Block]) -> bool:
         """Put readings into their block at once; False where each is to be judged on its own."""
-        shelf = self._catalogue.shelves.get(group.measurement)
+        shelf = self._catalogue.shelves.get(group.look.measurement)
         times, columns = group.times(), group.columns()
         if shelf is None or times is None or columns is None:
             return False
         types = shelf.types
         cells = {}
-        for name, (column, kind) in zip(group.names, columns, strict=True):
+        for name, (column, kind) in zip(group.look.names, columns, strict=True):
             if types.get(name) is not kind:
                 return False
             cells[name] = column
-        try:
-            series = [self._place(each)[1] for each in group.readings]
-        except Unwritable:
-            return False
-        self._block(shelf, blocks).extend(group.places, times, series, cells)
+        self._block(shelf, blocks).extend(group.places, times, group.series, cells)
         return True
 
     def _gather(self, place: int, record: Record, blocks: dict[str, Block]) -> bool:
@@ -177,21 +170,12 @@ class Embedded:
 
     def _place(self, record: Reading) -> tuple[Shelf, int]:
         """Return where a reading goes, by its measurement and tags."""
-        key: tuple[str, ...] = (record.measurement, record.edge, record.device, record.profile)
-        if record.tags:
-            key += tuple(each for pair in record.tags.items() for each in pair)
-        found = self._places.get(key)
-        if found is not None:
-            return found
         clash = OWN_TAGS & record.tags.keys()
         if clash:
             raise Unwritable("reserved_name", f"tag {min(clash)}")
         point = to_point(record)
         assert point is not None
-        if len(self._places) >= _PLACES:
-            self._places.clear()
-        place = self._places[key] = self._catalogue.place(point)
-        return place
+        return self._catalogue.place(point)
 
     def _judge(self, shelf: Shelf, record: Record, fields: dict[str, Value], time: int) -> None:
         if not fields:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import msgspec
 import structlog
@@ -83,12 +83,12 @@ class Influx1:
         """Create the database; nothing if it is there."""
         await self._ask(f"CREATE DATABASE {quote(self._database)}", database=False)
 
-    async def _post(self, lines: Sequence[str]) -> str | None:
+    async def _post(self, lines: str) -> str | None:
         answer = await self._web.send(
             "POST",
             "/write",
             params={"db": self._database, "precision": "ns"},
-            body="\n".join(lines).encode(),
+            body=lines.encode(),
         )
         if answer.status == 204:
             return None
@@ -96,7 +96,7 @@ class Influx1:
             log.warning("database_missed", database=self._database)
             await self.create()
             raise Unavailable(f"InfluxDB had no database {self._database}; it was created")
-        if answer.status == 413 and len(lines) > 1:
+        if answer.status == 413 and "\n" in lines:
             return "too large for one request"
         if answer.status not in {400, 413}:
             raise Unavailable(f"InfluxDB refuses to take writes: {answer.status} {answer.text}")

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import functools
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import structlog
@@ -102,8 +102,8 @@ class Influx2:
         own = order_tags(tag for tag in tags if not tag.startswith("_"))
         return Measurement(name, own, dict(sorted(fields.items())))
 
-    async def _post(self, lines: Sequence[str]) -> str | None:
-        body = "\n".join(lines).encode()
+    async def _post(self, lines: str) -> str | None:
+        body = lines.encode()
         write = functools.partial(
             self._writer.write, bucket=self._bucket, org=self._org, record=body
         )

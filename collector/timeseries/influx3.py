@@ -7,7 +7,7 @@ hand (docs/reference/stores.md).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -103,12 +103,12 @@ class Influx3:
             told = {}
         return f"InfluxDB {told.get('version', '3')}"
 
-    async def _post(self, lines: Sequence[str]) -> str | None:
+    async def _post(self, lines: str) -> str | None:
         answer = await self._web.send(
             "POST",
             "/api/v2/write",
             params={"bucket": self._database, "precision": "ns"},
-            body="\n".join(lines).encode(),
+            body=lines.encode(),
         )
         if answer.status in {200, 204}:
             return None

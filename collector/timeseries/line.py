@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from collector.timeseries.alike import Alike, part
+from collector.timeseries.alike import Alike, Looks
 from collector.timeseries.series import (
     FIELDS,
     INT_MAX,
@@ -33,8 +33,9 @@ from collector.timeseries.series import (
 )
 from gateway_core.model import Batch, Reading, Record, Rejection, Value
 
-_PREFIXES = 100_000
-"""Series prefixes kept; about 300 bytes each. At the limit all are forgotten and made again."""
+_PREFIXES = 10_000
+"""Series prefixes kept for readings that look like no others; 300 bytes each. At the limit all are
+forgotten and made again."""
 _KEYS = 20_000
 _SUFFIX: dict[type, str] = {float: "", int: "i", bool: "", str: ""}
 _json = msgspec.json.Encoder().encode
@@ -45,37 +46,47 @@ class Lines:
     """A batch in line protocol.
 
     Attributes:
-        lines: One point each, without the newline.
+        text: Lines of one point each, with a newline between them.
         seqs: ``seqs[i]`` is the sequence number of ``lines[i]``.
         rejected: What the protocol cannot carry.
         not_series: How many records are of a kind that is not a series.
     """
 
-    lines: list[str] = field(default_factory=list)
-    seqs: list[int] = field(default_factory=list)
+    text: str = ""
+    seqs: Sequence[int] = ()
     rejected: list[Rejection] = field(default_factory=list)
     not_series: int = 0
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines one by one."""
+        return self.text.split("\n") if self.text else []
 
 
 class LineEncoder:
     """Turns records into line protocol, remembering the escaped start of every series."""
 
     def __init__(self) -> None:
+        self._looks = Looks(self._prefix)
         self._prefixes: dict[tuple[str, ...], str] = {}
         self._keys: dict[str, str] = {}
 
     def encode_batch(self, batch: Batch) -> Lines:
         """Encode a batch; a record that cannot be carried becomes a rejection, never a raise."""
         batch = with_marks(batch)
+        alike, others = self._looks.part(batch.records)
+        if len(alike) == 1 and not others:
+            text = self._alike(alike[0])
+            if text is not None:
+                return Lines(text, range(batch.first, batch.last + 1))
         out = Lines()
         lines: list[str | None] = [None] * len(batch.records)
-        alike, others = part(batch.records)
         for group in alike:
-            encoded = self._alike(group)
-            if encoded is None:
+            text = self._alike(group)
+            if text is None:
                 others += group.places
                 continue
-            for place, line in zip(group.places, encoded, strict=True):
+            for place, line in zip(group.places, text.split("\n"), strict=True):
                 lines[place] = line
         for place in others:
             try:
@@ -87,36 +98,31 @@ class LineEncoder:
             out.not_series += one is None
         out.rejected.sort(key=lambda each: each.seq)
         out.seqs = [seq for seq, line in enumerate(lines, batch.first) if line is not None]
-        out.lines = [line for line in lines if line is not None]
+        out.text = "\n".join([line for line in lines if line is not None])
         return out
 
-    def _alike(self, group: Alike) -> list[str] | None:
+    def _alike(self, group: Alike[str]) -> str | None:
         """Return one line for each reading; None where they are to be judged one by one."""
         times, columns = group.times(), group.columns()
         if times is None or columns is None or len(columns) > FIELDS:
             return None
         try:
-            prefixes = self._prefixes_of(group.readings)
-            keys = [self._keys.get(name) or self._key(name) for name in group.names]
+            keys = [self._keys.get(name) or self._key(name) for name in group.look.names]
         except Unwritable:
             return None
-        body = ",".join(
-            f"{key.replace('%', '%%')}%s{_SUFFIX[kind]}"
-            for key, (_, kind) in zip(keys, columns, strict=True)
-        )
-        cells = [_literals(column, kind) for column, kind in columns]
-        form = f"%s{body} %d"
-        return [form % row for row in zip(prefixes, *cells, times, strict=True)]
-
-    def _prefixes_of(self, readings: list[Reading]) -> list[str]:
-        known = self._prefixes
-        out = []
-        for each in readings:
-            series: tuple[str, ...] = (each.measurement, each.edge, each.device, each.profile)
-            if each.tags:
-                series += tuple(text for pair in each.tags.items() for text in pair)
-            out.append(known.get(series) or self._prefix(series, each))
-        return out
+        row, before = [""], ""
+        for key, (_, kind) in zip(keys, columns, strict=True):
+            row += [before + key, ""]
+            before = f"{_SUFFIX[kind]},"
+        row += [f"{before[:-1]} ", "", "\n"]
+        # one list of everything and one join: a string for each line would cost as much again
+        parts, width = row * len(times), len(row)
+        parts[::width] = group.series
+        for at, (column, kind) in enumerate(columns):
+            parts[2 + 2 * at :: width] = _literals(column, kind)
+        parts[width - 2 :: width] = _literals(times, int)
+        parts.pop()
+        return "".join(parts)
 
     def encode(self, record: Record) -> str | None:
         """Return one line without newline; None for a kind that is not a series.
@@ -136,7 +142,11 @@ class LineEncoder:
             if not tags.keys().isdisjoint(fields):
                 raise Unwritable("field_is_tag", ",".join(sorted(tags.keys() & fields.keys())))
             series += tuple(text for pair in tags.items() for text in pair)
-        prefix = self._prefixes.get(series) or self._prefix(series, record)
+        prefix = self._prefixes.get(series)
+        if prefix is None:
+            if len(self._prefixes) >= _PREFIXES:
+                self._prefixes.clear()
+            prefix = self._prefixes[series] = self._prefix(record)
         if not 0 < len(fields) <= FIELDS:
             reason = "too_many_fields" if fields else "no_fields"
             raise Unwritable(reason, f"{len(fields)} fields, 1 to {FIELDS} can be written")
@@ -150,17 +160,14 @@ class LineEncoder:
                 body += f"{key}{_literal(name, value)},"
         return f"{prefix}{body[:-1]} {record.time}"
 
-    def _prefix(self, series: tuple[str, ...], record: Reading) -> str:
+    def _prefix(self, record: Reading) -> str:
+        """Return what the lines of a reading's series begin with."""
         clash = OWN_TAGS & record.tags.keys()
         if clash:
             raise Unwritable("reserved_name", f"tag {min(clash)}")
         point = to_point(record)
         assert point is not None
-        prefix = f"{_series(point.measurement, point.tags)} "
-        if len(self._prefixes) >= _PREFIXES:
-            self._prefixes.clear()
-        self._prefixes[series] = prefix
-        return prefix
+        return f"{_series(point.measurement, point.tags)} "
 
     def _key(self, name: str) -> str:
         check_name("field", name)
@@ -242,7 +249,7 @@ def _literal(name: str, value: Value) -> str:
     return _json(value).decode()
 
 
-def _literals(cells: Sequence[Any], kind: type) -> Sequence[str]:
+def _literals(cells: Sequence[Any], kind: type) -> list[str]:
     """Return how line protocol writes the cells of a column that `Alike.columns` found good."""
     if kind is str:
         known = {text: _literal("", text) for text in set(cells)}

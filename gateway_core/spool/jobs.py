@@ -23,7 +23,7 @@ def appending(
     placed: Callable[[int], Mapping[str, bytes | None]] | None = None,
 ) -> Callable[[Transaction], Span | None]:
     """Append records, keep refused payloads, set state, delete what was replayed."""
-    urgent = any(is_urgent(record) for each in chunks for record in each.records)
+    urgent = any(is_urgent(each.records) for each in chunks)
 
     def work(tx: Transaction) -> Span | None:
         if chunks or refused:

@@ -8,6 +8,7 @@ summaries of one minute stay two points), and for each field ``<field>_count`` w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway_core.clock import NS
@@ -27,9 +28,9 @@ def is_kept(record: Record) -> bool:
     return isinstance(record, _KEPT)
 
 
-def is_urgent(record: Record) -> bool:
-    """Tell whether a record may use the room that telemetry may not."""
-    return type(record) is Alarm
+def is_urgent(records: Sequence[Record]) -> bool:
+    """Tell whether one of these records may use the room that telemetry may not."""
+    return Alarm in set(map(type, records))
 
 
 @dataclass(slots=True)

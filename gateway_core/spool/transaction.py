@@ -168,6 +168,8 @@ class Transaction:
         """Write segments, cursors and counters; the caller commits."""
         for segment, records in self.segments:
             self.write(segment)
+            if Alarm not in set(map(type, records)):
+                continue
             alarms = [seq for seq, each in enumerate(records, segment.first) if type(each) is Alarm]
             self.db.executemany("INSERT OR IGNORE INTO alarm VALUES (?)", [(a,) for a in alarms])
             self.alarms += len(alarms)

@@ -16,6 +16,9 @@ from types import FrameType
 import mqtt5
 import pytest
 
+from collector.reception import Reception, Report
+from collector.registry.bundle import judged
+from collector.registry.changes import Changes, touched
 from collector.timeseries.line import LineEncoder
 from device_profiles.catalogue import load_catalogue
 from edge_agent.arrival import Arrival
@@ -42,8 +45,9 @@ from edge_agent.ways import Ways
 from gateway_core.clock import wall_ns
 from gateway_core.meter import Meter
 from gateway_core.model import Batch, Record
+from gateway_core.spool import SpoolOptions, open_spool
 from gateway_core.spool.segment import chunk, pack
-from gateway_core.wire import Upload, encode_upload
+from gateway_core.wire import Upload, decode_upload, encode_upload
 from tests.e2e.blast import encoded, fleet
 
 MESSAGES, DEVICES = 1_000, 100
@@ -147,7 +151,34 @@ def test_the_policy_lets_a_record_go_with_at_most_7_calls(read, tmp_path: Path) 
     assert calls(lambda: policy.release(batch)) <= 7
 
 
-def test_a_record_becomes_a_line_with_at_most_7_calls(read) -> None:
+def test_a_record_becomes_a_line_with_at_most_2_2_calls(read) -> None:
     encoder, batch = LineEncoder(), Batch(1, read[1])
     encoder.encode_batch(batch)
-    assert calls(lambda: encoder.encode_batch(batch)) <= 7
+    assert calls(lambda: encoder.encode_batch(batch)) <= 2.2
+
+
+def test_the_registry_folds_ten_readings_of_a_device_with_at_most_11_calls_each(read) -> None:
+    batch = Batch(1, read[1])
+
+    def fold() -> None:
+        items, rejected = judged(batch.first, batch.records)
+        assert (len(items), rejected) == (DEVICES, [])
+        assert len(touched(items)["devices"]) == DEVICES
+        Changes().take(items)
+
+    fold()
+    assert calls(fold) <= 11
+
+
+async def test_an_upload_is_taken_without_a_call_for_each_record(read, tmp_path: Path) -> None:
+    upload = Upload("sim", "0" * 16, 1, MESSAGES, list(range(1, MESSAGES + 1)), read[1])
+    body = encode_upload(upload)
+    async with open_spool(tmp_path / "spool.db", "centre", SpoolOptions(group_commit_s=0)) as spool:
+        reception = Reception(spool, wall_ns, 10)
+
+        async def take() -> None:
+            await reception.receive(decode_upload(body), Report())
+
+        task = take()
+        assert calls(lambda: task.send(None)) <= 0.2  # up to the commit, which a thread does
+        task.close()

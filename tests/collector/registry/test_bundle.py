@@ -79,7 +79,7 @@ def test_rows_do_not_depend_on_what_is_folded_together(batches, again) -> None:
 @settings(max_examples=300, deadline=None)
 @given(records=st.lists(READINGS, max_size=30))
 def test_what_is_judged_together_is_refused_alone(records) -> None:
-    fit, rejected = judged(enumerate(records, 1))
+    fit, rejected = judged(1, records)
     faults = [(seq, *judge(each)) for seq, each in enumerate(records, 1) if judge(each)]
     assert sorted((each.seq, each.reason, each.detail) for each in rejected) == faults
     kept = sorted(seq for item in fit for seq in item.seqs)  # all are readings

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.query import Query, QueryError
-from collector.timeseries.alike import FEWEST, part
+from collector.timeseries.alike import FEWEST, Looks
 from collector.timeseries.embedded import open_embedded
 from collector.timeseries.line import LineEncoder
 from gateway_core.model import Batch, FeedHealth, Reading, Receipt, Record
@@ -61,21 +61,30 @@ dealt = st.builds(
 
 @given(dealt)
 def test_every_record_of_a_batch_is_in_one_part(batch: Batch) -> None:
-    alike, others = part(batch.records)
+    looks = Looks(lambda reading: reading.device)
+    looks.part(batch.records[:50])
+    alike, others = looks.part(batch.records)
     places = [place for group in alike for place in group.places]
     assert sorted(places + others) == list(range(len(batch.records)))
     assert all(len(group.places) >= FEWEST for group in alike)
+    for group in alike:
+        assert [batch.records[place] for place in group.places] == list(group.readings)
+        assert [each.device for each in group.readings] == list(group.series)
+        assert {tuple(each.fields) for each in group.readings} == {group.look.names}
+        assert len({tuple(each.tags) for each in group.readings}) == 1
 
 
 @given(dealt)
 def test_a_batch_is_written_as_its_records_one_by_one(batch: Batch) -> None:
-    together, alone = LineEncoder().encode_batch(batch), LineEncoder()
+    encoder, alone = LineEncoder(), LineEncoder()
+    encoder.encode_batch(Batch(1, batch.records[:50]))  # series that it knows, and new ones
+    together = encoder.encode_batch(batch)
     parts = [
         alone.encode_batch(Batch(seq, [record]))
         for seq, record in enumerate(batch.records, batch.first)
     ]
     assert together.lines == [line for each in parts for line in each.lines]
-    assert together.seqs == [seq for each in parts for seq in each.seqs]
+    assert list(together.seqs) == [seq for each in parts for seq in each.seqs]
     assert together.rejected == [why for each in parts for why in each.rejected]
     assert together.not_series == sum(each.not_series for each in parts)
 

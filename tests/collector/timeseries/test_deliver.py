@@ -21,7 +21,8 @@ class Server:
         self.written: set[str] = set()
         self.requests = 0
 
-    async def post(self, lines) -> str | None:
+    async def post(self, text: str) -> str | None:
+        lines = text.split("\n")
         self.requests += 1
         found = self.bad & set(lines)
         if self.partial or not found:
@@ -33,7 +34,7 @@ class Server:
 
 
 def lines(count: int) -> Lines:
-    return Lines([f"m f={n}" for n in range(count)], list(range(100, 100 + count)))
+    return Lines("\n".join(f"m f={n}" for n in range(count)), range(100, 100 + count))
 
 
 @pytest.mark.fault("F10")
@@ -57,6 +58,6 @@ async def test_one_bad_line_of_a_thousand_costs_two_requests_for_each_halving_at
 
 async def test_lines_beyond_a_request_go_in_several() -> None:
     server = Server(set(), partial=False)
-    many = Lines([f'm s="{"x" * 65_000}{n}"' for n in range(300)], list(range(300)))
+    many = Lines("\n".join(f'm s="{"x" * 65_000}{n}"' for n in range(300)), range(300))
     await deliver(many, server.post)
     assert (server.requests, len(server.written)) == (3, 300)
