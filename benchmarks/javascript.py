@@ -31,7 +31,7 @@ from device_profiles.js.output import read_output
 from device_profiles.js.runtime import Runtime, shared
 from device_profiles.js.source import source_of
 from device_profiles.js.step import JsCodec
-from edge_agent.arrival import Arrival
+from edge_agent.arrival import Apart, Arrival
 from edge_agent.foresight import Foresight
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.redelivery import Redelivery
@@ -166,7 +166,7 @@ async def delays(seconds: float, *, bad: bool) -> dict[str, float]:
 
             line: CommitLine[int, int] = CommitLine(
                 "mqtt:site", ingest, Redelivery("m/", 1000, {}), Meter(),
-                most_messages=8192, most_bytes=1 << 25, apart=foresight.apart,
+                most_messages=8192, most_bytes=1 << 25, apart=Apart(foresight.apart),
             )  # fmt: skip
             line.start(tasks)
             until, turn = time.monotonic() + seconds, 0

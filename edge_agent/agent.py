@@ -15,6 +15,7 @@ from msgspec import structs
 from device_profiles.catalogue import Catalogue
 from device_profiles.js.runtime import shared
 from edge_agent.admin import Admin, serve_admin
+from edge_agent.arrival import Apart
 from edge_agent.asking import Asking
 from edge_agent.cameras.feeds_file import load_feeds
 from edge_agent.cameras.inventory import Feed
@@ -130,7 +131,7 @@ class Agent:
         self.life = Life(config, files.versions, outlets.exchange, self.adopt, clock, tally)
         self._foresight = Foresight(self._pipeline.ingest, reader, self._ways)
         self._pipeline.foresee = self._foresight.answers
-        ingest, apart = self._foresight.ingest, self._foresight.apart
+        ingest, apart = self._foresight.ingest, Apart(self._foresight.apart, self._pipeline.heed)
         self._intake = Intake(config, spool, ingest, self._links, clock, meter, waiting, apart)
         self._discovery = Discovery(self._memory, self._ways, self._intake.follow, meter)
         self._discovery.use(self._profiles)

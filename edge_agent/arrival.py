@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -57,10 +58,27 @@ Raises:
 Parts = tuple[Sequence[Arrival], Sequence[Sequence[Arrival]]]
 """Arrivals to ingest at once, and parts of the same batch that are not ready to be read yet."""
 
-Apart = Callable[[Sequence[Arrival]], Awaitable[Parts]]
-"""Parts a batch, so that what is slow to decode holds up nothing else of it."""
 
-
-async def undivided(arrivals: Sequence[Arrival]) -> Parts:
-    """Return a batch as one part."""
+async def _undivided(arrivals: Sequence[Arrival]) -> Parts:
     return arrivals, ()
+
+
+async def _unheeded(_arrivals: Sequence[Arrival]) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What is done with messages apart from storing them.
+
+    Attributes:
+        part: Parts a batch, so that what is slow to decode holds up nothing else of it.
+        heed: Stores the alarms of messages that must wait until there is room.
+    """
+
+    part: Callable[[Sequence[Arrival]], Awaitable[Parts]] = _undivided
+    heed: Callable[[Sequence[Arrival]], Coroutine[None, None, None]] = _unheeded
+
+
+undivided = Apart()
+"""A batch is one part, and nobody asks about alarms."""

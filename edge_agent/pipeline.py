@@ -18,6 +18,7 @@ Invariants:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -30,19 +31,19 @@ from edge_agent.arrival import Arrival
 from edge_agent.clock.keeper import Keeper
 from edge_agent.commands.waiting import Waiting
 from edge_agent.draft import Draft
+from edge_agent.heeded import Heeded
 from edge_agent.reader import Reader
+from edge_agent.refusals import KEPT_PAYLOAD, Complaints, refusal
 from edge_agent.registry import Registry
 from edge_agent.remainder import remainder
 from edge_agent.rules import Rules
 from edge_agent.taken import Raw, Taken
 from edge_agent.tally import Tally
-from gateway_core.clock import NS
-from gateway_core.errors import PayloadError
+from gateway_core.errors import PayloadError, Unavailable
 from gateway_core.model import Listed, Record, Refusal
 
 log = structlog.get_logger()
 
-KEPT_PAYLOAD = 64 * 1024
 MOST_TOLD = 65_536
 State = Mapping[str, bytes | None]
 NO_STATE: State = {}
@@ -105,7 +106,8 @@ class Pipeline:
         self._rules = rules
         self._waiting = waiting or Waiting()
         self._owed = Draft()
-        self._complained: dict[str, int] = {}
+        self._complaints = Complaints()
+        self._heeded = Heeded()
         self.send_back: SendBack = lambda _asks: None
         self.foresee: Foresee | None = None
         self.tally = Tally()
@@ -134,7 +136,7 @@ class Pipeline:
         read = self._read(arrivals, draft)
         source = arrivals[0].source if arrivals else "agent"
         if draft.refused:
-            self._complain(source, draft.refused)
+            self._complaints.tell(source, draft.refused)
         try:
             await self._append(source, draft, state)
         except PayloadError as exc:
@@ -142,6 +144,8 @@ class Pipeline:
         except BaseException:
             if draft.bound:
                 self._recognise(arrivals, read.verdicts)
+            else:
+                self._heeded.note(arrivals)  # their alarms are owed
             raise
         if self._waiting.devices:
             self._waiting.observed(draft.records)
@@ -200,6 +204,21 @@ class Pipeline:
             self._reader.memory.tick(now, draft)
         await self._append("rules", draft, NO_STATE)
 
+    async def heed(self, arrivals: Sequence[Arrival]) -> None:
+        """Store the alarms that arrivals raise which must wait until there is room for them.
+
+        Only of profiles that read each message by itself; the readings are stored in their turn,
+        and the alarms not a second time. What is still not stored is owed.
+        """
+        owed = self._owed
+        before = len(owed.news)
+        for arrival in arrivals:
+            if not self._heeded.knows(arrival) and self._reader.heed(arrival, owed):
+                self._heeded.note((arrival,))
+        if len(owed.news) > before and not owed.bound:
+            with contextlib.suppress(Unavailable):
+                await self._append("rules", self._draft(), NO_STATE)
+
     def begin_replay(self) -> None:
         """Let the next calls of `replay` know nothing of earlier ones."""
         self._reader.memory.begin_replay()
@@ -212,7 +231,7 @@ class Pipeline:
         reader, told, found = self._reader, self._told, Taken()
         RECEIPTS.trusted = self._keeper is None or not self._keeper.doubtful
         judged, read_by, stamped = found.verdicts, found.profiles, found.received
-        at, end, plainly = 0, len(arrivals), live and not told
+        at, end, plainly = 0, len(arrivals), live and not (told or self._heeded)
         while at < end:
             if plainly:
                 at = reader.plain.read(arrivals, at, draft, found)
@@ -225,6 +244,7 @@ class Pipeline:
                 continue
             verdict: str | None = None
             detail = ""
+            reader.heeded = self._heeded.take(arrival)
             try:
                 left = reader.read(arrival, draft, live=live)
                 if left:
@@ -239,7 +259,7 @@ class Pipeline:
                 found.add(arrival.received, verdict)
                 found.refusers.append(reader.refuser)
                 if live:
-                    draft.refused.append(_refusal(arrival, verdict, detail))
+                    draft.refused.append(refusal(arrival, verdict, detail))
                 continue
             judged.append(None)
             read_by.append(reader.profile)
@@ -307,33 +327,6 @@ class Pipeline:
             verdicts = await self.ingest(arrivals[:half])
             return verdicts + await self.ingest(arrivals[half:], state)
         draft = self._draft()
-        draft.refused = [_refusal(arrival, why.code, why.detail) for arrival in arrivals]
+        draft.refused = [refusal(arrival, why.code, why.detail) for arrival in arrivals]
         await self._append(arrivals[0].source if arrivals else "agent", draft, state)
         return [why.code for _ in arrivals]
-
-    def _complain(self, source: str, refused: Sequence[Refusal]) -> None:
-        """Log refusals once a second and source, with the last one as the example."""
-        last = refused[-1]
-        if abs(last.received - self._complained.get(source, 0)) < NS:
-            return
-        self._complained[source] = last.received
-        log.warning(
-            "payloads_refused",
-            source=source,
-            count=len(refused),
-            reason=last.reason,
-            detail=last.detail,
-            address=last.address,
-        )
-
-
-def _refusal(arrival: Arrival, reason: str, detail: str) -> Refusal:
-    return Refusal(
-        arrival.source,
-        arrival.address,
-        arrival.payload[:KEPT_PAYLOAD],
-        reason,
-        detail,
-        arrival.received,
-        arrival.content_format,
-    )

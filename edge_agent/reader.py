@@ -46,6 +46,7 @@ class Reader:
         refuser: Id of the one profile that was to read the last message; empty where several
             might have.
         received: The receive time that its readings carry.
+        heeded: Whether the rules know already what the next message says.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Reader:
         self._choice = Choice(registry, ways, memory)
         self.profile = self.refuser = ""
         self.received = 0
+        self.heeded = False
         self._replaced = 0  # times of devices not believed, before this message
         self._stamps = Stamps()
         self.plain = PlainReader(edge, registry, ways, rules, max_payload, self._stamps)
@@ -141,6 +143,28 @@ class Reader:
         self.memory.take(attempt, arrival, draft, live=live)
         if live:
             draft.asks.extend((arrival.source, ask) for ask in decoded.asks)
+
+    def heed(self, arrival: Arrival, draft: Draft) -> bool:
+        """Let the rules know what a message says of a known device, and nothing else.
+
+        Returns:
+            False where that cannot be told from the message alone.
+        """
+        way = self._ways.find(arrival.via, arrival.address, arrival.content_format)
+        long = len(arrival.payload) > self._max_payload
+        if not way.alone or way.scripted or long or arrival.cut:
+            return False
+        route = way.routes[0]
+        try:
+            decoded = route.decode(arrival.payload, arrival.received, arrival.content_format)
+        except Exception:  # noqa: BLE001  # it is refused, or told of, when it is read
+            return False
+        device = self._registry.devices.get(way.device or decoded.device)
+        if device is None or decoded.more or arrival.only is not None or not route.profile.alarms:
+            return False
+        for point in decoded.readings:
+            self._rules.step(device, route.profile.id, point.fields, point.time, draft)
+        return True
 
     def own_place(self, way: Way, arrival: Arrival) -> int | None:
         """Return which route is the device's own; see `Choice.own_place`."""
@@ -242,7 +266,7 @@ class Reader:
             if self._replaced != RECEIPTS.replaced:
                 reading = replaced(reading)
             draft.records.append(reading)
-            if live and profile.alarms:
+            if live and profile.alarms and not self.heeded:
                 self._rules.step(device, kind, fields, time, draft)
 
     def _present(

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import msgspec
 
 from edge_agent.arrival import Arrival
-from edge_agent.pipeline import KEPT_PAYLOAD, Pipeline
+from edge_agent.pipeline import Pipeline
+from edge_agent.refusals import KEPT_PAYLOAD
 from edge_agent.remainder import parts_of
 from gateway_core.model import Refusal
 from gateway_core.spool import Spool

@@ -57,6 +57,7 @@ class Load(Generic[Word, Mark]):
         done: Whether it was committed.
         due: Whether the state of the link is to be stored even where nothing else is.
         slow: Whether only parts of it are left that take long to decode.
+        heeded: How many of its arrivals were asked for alarms while they had to wait.
         state: To store with the arrivals.
     """
 
@@ -68,6 +69,7 @@ class Load(Generic[Word, Mark]):
     done: bool = False
     due: bool = False
     slow: bool = False
+    heeded: int = 0
     state: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
@@ -88,7 +90,8 @@ class CommitLine(Generic[Word, Mark]):
         most_messages: Uncommitted messages at which reading stops.
         most_bytes: Uncommitted bytes at which reading stops.
         apart: Parts a load: what is slow to decode is stored later than the rest, and
-            acknowledged, with what came after it, when all of the load is stored.
+            acknowledged, with what came after it, when all of the load is stored. And asked for
+            the alarms of what waits while there is no room.
     """
 
     def __init__(
@@ -140,7 +143,17 @@ class CommitLine(Generic[Word, Mark]):
             self._tasks.create_task(self._commit(load))
         if self.open.size >= MOST_LOAD:
             self._close()
+        if self._held and self._tasks is not None:
+            self._heed(self._tasks)
         self._judge_pressure()
+
+    def _heed(self, tasks: asyncio.TaskGroup) -> None:
+        """Let alarms of what waits behind a load that does not fit go before it."""
+        for load in (*self._closed, self.open):
+            fresh = load.arrivals[load.heeded :]
+            if fresh:
+                load.heeded = len(load.arrivals)
+                tasks.create_task(self._apart.heed(fresh))
 
     def soon(self) -> None:
         """As `go`, but begin in the next step of the loop: what many connections bring is one."""
@@ -222,7 +235,7 @@ class CommitLine(Generic[Word, Mark]):
         before, mine = self._entered, asyncio.get_running_loop().create_future()
         self._entered = mine
         try:
-            now, slow = await self._apart(load.arrivals)
+            now, slow = await self._apart.part(load.arrivals)
             if before is not None:
                 await before
         finally:
@@ -247,6 +260,7 @@ class CommitLine(Generic[Word, Mark]):
             if self._held == 1:
                 log.warning("ingest_held", source=self._source, why=str(why))
                 self.on_held(True)  # noqa: FBT003  # a callback's only argument
+                self.go()
             try:
                 await self._stored_in_turn(arrivals, state)
             finally:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from pathlib import Path
 
+from edge_agent.arrival import Apart
 from edge_agent.foresight import Foresight
 from edge_agent.sources.commit_line import CommitLine
 from edge_agent.sources.redelivery import Redelivery, fingerprint
@@ -26,7 +27,7 @@ class Line:
             Meter(),
             most_messages=1000,
             most_bytes=10**6,
-            apart=foresight.apart,
+            apart=Apart(foresight.apart),
         )
         self.line.on_acknowledged = self.acked.extend
         self._sent = 0

@@ -169,7 +169,7 @@ async def _slow_first(arrivals: Sequence[Arrival]) -> Parts:
 
 async def test_marks_are_stored_after_every_part_of_the_load_that_they_name() -> None:
     ingest = Gates()
-    line, acked, _ = _line(ingest, apart=_slow_first)
+    line, acked, _ = _line(ingest, apart=Apart(_slow_first))
     async with asyncio.TaskGroup() as tasks:
         line.start(tasks)
         _receive(line, 0)
@@ -188,7 +188,7 @@ async def test_what_is_stored_and_waits_behind_a_slow_part_counts_until_it_is_ac
     None
 ):
     ingest = Gates()
-    line, acked, pressure = _line(ingest, most_messages=20, apart=_slow_first)
+    line, acked, pressure = _line(ingest, most_messages=20, apart=Apart(_slow_first))
     async with asyncio.TaskGroup() as tasks:
         line.start(tasks)
         for packet_id in range(20):
