@@ -25,7 +25,8 @@ def problem(status: int, title: str, detail: str, code: str = "") -> web.Respons
         detail: What is wrong this time, and what to do.
         code: A stable code for programs; empty for none.
     """
-    body = {"type": "about:blank", "status": status, "title": title, "detail": detail}
+    kind = f"urn:tidegate:{code}" if code else "about:blank"
+    body = {"type": kind, "status": status, "title": title, "detail": detail}
     encoded = msgspec.json.encode({**body, "code": code} if code else body)
     return web.Response(body=encoded, status=status, content_type="application/problem+json")
 
@@ -39,8 +40,10 @@ async def problems(
         return await handler(request)
     except ConfigError as exc:
         return problem(422, "a file must be edited", str(exc))
-    except (PayloadError, msgspec.MsgspecError) as exc:
-        return problem(400, "the question cannot be read", str(exc))
+    except PayloadError as exc:
+        return problem(400, "the question cannot be read", exc.detail, exc.code)
+    except msgspec.MsgspecError as exc:
+        return problem(400, "the question cannot be read", str(exc), "bad_request")
     except Unavailable as exc:
         return problem(503, "not available now", str(exc))
     except TimeoutError:

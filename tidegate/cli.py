@@ -74,6 +74,11 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(FAILED)
+    except OSError as exc:
+        if exc.filename is None:
+            raise
+        print(f"tidegate: {exc.filename}: {exc.strerror}", file=sys.stderr)
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(result if isinstance(result, int) else 0)

@@ -12,13 +12,14 @@ import msgspec
 from cyclopts import Parameter
 
 from tidegate.output import print_table
-from tidegate.remote import ask
+from tidegate.remote import ask, pour
 from tidegate.usage import WrongUsage
 
 Format = Literal["table", "csv", "json", "parquet"]
 Url = Annotated[str, Parameter(help="Of the collector's API.", env_var="TIDEGATE_URL")]
 HERE = "http://localhost:8080"
 ARROW = "application/vnd.apache.arrow.stream"
+_ACCEPT = {"csv": "text/csv", "parquet": ARROW}
 _PAGE = 100_000
 
 
@@ -90,11 +91,11 @@ def query(
     """
     body = question(measurement, device, field, where, since, until)
     body |= {"every": every, "agg": agg, "limit": limit}
-    if format == "parquet":
-        _write(parquet(asyncio.run(_ask(url, body, ARROW))), out)
-        return
-    if format == "csv":
-        _write(asyncio.run(_ask(url, body, "text/csv")), out)
+    if format in ("csv", "parquet"):
+        answer, more = asyncio.run(_ask_for_file(url, body, _ACCEPT[format]))
+        _write(parquet(answer) if format == "parquet" else answer, out)
+        if more:
+            _say_more(limit)
         return
     answer = asyncio.run(_ask(url, body, "application/json"))
     if format == "json":
@@ -103,7 +104,11 @@ def query(
     table = msgspec.json.decode(answer)
     print_table(table["columns"], table["rows"])
     if table["next"]:
-        print(f"more than {limit} rows: raise --limit, or use export", file=sys.stderr)
+        _say_more(limit)
+
+
+def _say_more(limit: int) -> None:
+    print(f"more than {limit} rows: raise --limit, or use export", file=sys.stderr)
 
 
 async def pages(url: str, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
@@ -138,3 +143,10 @@ def _write(data: bytes, out: Path | None) -> None:
         return
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+async def _ask_for_file(url: str, body: dict[str, Any], accept: str) -> tuple[bytes, bool]:
+    """Return the answer as it came, and whether there is more of it."""
+    parts: list[bytes] = []
+    headers = await pour(f"{url.rstrip('/')}/api/v1/query", body, parts.append, accept)
+    return b"".join(parts), "X-Next-Cursor" in headers

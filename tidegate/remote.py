@@ -10,8 +10,11 @@ import aiohttp
 import msgspec
 
 from gateway_core.errors import GatewayError, Unavailable
+from tidegate.usage import WrongUsage
 
 _ANSWER_S = 60.0
+_TYPED_WRONGLY = {"bad_request", "bad_time", "bad_agg", "bad_question"}
+"""Codes of answers that find fault with what stands on the command line."""
 
 
 async def ask(
@@ -21,11 +24,12 @@ async def ask(
 
     Raises:
         Unavailable: Nobody answers at ``url``.
-        GatewayError: The answer was an error; its own words say what to do.
+        WrongUsage: It finds fault with what was asked.
+        GatewayError: The answer was another error; its own words say what to do.
     """
     status, data = await exchange(method, url, body=body, headers={"Accept": accept})
     if status >= 400:
-        raise GatewayError(_complaint(url, status, data))
+        raise _complaint(url, status, data)
     return data
 
 
@@ -49,6 +53,7 @@ async def exchange(
     Raises:
         Unavailable: Nobody answers at ``url``.
     """
+    _must_be_http(url)
     async with _session() as session:
         try:
             async with session.request(
@@ -61,14 +66,21 @@ async def exchange(
             ) from exc
 
 
-def _complaint(url: str, status: int, body: bytes) -> str:
+def _must_be_http(url: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise WrongUsage(f"--url {url.split('/', maxsplit=1)[0]!r}: expected http://host:port")
+
+
+def _complaint(url: str, status: int, body: bytes) -> GatewayError:
     """Return what an error says, in its own words where it is a problem (RFC 9457)."""
     try:
         problem = msgspec.json.decode(body, type=dict[str, Any])
-        title, detail, code = (str(problem[k]) for k in ("title", "detail", "code"))
+        title, detail = str(problem["title"]), str(problem["detail"])
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
-        return f"{url} answered {status}: {body[:2000].decode(errors='replace')}"
-    return f"{title}: {code}: {detail}"
+        return GatewayError(f"{url} answered {status}: {body[:2000].decode(errors='replace')}")
+    code = str(problem.get("code", title))  # the collector's title is its code
+    kind = WrongUsage if code in _TYPED_WRONGLY else GatewayError
+    return kind(f"{title}: {code}: {detail}" if code != title else f"{code}: {detail}")
 
 
 @contextlib.asynccontextmanager
@@ -78,19 +90,23 @@ async def _session() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def pour(url: str, body: Any, write: Callable[[bytes], None]) -> Mapping[str, str]:
+async def pour(
+    url: str, body: Any, write: Callable[[bytes], None], accept: str = "*/*"
+) -> Mapping[str, str]:
     """Ask a question with a long answer, write it as it comes, and return its headers.
 
     Raises:
+        WrongUsage: As `ask`.
         Unavailable: Nobody answers at ``url``, or the answer broke off.
         GatewayError: The answer was an error; its own words say what to do.
     """
+    _must_be_http(url)
     timeout = aiohttp.ClientTimeout(total=None, connect=5, sock_read=5 * _ANSWER_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         try:
-            async with session.post(url, json=body) as answer:
+            async with session.post(url, json=body, headers={"Accept": accept}) as answer:
                 if answer.status >= 400:
-                    raise GatewayError(f"{url} answered {answer.status}: {await answer.text()}")
+                    raise _complaint(url, answer.status, await answer.read())
                 async for chunk in answer.content.iter_any():
                     write(chunk)
                 return answer.headers
@@ -104,12 +120,13 @@ async def stream(url: str) -> AsyncIterator[bytes]:
     Raises:
         Unavailable: Nobody answers at ``url``, or the other side stopped.
     """
+    _must_be_http(url)
     timeout = aiohttp.ClientTimeout(total=None, connect=5)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         try:
             async with session.get(url) as answer:
                 if answer.status >= 400:
-                    raise GatewayError(f"{url} answered {answer.status}: {await answer.text()}")
+                    raise _complaint(url, answer.status, await answer.read())
                 async for line in answer.content:
                     yield line
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -80,6 +81,7 @@ class Channels:
         self._logins = logins
         self._settings = settings
         self._wire: Wire | None = None
+        self._addresses: list[str] = []
         self.refuses = False
 
     def __enter__(self) -> Self:
@@ -118,30 +120,44 @@ class Channels:
         except (OSError, UnicodeError) as exc:  # UnicodeError: a name that IDNA cannot encode
             return StreamCheck("name_unresolved", detail=str(exc) or "no answer in time")
         try:
-            async with asyncio.timeout(self._settings.connect_s):
-                self._wire = await connect(addresses, feed.rtsp.port)
+            wire = await self._connect(addresses, rtsp.port)
         except OSError as exc:
             return StreamCheck(connect_outcome(exc), detail=str(exc) or "no connection in time")
-        return await self._on(self._wire, feed, plan, settings)
+        return await self._on(wire, feed, plan, settings)
+
+    async def _connect(self, addresses: list[str], port: int) -> Wire:
+        self._addresses = addresses
+        async with asyncio.timeout(self._settings.connect_s):
+            self._wire = await connect(addresses, port)
+        return self._wire
+
+    async def _reopen(self, port: int) -> Wire:
+        self._close()
+        try:
+            return await self._connect(self._addresses, port)
+        except OSError as exc:
+            detail = str(exc) or "no connection in time"
+            raise ConnectionResetError(f"hung up, and takes no new connection: {detail}") from exc
 
     async def _on(
         self, wire: Wire, feed: Feed, plan: Plan, settings: PatrolSettings | None = None
     ) -> StreamCheck:
-        check = _Check(feed, wire, self._logins, settings or self._settings)
+        settings, port = settings or self._settings, feed.rtsp.port
+        check = _Check(feed, wire, self._logins, settings, lambda: self._reopen(port))
         try:
             return await check.run(plan)
         except PayloadError as exc:
             outcome = _MALFORMED.get(exc.code, "not_rtsp")
             return replace(check.so_far, outcome=outcome, detail=str(exc))
         except TimeoutError:
-            detail = f"no answer to {wire.asked} in time"
+            detail = f"no answer to {check.wire.asked} in time"
             return replace(check.so_far, outcome="timeout", detail=detail)
         except ConnectionError as exc:
-            return replace(check.so_far, outcome="reset", detail=f"{wire.asked}: {exc}")
+            return replace(check.so_far, outcome="reset", detail=f"{check.wire.asked}: {exc}")
         except Exception as exc:
             # One device must not end the patrol of all; what is ours to mend says nothing of it.
             log.exception("stream_check_broke", feed=feed.id)
-            wire.abort()
+            check.wire.abort()
             detail = f"a fault of this program: {type(exc).__name__}"
             return replace(check.so_far, outcome="own_limit", detail=detail)
 
@@ -152,9 +168,17 @@ class Channels:
 
 
 class _Check:
-    def __init__(self, feed: Feed, wire: Wire, logins: Logins, settings: PatrolSettings) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        wire: Wire,
+        logins: Logins,
+        settings: PatrolSettings,
+        reopen: Callable[[], Awaitable[Wire]],
+    ) -> None:
+        self._reopen = reopen
         self._feed = feed
-        self._wire = wire
+        self.wire = wire
         self._logins = logins
         self._settings = settings
         self.so_far = StreamCheck("ok")
@@ -187,15 +211,23 @@ class _Check:
             headers = (("Accept", "application/sdp"),)
         if authorization:
             headers = (*headers, ("Authorization", authorization))
+        try:
+            async with asyncio.timeout(self._settings.answer_s):
+                return await self.wire.ask(method, self._feed.rtsp.url, headers)
+        except ConnectionError:
+            if self.so_far.rtt_ms is None:
+                raise
+        # It answered OPTIONS on this connection: some hang up behind each answer, or behind a 401.
+        self.wire = await self._reopen()
         async with asyncio.timeout(self._settings.answer_s):
-            return await self._wire.ask(method, self._feed.rtsp.url, headers)
+            return await self.wire.ask(method, self._feed.rtsp.url, headers)
 
     async def _describe(self) -> StreamCheck:
         credential = self._feed.credential
         if credential is None:
             return self._described(await self._ask("DESCRIBE"))
         account = (self._feed.rtsp.host, self._feed.rtsp.port, credential)
-        remembered = self._logins.nonce(*account) or self._wire.nonce(credential)
+        remembered = self._logins.nonce(*account) or self.wire.nonce(credential)
         if remembered is None:
             answer = await self._ask("DESCRIBE")
         else:
@@ -203,7 +235,7 @@ class _Check:
             if answer.status == 401:
                 fresh = choose(answer.every("www-authenticate"))
                 self._logins.drop(*account, stale=fresh is not None and fresh.stale)
-                self._wire.forget_nonce()
+                self.wire.forget_nonce()
             else:
                 self._logins.accept(self._feed)
         if answer.status != 401:
@@ -217,7 +249,7 @@ class _Check:
                 self._logins.accept(self._feed)
                 self._logins.keep(*account, challenge)
                 if self._logins.may_share(*account):
-                    self._wire.keep_nonce(credential, challenge)
+                    self.wire.keep_nonce(credential, challenge)
                 return self._described(answer)
             challenge = choose(answer.every("www-authenticate"))
             if challenge is None or not challenge.stale:

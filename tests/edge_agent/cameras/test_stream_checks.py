@@ -140,6 +140,40 @@ async def test_basic_is_not_sent_where_a_digest_is_offered() -> None:
     assert b"Authorization" not in device.received
 
 
+@pytest.mark.parametrize("hangs_up_behind", [b"200", b"401"])
+async def test_a_device_that_hangs_up_behind_an_answer_is_asked_on_a_new_connection(
+    hangs_up_behind: bytes,
+) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            asked = await reader.readuntil(b"\r\n\r\n")
+            cseq = int(asked.split(b"CSeq: ")[1].split(b"\r\n")[0])
+            answer = reply(cseq, 200, body=SDP)
+            if not asked.startswith(b"OPTIONS") and b"Authorization" not in asked:
+                answer = reply(cseq, 401, DIGEST)
+            writer.write(answer)
+            await writer.drain()
+            if answer.startswith(b"RTSP/1.0 " + hangs_up_behind):
+                return
+
+    logins = Logins()
+    found, device = await check(script, LOGIN, logins)
+
+    assert (found.outcome, found.described) == ("ok", True)
+    assert device.connections == 2
+
+
+async def test_a_device_that_hangs_up_on_every_description_is_reset() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (await reader.readuntil(b"\r\n\r\n")).startswith(b"OPTIONS"):
+            writer.write(OPTIONS)
+
+    found, device = await check(script)
+
+    assert (found.outcome, found.detail[:9]) == ("reset", "DESCRIBE:")
+    assert device.connections == 2
+
+
 async def test_a_nonce_is_used_again_and_its_use_counted() -> None:
     logins = Logins()
     script = answering(OPTIONS, reply(2, 401, DIGEST), reply(3, 200, body=SDP))
