@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from edge_agent.sources.listen import packets as p
 from edge_agent.sources.listen.packets import Broken
 from edge_agent.sources.listen.settings import ListenSettings
-from edge_agent.sources.listen.turns import Turns
+from edge_agent.sources.listen.turnstile import Turnstile
 from edge_agent.sources.listen.users import Users, read_users
 from edge_agent.sources.listen.visit import Visit
 from gateway_core.meter import Meter
@@ -22,9 +22,6 @@ MOST_LOGINS = 512
 again."""
 
 LONGEST_ID = 128
-
-STEP_S = 0.01
-"""Seconds between looks at whose turn it is."""
 
 
 class Entrance:
@@ -40,8 +37,8 @@ class Entrance:
         self, settings: ListenSettings, meter: Meter, admitted: Callable[[Visit], None]
     ) -> None:
         self._admitted = admitted
-        self._turns: Turns[Visit] | None = None  # there is no clock before the loop runs
-        self._looking = False
+        self._tasks: asyncio.TaskGroup | None = None
+        self._line: Turnstile[Visit] = Turnstile(settings.connect_rate, self._decide)
         self._logins = 0
         self._settings = settings
         self._meter = meter
@@ -65,46 +62,27 @@ class Entrance:
     @property
     def waiting(self) -> int:
         """Clients that wait for their turn."""
-        return len(self._turns) if self._turns is not None else 0
+        return len(self._line)
 
     def left(self, visit: Visit) -> None:
         """Let a client that is gone wait no more."""
-        if self._turns is not None:
-            self._turns.leave(visit.address, visit)
+        self._line.leave(visit.address, visit)
 
     def receive(self, visit: Visit, tasks: asyncio.TaskGroup) -> None:
         """Let the client in that asked, or turn it away, when it is its turn."""
-        now = asyncio.get_running_loop().time()
-        if self._turns is None:
-            self._turns = Turns(self._settings.connect_rate, now)
-        turns = self._turns
-        at_once = turns.enter(visit.address, visit, now)
+        self._tasks = tasks
+        at_once = self._line.enter(visit.address, visit)
         self._meter.count(
             "tidegate_mqtt_listen_connects",
             source=self._settings.source,
             result="at_once" if at_once else "waited",
         )
-        if at_once:
-            self._decide(visit, tasks)
-        elif not self._looking:
-            self._look_again(turns, tasks)
 
-    def _look_again(self, turns: Turns[Visit], tasks: asyncio.TaskGroup) -> None:
-        self._looking = True
-        asyncio.get_running_loop().call_later(STEP_S, self._look, turns, tasks)
-
-    def _look(self, turns: Turns[Visit], tasks: asyncio.TaskGroup) -> None:
-        for visit in turns.due(asyncio.get_running_loop().time()):
-            if visit.talk.asked is not None and not visit.ended:
-                self._decide(visit, tasks)
-        self._looking = False
-        if len(turns):
-            self._look_again(turns, tasks)
-
-    def _decide(self, visit: Visit, tasks: asyncio.TaskGroup) -> None:
+    def _decide(self, visit: Visit) -> None:
         """Let a client in or turn it away; now, or when its password is hashed."""
         connect = visit.talk.asked
-        assert connect is not None
+        if connect is None or visit.ended:
+            return  # it gave up
         users, name, password = self._users, connect.username, connect.password or b""
         if users is None or name is None:
             self._answer(visit, known=False)
@@ -113,7 +91,8 @@ class Entrance:
                 self._turn_away(visit, p.BUSY, "too many log in at once; come again")
                 return
             self._logins += 1
-            tasks.create_task(self._slowly(visit, users, name, password))
+            assert self._tasks is not None
+            self._tasks.create_task(self._slowly(visit, users, name, password))
         else:
             self._answer(visit, known=users.check(name, password))
 

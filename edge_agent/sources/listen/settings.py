@@ -46,7 +46,9 @@ class ListenSettings(BaseModel):
         max_packet: Longest packet in bytes.
         keep_alive: Longest silence in seconds that a client may ask for; MQTT 5 clients are told.
         session_expiry: Longest life of a session without a connection, in seconds.
-        handshake: Seconds in which a connection must have said who it is.
+        handshake: Seconds in which a connection must have said who it is; with TLS, in which its
+            handshake must be done as well.
+        handshake_rate: TLS handshakes that begin in a second; more wait for their turn, likewise.
         connect_rate: CONNECTs a second that are looked at; more wait for their turn, and addresses
             take turns.
         max_connections: At a time; more are closed.
@@ -68,6 +70,7 @@ class ListenSettings(BaseModel):
     keep_alive: Annotated[Duration, Field(ge=1, le=65_535)] = 1200.0
     session_expiry: Annotated[Duration, Field(ge=0, le=2**32 - 2)] = 7 * 86_400.0
     handshake: Annotated[Duration, Field(ge=0.1, le=600)] = 10.0
+    handshake_rate: int = Field(default=300, ge=1, le=1_000_000)
     connect_rate: int = Field(default=2000, ge=1, le=1_000_000)
     max_connections: int = Field(default=50_000, ge=1, le=1_000_000)
     per_address: int = Field(default=20_000, ge=1, le=1_000_000)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -20,6 +19,7 @@ from edge_agent.sources.listen import packets as p
 from edge_agent.sources.listen.admission import Admission
 from edge_agent.sources.listen.conversation import Conversation
 from edge_agent.sources.listen.entrance import Entrance
+from edge_agent.sources.listen.handshakes import Handshakes
 from edge_agent.sources.listen.house import House
 from edge_agent.sources.listen.inbox import Client, ClientLoad, Word, gathered
 from edge_agent.sources.listen.memory import Entries
@@ -28,7 +28,7 @@ from edge_agent.sources.listen.packets import Broken
 from edge_agent.sources.listen.policy import Policy
 from edge_agent.sources.listen.sessions import Sessions
 from edge_agent.sources.listen.settings import ListenSettings
-from edge_agent.sources.listen.transport import LINGER_S, encryption, prepare, serve
+from edge_agent.sources.listen.transport import LINGER_S, prepare, serve
 from edge_agent.sources.listen.visit import Visit
 from gateway_core.clock import Clock
 from gateway_core.listening import tcp_sockets
@@ -84,8 +84,7 @@ class ListenSource:
         most = 2 * settings.max_connections
         prefix = state_prefix(settings)
         sessions = Sessions(prefix, settings.receive_maximum, most, saved_state, clock())
-        policy = Policy(settings.topics, settings.commands)
-        self.house = House(settings, sessions, policy, followed)
+        self.house = House(settings, sessions, Policy(settings.topics, settings.commands), followed)
         self._settings = settings
         self._ingest = ingest
         self._clock = clock
@@ -106,11 +105,9 @@ class ListenSource:
         self._by_talk: dict[Client, Visit] = {}
         self._strangers: set[Visit] = set()
         self._halted: OrderedDict[Visit, None] = OrderedDict()
-        self._kept = 0
-        self._lines = self._occasions = 0
-        self._context: ssl.SSLContext | None = None
-        self._under_pressure = False
-        self._closing = False
+        self._kept = self._lines = self._occasions = 0
+        self._handshakes = Handshakes(settings, self, meter)
+        self._under_pressure = self._closing = False
         self._tasks: asyncio.TaskGroup | None = None
         self._entrance = Entrance(settings, meter, self._admitted)
         self._outgoing = Outgoing()
@@ -130,10 +127,13 @@ class ListenSource:
             self._tasks = tasks
             self._line.start(tasks)
             try:
+                visit = partial(Visit, self, loop.time)
                 for sock in sockets:
-                    visit = partial(Visit, self, loop.time)
-                    server = await serve(sock, visit, self._context, settings)
-                    stack.callback(server.close)
+                    if settings.tls is not None:
+                        task = tasks.create_task(self._handshakes.serve(sock, tasks))
+                        stack.callback(task.cancel)
+                    else:
+                        stack.callback((await serve(sock, visit)).close)
                 self.opened.set()
                 if settings.open_to_nobody:
                     advice = "give users_file, tls.client_ca_file or anonymous: true"
@@ -161,16 +161,11 @@ class ListenSource:
         Raises:
             ConfigError: One of the files is wrong; everything goes on as it was.
         """
-        tls = self._settings.tls
         users = await asyncio.to_thread(self._entrance.read)
-        if tls is not None:
-            await asyncio.to_thread(encryption, tls)  # whether they are fit for use
-            if self._context is None:
-                self._context = await asyncio.to_thread(encryption, tls)
+        context = await asyncio.to_thread(self._handshakes.read)
 
         def adopt() -> None:
-            if tls is not None and self._context is not None:
-                self._context.load_cert_chain(tls.cert_file, tls.key_file)
+            self._handshakes.use(context)
             self._entrance.use(users, self.visits)
 
         return adopt
@@ -179,8 +174,8 @@ class ListenSource:
         """Return how many connections are in each state."""
         strangers, waiting = len(self._strangers), self._entrance.waiting
         return {
-            "handshake": strangers - waiting,
-            "waiting": waiting,
+            "handshake": strangers - waiting + self._handshakes.under_way,
+            "waiting": waiting + self._handshakes.waiting,
             "connected": len(self.visits) - strangers,
             "held": len(self._halted),
             "sessions": len(self.house.sessions),
@@ -188,16 +183,21 @@ class ListenSource:
 
     # ---- what visits ask of their listener ----
 
-    def arrived(self, visit: Visit) -> bool:
+    def place(self, address: str) -> bool:
         """Give a connection a place, or say that there is none."""
-        why = "closing" if self._closing else self._admission.enter(visit.address)
+        why = "closing" if self._closing else self._admission.enter(address)
         self._meter.count("tidegate_mqtt_listen_connections", source=self.name, result=why or "ok")
-        if why:
-            return False
+        return not why
+
+    def give_back(self, address: str) -> None:
+        """Take a place back."""
+        self._admission.leave(address)
+
+    def arrived(self, visit: Visit) -> None:
+        """Note a connection that has a place."""
         self.visits.add(visit)
         self._strangers.add(visit)
         self._by_talk[visit.talk] = visit
-        return True
 
     def load(self) -> ClientLoad:
         """Return what the next commit will store."""
@@ -244,8 +244,8 @@ class ListenSource:
             log.info("device_disconnected", source=self.name, client=client, why=told)
 
     def left(self, visit: Visit) -> None:
-        """Give a place back."""
-        self._admission.leave(visit.address)
+        """Forget a connection that is gone."""
+        self.give_back(visit.address)
         self.visits.discard(visit)
         self._strangers.discard(visit)
         self._halted.pop(visit, None)

@@ -14,6 +14,9 @@ from gateway_core.tls import server_context
 LINGER_S = 5.0
 """Seconds in which a client that is sent away may read why."""
 
+BACKLOG = 4096
+"""Connections that the system holds until they are looked at."""
+
 FILES_BESIDE = 1024
 """Open files that the rest of the agent may need."""
 
@@ -35,18 +38,10 @@ def prepare(sockets: list[socket.socket], settings: ListenSettings) -> None:
 async def serve(
     sock: socket.socket,
     visit: Callable[[], asyncio.Protocol],
-    context: ssl.SSLContext | None,
-    settings: ListenSettings,
 ) -> asyncio.Server:
     """Let connections come in at a bound socket."""
-    return await asyncio.get_running_loop().create_server(
-        visit,
-        sock=sock,
-        ssl=context,
-        backlog=4096,
-        ssl_handshake_timeout=None if context is None else settings.handshake,
-        ssl_shutdown_timeout=None if context is None else LINGER_S,
-    )
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(visit, sock=sock, backlog=BACKLOG)
 
 
 def encryption(tls: TlsSettings) -> ssl.SSLContext:

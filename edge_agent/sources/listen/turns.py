@@ -1,4 +1,4 @@
-"""Whose CONNECT is looked at next, when more come than a listener takes at a time. Pure.
+"""Whose handshake or CONNECT is next, when more come than a listener takes at a time. Pure.
 
 A storm is delayed, not refused: refused clients come again at once, and the storm grows. Addresses
 take turns, so whoever brings thousands waits for them and holds up nobody else. Of IPv6 the /64 is
@@ -8,6 +8,7 @@ what counts: whoever has one has all addresses of it.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Generic, TypeVar
@@ -41,10 +42,14 @@ class Turns(Generic[T]):
     Args:
         rate: Turns a second.
         now: The clock, in seconds.
+        take: Takes a place for one of a party; False while it has none to give.
     """
 
-    def __init__(self, rate: float, now: float) -> None:
+    def __init__(
+        self, rate: float, now: float, take: Callable[[str], bool] = lambda _party: True
+    ) -> None:
         self._rate = rate
+        self._take = take
         self._most = max(1.0, rate * BURST_S)
         self._credit = self._most
         self._at = now
@@ -58,10 +63,11 @@ class Turns(Generic[T]):
     def enter(self, address: str, who: T, now: float) -> bool:
         """Return True if it is its turn at once; else it waits for `due` to name it."""
         self._earn(now)
-        if not self._lines and self._credit >= 1:
+        group = party(address)
+        if not self._lines and self._credit >= 1 and self._take(group):
             self._credit -= 1
             return True
-        self._lines.setdefault(party(address), OrderedDict())[who] = None
+        self._lines.setdefault(group, OrderedDict())[who] = None
         self._count += 1
         return False
 
@@ -79,8 +85,14 @@ class Turns(Generic[T]):
         """Return those whose turn has come."""
         self._earn(now)
         found = []
-        while self._lines and self._credit >= 1:
+        passed = 0  # parties in a row that had no place
+        while passed < len(self._lines) and self._credit >= 1:
             group, line = self._lines.popitem(last=False)
+            if not self._take(group):
+                self._lines[group] = line
+                passed += 1
+                continue
+            passed = 0
             who, _ = line.popitem(last=False)
             if line:
                 self._lines[group] = line

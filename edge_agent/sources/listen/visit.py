@@ -25,7 +25,9 @@ class Desk(Protocol):
 
     house: House
 
-    def arrived(self, visit: Visit) -> bool: ...  # noqa: D102  # False: there is no place
+    def place(self, address: str) -> bool: ...  # noqa: D102  # False: there is none
+    def give_back(self, address: str) -> None: ...  # noqa: D102
+    def arrived(self, visit: Visit) -> None: ...  # noqa: D102
     def load(self) -> ClientLoad: ...  # noqa: D102
     def now(self) -> int: ...  # noqa: D102  # nanoseconds since 1970
     def pressed(self) -> bool: ...  # noqa: D102
@@ -44,17 +46,18 @@ class Visit(asyncio.Protocol):
     Args:
         desk: Of the listener.
         time: The loop's clock, seconds.
+        placed: Whether it was given a place already.
 
     Attributes:
         talk: What is said.
-        address: The peer's.
+        address: The peer's; empty before it came.
         heard: When it last said something, by the loop's clock.
         since: When it came.
         ended: When it was told to end; 0 before.
         login: The name that it logged in with, or empty.
     """
 
-    def __init__(self, desk: Desk, time: Callable[[], float]) -> None:
+    def __init__(self, desk: Desk, time: Callable[[], float], *, placed: bool = False) -> None:
         self.talk = Conversation(desk.house, self._end)
         self.address = ""
         self.login = ""
@@ -65,7 +68,7 @@ class Visit(asyncio.Protocol):
         self._rest = b""
         self._kept = 0
         self._paused = False
-        self._counted = False
+        self._placed = placed
         self._stopped = False
         self._clogged = False
 
@@ -73,11 +76,13 @@ class Visit(asyncio.Protocol):
         """Ask for a place."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        self.address = str(peer[0]) if peer else ""
+        self.address = str(peer[0]) if peer else "?"
         self.since = self.heard = self._time()
         self._transport.set_write_buffer_limits(MOST_UNSENT)
-        self._counted = self._desk.arrived(self)
-        if not self._counted:
+        self._placed = self._placed or self._desk.place(self.address)
+        if self._placed:
+            self._desk.arrived(self)
+        else:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -102,7 +107,7 @@ class Visit(asyncio.Protocol):
         self._stopped = True
         self._keep(b"")
         self.talk.left(self._desk.now())
-        if self._counted:
+        if self._placed:
             self._desk.left(self)
 
     def peer_name(self) -> str | None:
