@@ -14,6 +14,7 @@ from collector.config import load_collector_config
 from gateway_core.errors import ConfigError, GatewayError
 from gateway_core.heap import few_arenas, settle_heap
 from gateway_core.log import setup_logging
+from gateway_core.named_files import at_its_key
 
 log = structlog.get_logger()
 
@@ -30,11 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
     told = parser.parse_args(arguments)
     setup_logging(told.log_level)
     few_arenas()
+    config = None
     try:
         config = load_collector_config(told.config)
         asyncio.run(run_collector(config, ready=lambda _collector: settle_heap()))
     except ConfigError as exc:
-        sys.stderr.write(f"{exc}\n")
+        faults = at_its_key(config, told.config, exc.faults) if config else exc.faults
+        sys.stderr.write("".join(f"{fault}\n" for fault in faults))
         return 2
     except GatewayError as exc:
         log.error("collector_failed", why=str(exc))  # noqa: TRY400  # expected, no traceback needed

@@ -16,6 +16,7 @@ from edge_agent.run import run_agent
 from gateway_core.errors import ConfigError, GatewayError
 from gateway_core.heap import few_arenas, settle_heap
 from gateway_core.log import setup_logging
+from gateway_core.named_files import at_its_key
 
 log = structlog.get_logger()
 
@@ -38,12 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     setup_logging(asked.log_level)
     few_arenas()
+    config = None
     try:
         config = load_edge_config(asked.config)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(run_agent(config, ready=lambda _agent: settle_heap()))
     except ConfigError as exc:
-        sys.stderr.write(f"{exc}\n")
+        faults = at_its_key(config, asked.config, exc.faults) if config else exc.faults
+        sys.stderr.write("".join(f"{fault}\n" for fault in faults))
         return 2
     except GatewayError as exc:
         log.error("agent_failed", why=str(exc))  # noqa: TRY400 - why is the whole story

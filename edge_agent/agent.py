@@ -298,6 +298,7 @@ class Agent:
                 sweep_s=cameras.sweep,
                 events=cameras.events,
                 event_listeners=cameras.event_listeners,
+                area=self._config.edge.area,
             ),
             clock=self._clock,
             meter=self._meter,
@@ -309,6 +310,8 @@ class Agent:
             return None
         edge = self._config.edge
         systems = load_systems(self._config.systems.file)
+        if not systems:
+            return None  # it would end at once, and be called a part that waits
         return Watch(edge.id, edge.area, systems, self._pipeline.record, self._clock)
 
     async def _keep_time(self) -> None:

@@ -23,6 +23,8 @@ from edge_agent.sources.listen.users import read_users
 from edge_agent.systems.inventory import load_systems
 from edge_agent.tighten import load_site_egress
 from gateway_core.errors import ConfigError, Fault
+from gateway_core.named_files import at_its_key
+from gateway_core.yaml_document import read_yaml
 
 T = TypeVar("T")
 _SECRET = ("password_file", "key_file", "token_file", "users_file")
@@ -70,6 +72,7 @@ def check(path: Path) -> Checked:
     if systems is not None:
         watched = _try(checked, lambda: load_systems(systems.file))
         checked.counts["systems"] = len(watched or ())
+    checked.faults = at_its_key(config, path, checked.faults)
     return checked
 
 
@@ -123,17 +126,19 @@ def _try(checked: Checked, load: Callable[[], T]) -> T | None:
 
 
 def _secrets(config: EdgeConfig, path: Path) -> Iterator[Fault]:
-    named: list[tuple[str, object]] = [
-        *((f"mqtt.{place}", each) for place, each in enumerate(config.mqtt)),
-        *((f"mqtt_listen.{place}", each) for place, each in enumerate(config.mqtt_listen)),
-        *((f"mqtt_listen.{place}.tls", each.tls) for place, each in enumerate(config.mqtt_listen)),
-        ("uplink", config.uplink),
+    document = read_yaml(path)
+    listeners = list(enumerate(config.mqtt_listen))
+    named: list[tuple[tuple[str | int, ...], object]] = [
+        *((("mqtt", place), each) for place, each in enumerate(config.mqtt)),
+        *((("mqtt_listen", place), each) for place, each in listeners),
+        *((("mqtt_listen", place, "tls"), each.tls) for place, each in listeners),
+        (("uplink",), config.uplink),
     ]
     if config.catalogue is not None:
         try:
             load_public(config.catalogue.key_file)
         except ConfigError as exc:
-            yield Fault(path, 0, 0, "catalogue.key_file", exc.faults[0].message)
+            yield document.fault(("catalogue", "key_file"), exc.faults[0].message)
     for where, section in named:
         for name in _FILES:
             file: Path | None = getattr(section, name, None)
@@ -141,7 +146,7 @@ def _secrets(config: EdgeConfig, path: Path) -> Iterator[Fault]:
                 continue
             trouble = _trouble(file, secret=name in _SECRET)
             if trouble:
-                yield Fault(path, 0, 0, f"{where}.{name}", f"{file}: {trouble}")
+                yield document.fault((*where, name), f"{file}: {trouble}")
 
 
 def _trouble(file: Path, *, secret: bool) -> str:

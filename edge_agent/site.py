@@ -101,20 +101,30 @@ class Rates:
 
     Attributes:
         head: The spool's last number.
+        hour: The same, over an hour.
         alarms: Alarms appended, over an hour.
         backlog: What the uplink has not settled.
     """
 
     head: Growth = field(default_factory=Growth)
+    hour: Growth = field(default_factory=lambda: Growth(deque(maxlen=720)))
     alarms: Growth = field(default_factory=lambda: Growth(deque(maxlen=720)))
     backlog: Growth = field(default_factory=Growth)
 
     def look(self, spool: Spool, consumer: str | None, now: int) -> None:
         """Note all of them; ``consumer`` is the uplink, where there is one."""
         self.head.look(spool.head, now)
+        self.hour.look(spool.head, now)
         self.alarms.look(spool.alarms_appended, now)
         if consumer is not None:
             self.backlog.look(spool.outstanding(consumer)[0], now)
+
+    def arriving(self, head: int, now: int) -> float:
+        """Return the records a second that come in: of the last minute or hour, which is more.
+
+        Where devices speak every five minutes, most minutes are silent and the hour is not.
+        """
+        return max(self.head.rate(head, now), self.hour.rate(head, now))
 
 
 @dataclass(slots=True)

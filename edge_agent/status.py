@@ -154,7 +154,7 @@ async def take_status(site: Site) -> Status:
     site.links.look(now)
     devices = site.registry.devices.values()
     since = site.links.since
-    full = telemetry_s(books, site.rates.head.rate(books.head, now))
+    full = telemetry_s(books, site.rates.arriving(books.head, now))
     return Status(
         edge=site.config.edge.id,
         area=site.config.edge.area,

@@ -68,11 +68,13 @@ def init(folder: Path = Path(), *, data_dir: str = "./var/centre") -> None:
 
 @app.command
 def check(*, config: Config = _CONFIG) -> None:
-    """Read the configuration; start nothing.
+    """Read the configuration, look at the files that it names; start nothing.
 
     tidegate collector check --config collector.yaml
     """
-    found = load_collector_config(config)
+    from collector.check import check as check_centre
+
+    found = check_centre(config)
     print(f"{config}: no mistakes; time series in {found.timeseries.kind}")
 
 

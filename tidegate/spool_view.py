@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TypeVar
+
 import msgspec
 
 from edge_agent.tap import spoken
 from gateway_core.spool.reader import SpoolReader
 from tidegate.output import print_json, print_table
 
+_Row = TypeVar("_Row")
 _SHOWN = 400
 """Most characters of a record in a table."""
 
 
 def print_refusals(spool: SpoolReader, reason: str | None, limit: int, *, json: bool) -> None:
-    """Print refused payloads, oldest first."""
-    rows = spool.refusals(limit, reason=reason)
+    """Print the newest refused payloads, newest last."""
+    rows = _newest(spool.newest_refusals(limit + 1, reason), limit)
     if json:
         print_json([{"id": number, **msgspec.structs.asdict(one)} for number, one in rows])
         return
@@ -37,8 +41,8 @@ def print_refusals(spool: SpoolReader, reason: str | None, limit: int, *, json: 
 
 
 def print_quarantine(spool: SpoolReader, consumer: str | None, limit: int, *, json: bool) -> None:
-    """Print quarantined records, oldest first."""
-    rows = spool.quarantined(limit, consumer=consumer)
+    """Print the newest quarantined records, newest last."""
+    rows = _newest(spool.newest_quarantined(limit + 1, consumer), limit)
     if json:
         print_json(rows)
         return
@@ -46,6 +50,13 @@ def print_quarantine(spool: SpoolReader, consumer: str | None, limit: int, *, js
         ("id", "consumer", "seq", "reason", "detail", "record"),
         ((q.id, q.consumer, q.seq, q.reason, q.detail, _short(q.record)) for q in rows),
     )
+
+
+def _newest(rows: list[_Row], limit: int) -> list[_Row]:
+    if len(rows) <= limit:
+        return rows
+    print(f"older ones than these {limit} are left out: raise --limit", file=sys.stderr)
+    return rows[-limit:]
 
 
 def _short(record: object) -> str:

@@ -306,7 +306,7 @@ class Patrol:
             id=feed.id,
             time=self._clock(),
             name=feed.name,
-            area=feed.area,
+            area=feed.area or self._settings.area,
             lat=feed.lat,
             lon=feed.lon,
             group=feed.group,

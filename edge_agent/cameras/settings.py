@@ -40,6 +40,7 @@ class PatrolSettings:
         sample_limits: Where a stream begins to be bad.
         stale_sweeps: A verdict older than this many sweeps is stale.
         roll_up_s: How often every feed is reported even without a change.
+        area: Code of the area of feeds that have none of their own.
     """
 
     sweep_s: float = 60.0
@@ -68,3 +69,4 @@ class PatrolSettings:
     sample_limits: SampleLimits = field(default_factory=SampleLimits)
     stale_sweeps: float = 3.0
     roll_up_s: float = 3600.0
+    area: str = ""

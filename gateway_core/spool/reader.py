@@ -75,19 +75,15 @@ class SpoolReader:
                 at = rows.next_first(db, found.broken.last + 1)
         return None
 
-    def refusals(
-        self, limit: int, after_id: int = 0, reason: str | None = None
-    ) -> list[tuple[int, Refusal]]:
-        """Return up to ``limit`` refused payloads with ids above ``after_id``, oldest first."""
+    def newest_refusals(self, limit: int, reason: str | None = None) -> list[tuple[int, Refusal]]:
+        """Return the newest ``limit`` refused payloads, oldest of them first."""
         with self._snapshot() as db:
-            return rows.load_refusals(db, limit, after_id, reason)
+            return rows.load_refusals(db, limit, 0, reason, newest=True)
 
-    def quarantined(
-        self, limit: int, after_id: int = 0, consumer: str | None = None
-    ) -> list[Quarantined]:
-        """Return up to ``limit`` quarantined records with ids above ``after_id``, oldest first."""
+    def newest_quarantined(self, limit: int, consumer: str | None = None) -> list[Quarantined]:
+        """Return the newest ``limit`` quarantined records, oldest of them first."""
         with self._snapshot() as db:
-            return rows.load_quarantined(db, limit, after_id, consumer)
+            return rows.load_quarantined(db, limit, 0, consumer, newest=True)
 
     def state(self, prefix: str = "") -> dict[str, bytes]:
         """Return the keys that start with ``prefix``."""

@@ -211,31 +211,40 @@ def load_state_between(db: apsw.Connection, low: str, high: str) -> dict[str, by
     return dict(_convert(row, tuple[str, bytes]) for row in rows)
 
 
+_REFUSED = (
+    "SELECT id, source, address, payload, reason, detail, received, content_format"
+    " FROM refused WHERE id > ?1 AND (?3 IS NULL OR reason = ?3) ORDER BY id LIMIT ?2"
+)
+_QUARANTINED = (
+    "SELECT id, consumer, seq, reason, detail, record FROM quarantine"
+    " WHERE id > ?1 AND (?3 IS NULL OR consumer = ?3) ORDER BY id LIMIT ?2"
+)
+
+
+def _ordered(select: str, *, newest: bool) -> str:
+    return select.replace("ORDER BY id", "ORDER BY id DESC") if newest else select
+
+
 def load_refusals(
-    db: apsw.Connection, limit: int, after_id: int, reason: str | None
+    db: apsw.Connection, limit: int, after_id: int, reason: str | None, *, newest: bool = False
 ) -> list[tuple[int, Refusal]]:
-    """Return refused payloads with ids above ``after_id``, oldest first."""
-    rows = db.execute(
-        "SELECT id, source, address, payload, reason, detail, received, content_format"
-        " FROM refused WHERE id > ?1 AND (?3 IS NULL OR reason = ?3) ORDER BY id LIMIT ?2",
-        (after_id, limit, reason),
-    )
+    """Return refused payloads with ids above ``after_id``, oldest first.
+
+    Where there are more than ``limit``, the newest are left out, or with ``newest`` the oldest.
+    """
+    rows = db.execute(_ordered(_REFUSED, newest=newest), (after_id, limit, reason))
     shape = tuple[int, str, str, bytes, str, str, int, int | None]
-    plain = [_convert(row, shape) for row in rows]
+    plain = sorted(_convert(row, shape) for row in rows)
     return [(row[0], Refusal(*row[1:])) for row in plain]
 
 
 def load_quarantined(
-    db: apsw.Connection, limit: int, after_id: int, consumer: str | None
+    db: apsw.Connection, limit: int, after_id: int, consumer: str | None, *, newest: bool = False
 ) -> list[Quarantined]:
-    """Return quarantined records with ids above ``after_id``, oldest first."""
-    rows = db.execute(
-        "SELECT id, consumer, seq, reason, detail, record FROM quarantine"
-        " WHERE id > ?1 AND (?3 IS NULL OR consumer = ?3) ORDER BY id LIMIT ?2",
-        (after_id, limit, consumer),
-    )
+    """Return quarantined records, as `load_refusals` returns payloads."""
+    rows = db.execute(_ordered(_QUARANTINED, newest=newest), (after_id, limit, consumer))
     found: list[Quarantined] = []
-    for row in rows:
+    for row in sorted(rows):
         *plain, body = _convert(row, tuple[int, str, int, str, str, bytes | None])
         record = _record(body)
         found.append(Quarantined(*_convert(plain, tuple[int, str, int, str, str]), record))

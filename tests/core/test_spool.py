@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from gateway_core.model import Batch, Receipt, Rejection
 from gateway_core.spool import Span, SpoolOptions, open_reader, open_spool
 from gateway_core.spool.schema import check_sqlite, open_writer
 from tests.fakes.core import reading, readings, refusal
+from tidegate.spool_view import print_refusals
 
 
 @pytest.fixture
@@ -150,7 +152,7 @@ async def test_a_reader_in_another_process_sees_the_books_while_the_agent_runs(p
     program = (
         "import sys, pathlib; from gateway_core.spool import open_reader\n"
         "with open_reader(pathlib.Path(sys.argv[1])) as spool:\n"
-        "    print(spool.books().accepted, spool.books().residual, len(spool.refusals(9)))"
+        "    print(spool.books().accepted, spool.books().residual, len(spool.newest_refusals(9)))"
     )
     async with open_spool(path, "edge-a") as spool:
         await spool.append(readings(1, 3), [refusal(1)], source="s")
@@ -227,6 +229,21 @@ async def test_refusals_are_paged_filtered_and_discarded(path):
         assert [n for n, _ in await spool.refusals(9)] == [2, 3]
         books = await spool.books()
         assert (books.refused, books.refused_held) == ({"bad_crc": 2, "not_json": 1}, 2)
+
+
+async def test_people_are_shown_the_newest_refusals_first_told_if_older_ones_are_left_out(
+    path, capsys
+):
+    async with open_spool(path, "edge-a") as spool:
+        await spool.append([], [refusal(n) for n in range(1, 6)], source="s")
+    with open_reader(path) as found:
+        assert [r.address for _, r in found.newest_refusals(2)] == ["t/4", "t/5"]
+        print_refusals(found, None, 2, json=True)
+        shown = capsys.readouterr()
+        assert [one["id"] for one in json.loads(shown.out)] == [4, 5]
+        assert shown.err == "older ones than these 2 are left out: raise --limit\n"
+        print_refusals(found, None, 5, json=True)
+        assert capsys.readouterr().err == ""
 
 
 async def test_the_oldest_refusals_make_room_and_are_counted(path):

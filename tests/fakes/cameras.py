@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
-from typing import Self
+from typing import Any, Self
 
 from edge_agent.cameras.address import RtspAddress, bracketed
 from edge_agent.cameras.feeds_file import load_feeds
@@ -180,11 +180,11 @@ async def patrolling(
     recorder: Recorder,
     *,
     recalled: Mapping[str, bytes] | None = None,
-    **settings: float,
+    **settings: float | str,
 ) -> AsyncIterator[Patrol]:
     """A running patrol with a short sweep, which takes up what another one kept."""
     # Nothing here depends on speed: a loaded machine only takes longer to come to the truth.
-    quick = {"sweep_s": 0.4, "stale_sweeps": 100.0, "onvif_s": 600.0, **settings}
+    quick: dict[str, Any] = {"sweep_s": 0.4, "stale_sweeps": 100.0, "onvif_s": 600.0, **settings}
     patrol = Patrol(
         "bz-edge-01",
         feeds,

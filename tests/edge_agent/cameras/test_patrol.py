@@ -84,6 +84,17 @@ async def test_every_feed_is_listed_once_and_again_when_it_changes(tmp_path: Pat
         )
 
 
+async def test_a_feed_without_an_area_is_in_its_edge_s(tmp_path: Path) -> None:
+    recorder = Recorder()
+    async with fleet_and_feeds(tmp_path, count=1) as (_, feeds):
+        ((name, feed),) = feeds.items()
+        async with patrolling({name: replace(feed, area="")}, recorder, area="3716"):
+            await recorder.until(lambda: any(isinstance(r, Listed) for r in recorder.records))
+
+    (listed,) = [r for r in recorder.records if isinstance(r, Listed)]
+    assert listed.area == "3716"
+
+
 async def test_records_wait_while_the_spool_is_full_and_come_once(tmp_path: Path) -> None:
     recorder = Recorder()
     recorder.full = True

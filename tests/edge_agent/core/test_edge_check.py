@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import pytest
+
+from edge_agent.__main__ import main
 from edge_agent.check import check
 from edge_agent.config import load_edge_config
 from edge_agent.knowledge import read_knowledge
@@ -110,3 +114,35 @@ def test_the_files_of_a_listener_are_read_and_one_that_lets_nobody_in_is_told(
     users.write_text("d1:geheim\n")
     (fault,) = check(path).faults
     assert str(fault).startswith(f"{users}:1:1: ")
+
+
+def test_a_file_that_is_not_there_is_told_at_the_key_that_names_it(tmp_path: Path) -> None:
+    path = site(tmp_path)
+    for name in ("feeds.csv", "systems.yaml", "egress.yaml", "secret"):
+        (tmp_path / name).unlink()
+    shutil.rmtree(tmp_path / "profiles")
+
+    why = "cannot be read: No such file or directory"
+    assert [str(fault) for fault in check(path).faults] == [
+        f"{path}:2:49: mqtt.0.password_file: {tmp_path}/secret: {why}",
+        f"{path}:3:12: profiles.0: {tmp_path}/profiles: no such folder of profiles",
+        f"{path}:5:11: cameras.file: {tmp_path}/feeds.csv: {why}",
+        f"{path}:6:11: systems.file: {tmp_path}/systems.yaml: {why}",
+    ]
+    write_profile(tmp_path / "profiles")
+    assert f"{path}:7:10: egress.file: {tmp_path}/egress.yaml: {why}" in map(
+        str, check(path).faults
+    )
+
+
+def test_an_agent_that_cannot_start_tells_the_key_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = site(tmp_path)
+    (tmp_path / "feeds.csv").unlink()
+
+    assert main(["--config", str(path)]) == 2
+    assert capsys.readouterr().err.endswith(
+        f"\n{path}:5:11: cameras.file: {tmp_path}/feeds.csv: cannot be read: "
+        "No such file or directory\n"
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from edge_agent.endurance import alarms_s, done_s, telemetry_s
+from edge_agent.site import Rates
 from edge_agent.throttle import Throttle
+from gateway_core.clock import NS
 from gateway_core.spool import Books, SpoolOptions
 from gateway_core.units import parse_bit_rate
 from tidegate.edge_books import spoken
@@ -17,6 +19,18 @@ BOOKS = Books("e", head=1000, oldest=1, bytes=100_000, max_bytes=1_000_000)
 def test_telemetry_lasts_as_long_as_its_bytes() -> None:
     assert telemetry_s(BOOKS, rate=10.0) == 1000.0
     assert telemetry_s(BOOKS, rate=0.0) is None
+
+
+def test_devices_that_speak_every_five_minutes_arrive_in_silent_minutes_too() -> None:
+    rates, head = Rates(), 0
+    for second in range(0, 1800, 5):
+        head += 60 if second % 300 == 0 else 0
+        rates.head.look(head, second * NS)
+        rates.hour.look(head, second * NS)
+
+    now = 1795 * NS
+    assert rates.head.rate(head, now) == 0.0
+    assert rates.arriving(head, now) == 300 / 1795
 
 
 def test_alarms_have_the_reserve_where_telemetry_waits_and_everything_where_it_is_given_up() -> (

@@ -18,6 +18,7 @@ from gateway_core.clock import NS
 from gateway_core.errors import ConfigError, SpoolFull
 from gateway_core.model import Alarm, Listed, Record, SystemHealth
 from tests.fakes.broker import free_port
+from tests.fakes.running import running
 
 GOOD = Outcome("good", "", 3.0)
 SILENT = Outcome("silent", "timeout")
@@ -227,3 +228,15 @@ def test_a_mistake_in_systems_yaml_is_told(tmp_path: Path, line: str) -> None:
     path.write_text(f"systems:\n  - {line}\n")
     with pytest.raises(ConfigError, match=r"systems\.yaml:2:"):
         load_systems(path)
+
+
+async def test_a_list_without_systems_is_no_part_that_waits_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "systems.yaml").write_text("systems: []\n")
+    file = tmp_path / "edge.yaml"
+    file.write_text(
+        "edge: {id: e1, data_dir: var}\n"
+        "systems: {file: systems.yaml}\n"
+        f"admin: {{listen: '127.0.0.1:{free_port()}'}}\n"
+    )
+    async with running(file) as agent:
+        assert "systems" not in agent._parts.running
