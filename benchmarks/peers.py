@@ -2,8 +2,10 @@
 
 The same messages go through Tidegate (mosquitto, edge agent, collector with the embedded store) and
 through the ThingsBoard IoT Gateway (mosquitto, gateway with SQLite storage and no rate limits, a
-second mosquitto in ThingsBoard's place). First as fast as mosquitto takes them; then at a steady
-rate with kill -9 in the middle and a start two seconds later. What is lost is found by number.
+second mosquitto in ThingsBoard's place), and through Telegraf into an InfluxDB 1 where Telegraf's
+program is on PATH (`benchmarks/telegraf.py` says how it is set). First as fast as mosquitto takes
+them; then at a steady rate with kill -9 in the middle and a start two seconds later. What is lost
+is found by number.
 
     python -m venv tb && tb/bin/pip install thingsboard-gateway
     python benchmarks/peers.py --thingsboard tb/bin/python
@@ -12,8 +14,10 @@ rate with kill -9 in the middle and a start two seconds later. What is lost is f
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +34,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.agent import cpu_s
+from benchmarks.telegraf import Telegraf
 from tests.e2e.blast import Blaster, encoded, fleet
 from tests.e2e.city import City, Program
 
@@ -254,11 +259,16 @@ def _process(peer: Peer) -> psutil.Process:
     return psutil.Process(peer.program.process.pid)
 
 
-def measure(python: Path | None, messages: int, rate: int) -> dict[str, Any]:
-    """Run both, each part with fresh files."""
+def measure(python: Path | None, telegraf: str | None, messages: int, rate: int) -> dict[str, Any]:
+    """Run all, each part with fresh files."""
     made: dict[str, Callable[[Path], Peer]] = {"tidegate": Tidegate}
     if python is not None:
         made["thingsboard-gateway"] = lambda folder: ThingsBoard(folder, python)
+    if telegraf is not None:
+        for strategy in ("disk", "memory"):
+            made[f"telegraf, {strategy}"] = functools.partial(
+                Telegraf, binary=telegraf, strategy=strategy
+            )
     out: dict[str, Any] = {"load_before": os.getloadavg()[0]}
     for name, make in made.items():
         out[name] = {}
@@ -266,23 +276,21 @@ def measure(python: Path | None, messages: int, rate: int) -> dict[str, Any]:
             with tempfile.TemporaryDirectory() as folder:
                 peer = make(Path(folder))
                 try:
-                    out[name] |= {f"{key}": value for key, value in part(peer).items()}
+                    out[name] |= part(peer)
                 finally:
                     peer.city.close()
                     if isinstance(peer, ThingsBoard):
                         peer.close()
     if python is not None:
-        out["version"] = subprocess.run(
-            [
-                python,
-                "-c",
-                "import importlib.metadata as m; print(m.version('thingsboard-gateway'))",
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        version = "import importlib.metadata as m; print(m.version('thingsboard-gateway'))"
+        out["thingsboard"] = _said([str(python), "-c", version])
+    if telegraf is not None:
+        out["telegraf"] = _said([telegraf, "--version"])
     return out
+
+
+def _said(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 if __name__ == "__main__":
@@ -293,4 +301,5 @@ if __name__ == "__main__":
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--rate", type=int, default=1_000, help="messages a second beside the kill")
     asked = parser.parse_args()
-    print(json.dumps(measure(asked.thingsboard, asked.messages, asked.rate), indent=1))
+    found = measure(asked.thingsboard, shutil.which("telegraf"), asked.messages, asked.rate)
+    print(json.dumps(found, indent=1))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import growth_page
 from benchmarks.line import Figure, median, shown
 from benchmarks.run import KEPT, PAGE, page
 
@@ -21,6 +22,14 @@ def test_a_benchmark_can_be_imported(name: str) -> None:
 
 def test_the_page_is_that_of_the_kept_run() -> None:
     assert PAGE.read_text() == page(json.loads(KEPT.read_text()))
+
+
+def test_what_is_said_of_growth_is_what_was_kept_and_every_picture_is_there() -> None:
+    found = json.loads(growth_page.KEPT.read_text())
+    assert growth_page.PAGE.read_text() == growth_page.page(found)
+    for picture in growth_page.PICTURES:
+        assert growth_page.image(picture).read_bytes()[:4] == b"\x89PNG"
+        assert len(found[picture.along.name]) > 1
 
 
 def test_less_time_and_more_a_second_are_better() -> None:
