@@ -12,7 +12,6 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
@@ -26,6 +25,11 @@ SOCKET = "control.sock"
 SNAPSHOT = "snapshot"
 _LINE = 4096
 _EVERY_S = 0.2
+MOST_PEERS = 16
+"""Who may be at the door at a time; each more is told so and sent away."""
+
+PATIENCE_S = 10.0
+"""Seconds in which a peer must have said what it wants, and read what it is told."""
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -51,18 +55,19 @@ async def open_control(folder: Path, snapshots: Snapshots) -> AsyncIterator[None
     Raises:
         Unavailable: The folder does not allow it.
     """
+    peers = 0
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
-            try:
-                command = (await reader.readline()).decode("ascii", "replace").strip()
-            except ValueError:  # no end of a line within `_LINE` bytes
-                command = ""
-            if command == SNAPSHOT:
-                await _snapshot(snapshots, reader, writer)
-            else:
-                _say(writer, Line(error=f"no such command: {command[:64]!r}"))
-            await writer.drain()
+        nonlocal peers
+        peers += 1
+        try:
+            with contextlib.closing(writer), contextlib.suppress(ConnectionError, TimeoutError):
+                if peers > MOST_PEERS:
+                    await _say(writer, Line(error=f"{MOST_PEERS} others ask already; ask again"))
+                else:
+                    await _answered(snapshots, reader, writer)
+        finally:
+            peers -= 1
 
     server = await asyncio.start_unix_server(answer, sock=_listening(folder), limit=_LINE)
     try:
@@ -71,6 +76,20 @@ async def open_control(folder: Path, snapshots: Snapshots) -> AsyncIterator[None
         server.close()
         with contextlib.suppress(OSError):
             (folder / SOCKET).unlink()
+
+
+async def _answered(
+    snapshots: Snapshots, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            command = (await reader.readline()).decode("ascii", "replace").strip()
+    except ValueError:  # no end of a line within `_LINE` bytes
+        command = ""
+    if command == SNAPSHOT:
+        await _snapshot(snapshots, reader, writer)
+    else:
+        await _say(writer, Line(error=f"no such command: {command[:64]!r}"))
 
 
 async def _snapshot(
@@ -90,10 +109,9 @@ async def _snapshot(
             if gone.done() and not taking.done():
                 taking.cancel()
                 return
-            _say(writer, line)
-            await writer.drain()
+            await _say(writer, line)
         gone.cancel()
-        _say(writer, taking.result())
+        await _say(writer, taking.result())
 
 
 async def _taken(snapshots: Snapshots, note: Callable[[int, int], None]) -> Line:
@@ -132,8 +150,10 @@ async def ask_snapshot(data_dir: Path, progress: Callable[[int, int], None]) -> 
     raise Unavailable("the collector ended while it was taking a snapshot")
 
 
-def _say(writer: Any, line: Line) -> None:
+async def _say(writer: asyncio.StreamWriter, line: Line) -> None:
     writer.write(msgspec.json.encode(line) + b"\n")
+    async with asyncio.timeout(PATIENCE_S):
+        await writer.drain()
 
 
 def _listening(folder: Path) -> socket.socket:

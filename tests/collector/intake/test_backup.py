@@ -152,30 +152,6 @@ def replaced(config: CollectorConfig) -> CollectorConfig:
     return config
 
 
-async def test_only_the_user_of_the_data_folder_may_ask_for_a_copy(tmp_path: Path) -> None:
-    config = centre(tmp_path / "old")
-    async with open_collector(config):
-        door = config.collector.data_dir / "control.sock"
-        assert oct(door.stat().st_mode & 0o777) == "0o600"
-    assert not door.exists()
-
-
-@pytest.mark.parametrize("said", [b"drop\n", b"x" * 5000], ids=["another word", "no end"])
-async def test_who_says_something_else_at_the_door_is_told_so(
-    tmp_path: Path, monkeypatch, said: bytes
-) -> None:
-    config = centre(tmp_path / "old")
-    async with open_collector(config):
-        monkeypatch.chdir(config.collector.data_dir)  # a socket's name is at most 107 bytes long
-        reader, writer = await asyncio.open_unix_connection("control.sock")
-        writer.write(said)
-        async with asyncio.timeout(10):
-            answer = await reader.readline()
-        writer.close()
-        monkeypatch.undo()
-    assert answer.startswith(b'{"error":"no such command: ')
-
-
 async def test_a_registry_in_postgresql_comes_along_and_goes_into_either(
     tmp_path: Path, postgres: str
 ) -> None:
