@@ -45,6 +45,7 @@ from edge_agent.cameras.rtsp import AnswerReader
 from edge_agent.cameras.sdp import parse_sdp
 from edge_agent.cameras.soap import read_fault
 from gateway_core.errors import ConfigError, PayloadError
+from tests.fuzz.listener import listener
 
 CORPUS = Path(__file__).with_name("corpus")
 """A folder for each target: seeds of our own, and every input that once was a finding."""
@@ -294,6 +295,7 @@ TARGETS: dict[str, Target] = {
     "rtsp": _rtsp,
     "sdp": _sdp,
     "challenge": _challenge,
+    "listen": listener,
 }
 """Name to target."""
 
