@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -25,6 +27,7 @@ from tidegate.output import print_json, print_pairs, print_table
 from tidegate.usage import WrongUsage
 
 T = TypeVar("T")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def inspect(feed: str, *, config: Config = CONFIG, json: bool = False) -> None:
@@ -106,7 +109,7 @@ def ptz(
         pan: Speed to the right, from -1 to 1.
         tilt: Speed upwards, from -1 to 1.
         zoom: Speed into the picture, from -1 to 1.
-        seconds: How long; it is stopped then, at most 30 s.
+        seconds: How long, at most 30 s; it is stopped then, or when you interrupt the command.
         preset: Token or name of a position that the camera remembers.
         json: Print JSON.
     """
@@ -148,11 +151,36 @@ def _feed(config: Config, name: str) -> Feed:
     return feed
 
 
+class _Interrupted(Exception):  # what happened, not the word Error
+    """Somebody ended the command, and what it does has been cleaned up."""
+
+
 def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
-        return asyncio.run(work)
+        return asyncio.run(_interruptible(work))
     except OnvifError as exc:
         raise GatewayError(str(exc)) from exc
+    except _Interrupted as exc:
+        sys.exit(128 + int(exc.args[0]))
+
+
+async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
+    """Give up at the first signal that ends a program, in order: a camera that turns is stopped."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    told: list[int] = []
+
+    def end(number: int) -> None:
+        if not told:
+            task.cancel()
+        told.append(number)
+
+    for each in ENDING:
+        loop.add_signal_handler(each, end, each)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        raise _Interrupted(told[0]) from None
 
 
 def _size(size: tuple[int, int] | None) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from edge_agent.cameras.inventory import Feed
@@ -14,6 +16,9 @@ LONGEST_S = 30.0
 """Longest time that a camera is moved by one command."""
 _ANSWER_S = 30.0
 _STOP_S = 10.0
+_MORE_S = 2
+"""Seconds beyond the time of a move after which a camera is to stop by itself: whoever moves it may
+be killed before it says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ async def move(feed: Feed, speeds: Move, seconds: float) -> None:
         ptz, profile = await _ptz(to)
         velocity = {"PanTilt": {"x": speeds.pan, "y": speeds.tilt}, "Zoom": {"x": speeds.zoom}}
         try:
-            await ptz.ContinuousMove({"ProfileToken": profile, "Velocity": velocity})
+            await _begin(ptz, {"ProfileToken": profile, "Velocity": velocity}, seconds)
             await asyncio.sleep(seconds)
         finally:
             await _stop(ptz, profile)  # also when the wait was interrupted
@@ -105,6 +110,18 @@ async def go_to(feed: Feed, wanted: str) -> Preset:
 async def _known(ptz: Any, profile: str) -> list[Preset]:
     found = await ptz.GetPresets({"ProfileToken": profile})
     return [Preset(each.token or "", each.Name or "") for each in found or ()]
+
+
+async def _begin(ptz: Any, request: dict[str, Any], seconds: float) -> None:
+    """Let a camera move, and end by itself a little later than it is stopped.
+
+    One that takes no such time (``ter:TimeoutNotSupported``) has one of its own.
+    """
+    timeout = timedelta(seconds=math.ceil(seconds) + _MORE_S)
+    try:
+        await ptz.ContinuousMove({**request, "Timeout": timeout})
+    except refusals():
+        await ptz.ContinuousMove(request)
 
 
 async def _stop(ptz: Any, profile: str) -> None:

@@ -24,6 +24,12 @@ _TIME = (
     "<tt:Year>{0.year}</tt:Year><tt:Month>{0.month}</tt:Month><tt:Day>{0.day}</tt:Day></tt:Date>"
     "</tt:UTCDateTime></tds:SystemDateAndTime>"
 )
+_FAULT = (
+    f'<s:Envelope {_SPACES} xmlns:ter="http://www.onvif.org/ver10/error"><s:Body><s:Fault><s:Code>'
+    "<s:Value>s:Sender</s:Value><s:Subcode><s:Value>ter:InvalidArgVal</s:Value><s:Subcode><s:Value>"
+    "ter:TimeoutNotSupported</s:Value></s:Subcode></s:Subcode></s:Code><s:Reason>"
+    '<s:Text xml:lang="en">Timeout not supported</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>'
+)
 _PROFILES = (
     '<trt:Profiles token="fixed"><tt:Name>Fixed</tt:Name></trt:Profiles>'
     '<trt:Profiles token="turns"><tt:Name>Turns</tt:Name><tt:PTZConfiguration token="c1">'
@@ -38,13 +44,17 @@ class TurningCamera:
     Args:
         presets: Token to name of the positions that it remembers.
         stops: Whether it takes a stop.
+        ends: Whether it takes a time after which it stops by itself.
 
     Attributes:
         asked: Operation and profile, and the preset, of each request to turn.
+        timeouts: Times after which it was to stop by itself; empty where there was none.
     """
 
-    def __init__(self, presets: dict[str, str], *, stops: bool = True) -> None:
+    def __init__(self, presets: dict[str, str], *, stops: bool = True, ends: bool = True) -> None:
         self._stops = stops
+        self._ends = ends
+        self.timeouts: list[str] = []
         self.asked: list[tuple[str, ...]] = []
         self._presets = presets
         self._url = ""
@@ -74,6 +84,10 @@ class TurningCamera:
         prefix, body = self._said(name, text)
         if name == "Stop" and not self._stops:
             return web.Response(status=500, text="busy")
+        if name == "ContinuousMove":
+            self.timeouts.append("".join(re.findall(r"Timeout>([^<]+)<", text)))
+            if self.timeouts[-1] and not self._ends:
+                return web.Response(status=400, text=_FAULT, content_type="application/soap+xml")
         answer = f"<{prefix}:{name}Response>{body}</{prefix}:{name}Response>"
         envelope = f"<s:Envelope {_SPACES}><s:Body>{answer}</s:Body></s:Envelope>"
         return web.Response(text=envelope, content_type="application/soap+xml")

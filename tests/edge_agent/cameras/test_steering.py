@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -69,6 +70,54 @@ async def test_the_profile_that_can_be_turned_is_turned_and_stopped() -> None:
     async with TurningCamera({}) as dome:
         await move(dome.feed(), Move(pan=1.0), 0.1)
     assert dome.asked == [("ContinuousMove", "turns"), ("Stop", "turns")]
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.1, "PT3S"), (1.0, "PT3S"), (1.2, "PT4S")])
+async def test_a_camera_is_told_to_stop_by_itself_a_little_later(seconds: float, told: str) -> None:
+    async with TurningCamera({}) as dome:
+        await move(dome.feed(), Move(pan=1.0), seconds)
+    assert dome.timeouts == [told]
+
+
+async def test_a_camera_that_takes_no_time_to_stop_after_is_turned_and_stopped_all_the_same() -> (
+    None
+):
+    async with TurningCamera({}, ends=False) as dome:
+        await move(dome.feed(), Move(pan=1.0), 0.1)
+    assert dome.timeouts == ["PT3S", ""]
+    assert [asked[0] for asked in dome.asked][-1] == "Stop"
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "asked"),
+    [
+        (signal.SIGTERM, 143, ["ContinuousMove", "Stop"]),
+        (signal.SIGINT, 130, ["ContinuousMove", "Stop"]),
+        (signal.SIGKILL, -9, ["ContinuousMove"]),  # and stops by itself
+    ],
+)
+async def test_a_camera_does_not_go_on_when_the_command_is_ended(
+    tmp_path: Path, number: signal.Signals, status: int, asked: list[str]
+) -> None:
+    async with TurningCamera({}) as dome:
+        (tmp_path / "feeds.csv").write_text(
+            f"id,host,onvif_port,rtsp_url\ndome,127.0.0.1,{dome.port},rtsp://127.0.0.1/live\n"
+        )
+        config = tmp_path / "edge.yaml"
+        config.write_text("edge: {id: e1, data_dir: ./var}\ncameras: {file: feeds.csv}\n")
+        process = await asyncio.create_subprocess_exec(
+            *("tidegate", "edge", "camera", "ptz", "dome", "--pan", "1", "--for", "25s"),
+            *("--config", str(config)),
+        )
+        async with asyncio.timeout(60):
+            while not dome.asked:
+                await asyncio.sleep(0.02)
+            process.send_signal(number)
+            if status > 0:
+                process.send_signal(number)  # who is impatient does not hinder the stop
+            assert await process.wait() == status
+    assert [each[0] for each in dome.asked] == asked
+    assert dome.timeouts == ["PT27S"]
 
 
 async def test_who_turned_a_camera_that_does_not_stop_is_told() -> None:
