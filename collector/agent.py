@@ -49,6 +49,7 @@ from collector.snapshot import SPOOL_FILE, Snapshots
 from collector.status import Health, WatchedSink, edge_statuses, samples, stored
 from collector.timeseries.born import born
 from collector.timeseries.store import open_timeseries
+from gateway_core.aside import Aside, asides
 from gateway_core.clock import Clock, wall_ns
 from gateway_core.errors import Unavailable
 from gateway_core.forward import Sink, Trail
@@ -160,7 +161,11 @@ class Collector:
         snapshot.observe(lambda: samples(books, self.reception.edges, per_s, now))
         snapshot.observe(lambda: area_samples(areas))
         snapshot.observe(self.intake.balances.samples)
+        snapshot.set("tidegate_files_set_aside", len(await self._asides()))
         return snapshot.render() + self.meter.render()
+
+    async def _asides(self) -> list[Aside]:
+        return await asyncio.to_thread(asides, [self.config.collector.data_dir])
 
     async def _areas(self) -> dict[str, Figures]:
         """Return the figures on feeds by county; none while the database does not answer."""
@@ -202,6 +207,7 @@ class Collector:
             rate=self.rate,
             metrics=self.render_metrics,
             vitals=self.vitals,
+            asides=self._asides,
             clock=self.clock,
             started=self.started,
         )

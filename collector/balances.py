@@ -26,6 +26,7 @@ from gateway_core.balance import (
 from gateway_core.clock import NS
 from gateway_core.errors import PayloadError
 from gateway_core.meter import Sample
+from gateway_core.stored import read
 
 log = structlog.get_logger()
 
@@ -69,7 +70,9 @@ class Balances:
     async def load(self) -> None:
         """Take up the newest balance of each edge."""
         for name, data in sorted((await self._spool.state(STATE)).items()):
-            self._last[name.split("/")[1]] = msgspec.json.decode(data, type=Kept)
+            kept = read(name, data, _kept)
+            if kept is not None:
+                self._last[name.split("/")[1]] = kept
 
     async def take(self, edge: str, body: bytes) -> None:
         """Keep a balance; one that is here already changes nothing.
@@ -101,7 +104,8 @@ class Balances:
     async def of(self, edge: str) -> list[Kept]:
         """Return the balances of an edge, oldest first."""
         kept = await self._spool.state(f"{STATE}{edge}/")
-        return [msgspec.json.decode(kept[name], type=Kept) for name in sorted(kept)]
+        found = (read(name, kept[name], _kept) for name in sorted(kept))
+        return [each for each in found if each is not None]
 
     def verdicts(self) -> dict[str, str]:
         """Return edge to ``ok``, ``wrong`` or ``missing``; edges that never sent one are not in."""
@@ -130,6 +134,20 @@ class Balances:
         lost = [part for gap in gaps for part in book.lost.missing(*gap)]
         count = sum(last - first + 1 for first, last in lost)
         return [f"{count} numbers up to {balance.settled} never came here"] if count else []
+
+
+def _kept(data: bytes) -> Kept:
+    """Read what was stored, down to the balance that was signed.
+
+    Raises:
+        ValueError: It is not what was stored.
+    """
+    found = msgspec.json.decode(data, type=Kept)
+    try:
+        decode_balance(found.signed.balance)
+    except PayloadError as exc:
+        raise ValueError(str(exc)) from exc
+    return found
 
 
 def _opened(edge: str, body: bytes) -> tuple[Signed, Balance]:

@@ -23,6 +23,7 @@ from gateway_core.clock import NS, Clock
 from gateway_core.intervals import Intervals
 from gateway_core.model import Alarm
 from gateway_core.spool import Spool
+from gateway_core.stored import read
 
 log = structlog.get_logger()
 
@@ -80,7 +81,9 @@ class Runs:
         """Take up what the spool holds."""
         for key, data in (await self._spool.state(STATE)).items():
             _, edge, epoch = key.split("/")
-            held = msgspec.json.decode(data, type=_Stored)
+            held = read(key, data, msgspec.json.Decoder(_Stored).decode)
+            if held is None:  # whoever sends next is taken for the first
+                continue
             self._lines[edge, epoch] = Line(held.current, held.past, held.banned)
 
     async def admit(

@@ -27,6 +27,10 @@ _MOST = 16 << 10
 """Bytes of a key's file."""
 
 
+class BadKey(ConfigError):
+    """A key's file holds no Ed25519 key, or another than the public one beside it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublicKey:
     """Checks signatures.
@@ -105,7 +109,8 @@ def load_signer(path: Path) -> Signer:
     """Read a private key.
 
     Raises:
-        ConfigError: It cannot be read, others can read it too, or it is no Ed25519 key.
+        BadKey: It is no Ed25519 key, or not the one whose public half stands in ``<path>.pub``.
+        ConfigError: It cannot be read, or others can read it too.
     """
     data = _read(path)
     if path.stat().st_mode & 0o077:
@@ -115,10 +120,20 @@ def load_signer(path: Path) -> Signer:
         key = serialization.load_pem_private_key(data, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         message = "expected a private key in PEM; tidegate profiles key new FILE makes one"
-        raise ConfigError(Fault(path, 0, 0, "", message)) from exc
+        raise BadKey(Fault(path, 0, 0, "", message)) from exc
     if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(Fault(path, 0, 0, "", f"expected Ed25519, found {type(key).__name__}"))
-    return Signer(key)
+        raise BadKey(Fault(path, 0, 0, "", f"expected Ed25519, found {type(key).__name__}"))
+    signer = Signer(key)
+    beside = path.with_name(path.name + ".pub")
+    if beside.is_file():
+        try:
+            other = load_public(beside)
+        except ConfigError:  # what cannot be read proves nothing about the key
+            return signer
+        if other != signer.public:
+            message = f"is not the key whose public half is {beside.name}: one of them was altered"
+            raise BadKey(Fault(path, 0, 0, "", message))
+    return signer
 
 
 def load_public(path: Path) -> PublicKey:

@@ -16,8 +16,9 @@ from typing import NoReturn
 import msgspec
 import structlog
 
-from device_profiles.signing import Signer, load_signer, make_key
+from device_profiles.signing import BadKey, Signer, load_signer, make_key
 from edge_agent.versions.exchange import Exchange
+from gateway_core.aside import set_aside
 from gateway_core.balance import (
     GENESIS,
     Signed,
@@ -27,8 +28,9 @@ from gateway_core.balance import (
     totals_of,
 )
 from gateway_core.clock import NS, Clock, monotonic
-from gateway_core.errors import Unavailable
+from gateway_core.errors import ConfigError, Unavailable
 from gateway_core.spool import Spool
+from gateway_core.stored import read
 
 log = structlog.get_logger()
 
@@ -112,13 +114,16 @@ class Balances:
     async def all(self) -> list[Signed]:
         """Return the balances that are kept, oldest first."""
         kept = await self._spool.state(STATE + "n/")
-        return [msgspec.json.decode(kept[name], type=Signed) for name in sorted(kept)]
+        decode = msgspec.json.Decoder(Signed).decode
+        found = (read(name, kept[name], decode) for name in sorted(kept))
+        return [each for each in found if each is not None]
 
     async def _last(self) -> Totals:
         """Return the counters at the last balance; the first look begins the first one."""
-        kept = (await self._spool.state(_LAST)).get(_LAST)
+        held = (await self._spool.state(_LAST)).get(_LAST)
+        kept = read(_LAST, held, msgspec.json.Decoder(Totals).decode)
         if kept is not None:
-            return msgspec.json.decode(kept, type=Totals)
+            return kept
         begun = totals_of(await self._spool.books(), 0, GENESIS, self._clock())
         await self._spool.append((), source="balance", state={_LAST: _encode(begun)})
         return begun
@@ -127,7 +132,7 @@ class Balances:
         """Send every balance that the collector does not have, oldest first."""
         if self._exchange is None:
             return
-        sent = int((await self._spool.state(_SENT)).get(_SENT, b"0"))
+        sent = read(_SENT, (await self._spool.state(_SENT)).get(_SENT), int) or 0
         kept = await self._spool.state(STATE + "n/")
         for name in sorted(kept):
             n = int(name.rpartition("/")[2])
@@ -137,7 +142,25 @@ class Balances:
 
 
 def _signer(path: Path) -> Signer:
-    return load_signer(path) if path.exists() else make_key(path)
+    """Return the edge's key; a damaged one is set aside and another is made.
+
+    Raises:
+        Unavailable: It is there and cannot be read, or cannot be made.
+    """
+    public = path.with_name(path.name + ".pub")
+    try:
+        if path.is_file():
+            try:
+                return load_signer(path)
+            except BadKey as exc:
+                set_aside(path, f"{exc}; tell the collector of the new key: edges trust KEY")
+        elif path.exists():
+            set_aside(path, "something that is no file stands in its place")
+        if public.exists():
+            set_aside(public, f"{path.name} is gone, or was set aside")
+        return make_key(path)
+    except ConfigError as exc:
+        raise Unavailable(str(exc)) from exc
 
 
 def _name(n: int) -> str:

@@ -23,7 +23,6 @@ import structlog
 
 from edge_agent.archive import Archive
 from edge_agent.columns import READINGS, Numbered, tables, topic
-from edge_agent.parquet import DamagedFile, read_table
 from edge_agent.question import Question
 from edge_agent.selection import Selection, Source, select
 from edge_agent.shelf import Part
@@ -124,12 +123,9 @@ class History:
     async def _tried(self, question: Question, *, heading: bool) -> Table:
         async with self._turn:
             await self._archive.open()
-            for _ in range(3):
-                try:
-                    return await self._once(question, heading=heading)
-                except DamagedFile as exc:
-                    log.warning("archive_file_damaged", file=str(exc.path), why=str(exc))
-            raise Unavailable("archive: more than 3 damaged files; ask again")
+            with contextlib.suppress(Unavailable):
+                return await self._once(question, heading=heading)
+            return await self._once(question, heading=heading)  # now without what is damaged
 
     async def _once(self, question: Question, *, heading: bool) -> Table:
         """Answer from one consistent look at shelf and spool."""
@@ -187,10 +183,18 @@ class History:
         *,
         heading: bool,
     ) -> Table:
+        shelf = self._archive.shelf
+        damaged = shelf.check(parts)
+        for part in damaged:
+            self._archive.set_aside(part)
+        parts = [part for part in parts if part not in damaged]
+        gone = shelf.missing(_kind(question.measurement), question.start_ns, question.stop_ns)
+        told = (*tail.notes, *_missing(gone))
         try:
             source = self._open(base, parts, tail)
             if source is None:
-                return Table((), (), [], None, (*tail.notes, *self._hint(question.measurement)))
+                hint = self._hint(question.measurement)
+                return Table((), (), [], None, (*told, *hint))
             selection = select(question, source)
             wanted = " LIMIT 0" if heading else ""
             found = base.execute(f"FROM ({selection.sql}){wanted}", selection.values)
@@ -200,10 +204,10 @@ class History:
             raise PayloadError("too_much", "ask for less time, fewer fields or devices") from exc
         except duckdb.InterruptException as exc:
             raise Unavailable("the question was given up") from exc
-        except duckdb.Error as exc:
-            self._find_damage(parts)
-            raise Unavailable(f"archive: {exc}") from exc
-        return _cut(selection, types, rows, question.limit, tail.notes)
+        except (duckdb.Error, RuntimeError) as exc:
+            self._archive.shelf.distrust(parts)
+            raise Unavailable(f"archive: {exc}; ask again") from exc
+        return _cut(selection, types, rows, question.limit, told)
 
     def _open(
         self, base: duckdb.DuckDBPyConnection, parts: Sequence[Part], tail: _Tail
@@ -236,19 +240,6 @@ class History:
         near = get_close_matches(name, known, n=1)
         return (f"no file holds {name}; did you mean {near[0]}?",) if near else ()
 
-    def _find_damage(self, parts: Sequence[Part]) -> None:
-        """Set aside the first file that cannot be read, and say so.
-
-        Raises:
-            DamagedFile: There is one; ask again without it.
-        """
-        for part in parts:
-            try:
-                read_table(part.path)
-            except DamagedFile:
-                self._archive.set_aside(part)
-                raise
-
     def _config(self) -> dict[str, str | bool | int | float | list[str]]:
         return {
             "threads": 1,
@@ -258,6 +249,13 @@ class History:
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }
+
+
+def _missing(rows: int) -> tuple[str, ...]:
+    """Return what a reader must know of files that turned out to be damaged."""
+    if not rows:
+        return ()
+    return (f"{rows} rows are missing: damaged files were set aside (see archive/removed.jsonl)",)
 
 
 def _kind(measurement: str) -> str:

@@ -24,6 +24,7 @@ import msgspec
 import structlog
 
 from edge_agent.ledger_entry import Entry, Head, last_entry, ledger_files, seal
+from gateway_core.aside import set_aside
 from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import Unavailable
 from gateway_core.folder import sync_folder
@@ -202,6 +203,9 @@ class Ledger:
 
     def _open(self) -> None:
         """Find the end of the chain, cutting off a line that a crash left half written."""
+        for path in self._folder.glob("ledger-*.jsonl"):
+            if not path.is_file():
+                set_aside(path, "something that is no file stands in its place")
         files = ledger_files(self._folder)
         while files:
             path = files.pop()
@@ -210,6 +214,7 @@ class Ledger:
             torn = len(data) - good
             self._file = file = path.open("ab", buffering=0)
             if torn:
+                self._keep_cut(path, data[good:])
                 file.truncate(good)
                 log.warning("ledger_repaired", file=path.name, bytes=torn)
             if not good and files:  # nothing but a torn line: the chain ends in the file before
@@ -222,6 +227,13 @@ class Ledger:
             self._head = Head()
             self._file = self._start(1)
         self._durable = self._head
+
+    def _keep_cut(self, path: Path, cut: bytes) -> None:
+        """Set aside what is about to be cut off, unless it is the half line that a crash leaves."""
+        if b"\n" in cut or not cut.startswith(b'{"n":'):
+            beside = path.with_name(f"{path.name}.cut")
+            beside.write_bytes(cut)
+            set_aside(beside, f"the end of {path.name}: it holds no entry of the ledger")
 
 
 def _first_of(path: Path) -> int:

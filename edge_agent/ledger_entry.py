@@ -119,4 +119,4 @@ def last_entry(data: bytes) -> tuple[Head, int]:
 
 def ledger_files(folder: Path) -> list[Path]:
     """Return the ledger's files, oldest first."""
-    return sorted(folder.glob("ledger-*.jsonl"))
+    return sorted(path for path in folder.glob("ledger-*.jsonl") if path.is_file())

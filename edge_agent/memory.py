@@ -27,6 +27,7 @@ from edge_agent.draft import Draft
 from gateway_core.clock import Clock
 from gateway_core.meter import Meter
 from gateway_core.model import Refusal
+from gateway_core.stored import check, sealed
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     at: int
     keep_ns: int
     value: bytes
+    crc: int = 0
 
 
 class _Held(msgspec.Struct, frozen=True, array_like=True):
@@ -51,6 +53,7 @@ class _Held(msgspec.Struct, frozen=True, array_like=True):
     keep_ns: int
     part: bytes
     refusal: Refusal
+    crc: int = 0
 
 
 @dataclass(slots=True)
@@ -88,8 +91,10 @@ class SpoolMemory:
         for key, raw in state.items():
             kind: type[_Stored | _Held] = _Stored if key.startswith(MEMORY_KEY) else _Held
             try:
-                found.append((key, msgspec.msgpack.decode(raw, type=kind)))
-            except msgspec.MsgspecError as exc:
+                one = msgspec.msgpack.decode(raw, type=kind)
+                check(raw, one.crc)
+                found.append((key, one))
+            except ValueError as exc:  # msgspec's errors are ValueErrors
                 log.warning("memory_unread", key=key, why=str(exc))
         for name, each in sorted(found, key=lambda item: item[1].at):
             if isinstance(each, _Stored):
@@ -181,7 +186,7 @@ class SpoolMemory:
             self._grow(key, entry, len(raw) - entry.size)
             entry.value, entry.raw = change.value, b""
             stored = _Stored(now, change.keep_ns, raw)
-            draft.kept[MEMORY_KEY + key] = msgspec.msgpack.encode(stored)
+            draft.kept[MEMORY_KEY + key] = sealed(msgspec.msgpack.encode(stored))
         for number, part in change.parts.items():
             entry = self._entry(key, now, change.keep_ns)
             former = entry.held.get(number)
@@ -201,7 +206,7 @@ class SpoolMemory:
             entry.parts[number], entry.held[number] = part, refusal
             self._grow(key, entry, len(part) + len(refusal.payload))
             held = _Held(now, change.keep_ns, part, refusal)
-            draft.kept[f"{HELD_KEY}{key}/{number}"] = msgspec.msgpack.encode(held)
+            draft.kept[f"{HELD_KEY}{key}/{number}"] = sealed(msgspec.msgpack.encode(held))
 
     def _find(self, key: str) -> _Entry | None:
         entries = self._kinds.get(_kind(key))

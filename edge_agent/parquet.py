@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from edge_agent.vouched import BLANK, KEY, Altered, check, vouch
 from gateway_core.errors import GatewayError
 
 _MERGED = b"tidegate.merged"
@@ -43,7 +44,8 @@ def write_table(path: Path, table: pa.Table) -> int:
     """
     beside = path.with_name(f".{path.name}.tmp")
     try:
-        pq.write_table(table, beside, **_layout(table.schema))
+        told = {**(table.schema.metadata or {}), KEY: BLANK}
+        pq.write_table(table.replace_schema_metadata(told), beside, **_layout(table.schema))
         return _named(beside, path)
     except OSError:
         beside.unlink(missing_ok=True)
@@ -63,9 +65,11 @@ def merge(paths: Sequence[Path], target: Path) -> int:
         DamagedFile: One of them cannot be read.
         OSError: The disk did not take it; nothing has the name.
     """
+    for path in paths:
+        check_file(path)
     schema = pa.unify_schemas([read_schema(path) for path in paths])
     named = msgspec.json.encode([path.name for path in paths])
-    schema = schema.with_metadata({_MERGED: named})
+    schema = schema.with_metadata({_MERGED: named, KEY: BLANK})
     beside = target.with_name(f".{target.name}.tmp")
     held: list[pa.Table] = []
     try:
@@ -158,7 +162,24 @@ def merged_from(path: Path) -> list[str]:
         DamagedFile: It cannot be read.
     """
     names = (read_schema(path).metadata or {}).get(_MERGED)
-    return msgspec.json.decode(names, type=list[str]) if names else []
+    if not names:
+        return []
+    check_file(path)  # what is not named rightly would be there twice
+    return msgspec.json.decode(names, type=list[str])
+
+
+def check_file(path: Path) -> None:
+    """See that a file is what was written; one of an older program by its pages alone.
+
+    Raises:
+        DamagedFile: It is not.
+    """
+    try:
+        vouched = check(path)
+    except (Altered, *UNREADABLE) as exc:
+        raise DamagedFile(path, str(exc)) from exc
+    if not vouched:
+        read_table(path)
 
 
 def _layout(schema: pa.Schema) -> dict[str, Any]:
@@ -175,6 +196,8 @@ def _layout(schema: pa.Schema) -> dict[str, Any]:
 
 def _named(beside: Path, path: Path) -> int:
     with beside.open("rb+") as file:
+        vouch(file)
+        file.flush()
         os.fsync(file.fileno())
         size = file.seek(0, os.SEEK_END)
     beside.rename(path)

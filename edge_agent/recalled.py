@@ -10,7 +10,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from edge_agent.columns import FOLDERS, READINGS, RESERVED, TAG
-from edge_agent.parquet import UNREADABLE, DamagedFile
+from edge_agent.parquet import UNREADABLE, DamagedFile, check_file
 from edge_agent.shelf import Part
 from gateway_core.model import Reading, Record, Value
 
@@ -25,6 +25,7 @@ def recall(part: Part, first: int, last: int) -> list[tuple[int, Record]]:
     Raises:
         DamagedFile: It cannot be read.
     """
+    check_file(part.path)
     wanted = [("seq", ">=", first), ("seq", "<=", last)]
     try:
         with pq.ParquetFile(part.path, page_checksum_verification=True) as file:

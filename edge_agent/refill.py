@@ -30,9 +30,12 @@ from gateway_core.lanes import Lanes
 from gateway_core.meter import Meter
 from gateway_core.model import Batch, Loss, Record
 from gateway_core.spool import Spool
+from gateway_core.stored import read
 from gateway_core.wire import Ask, Progress
 
 log = structlog.get_logger()
+
+_spans = msgspec.json.Decoder(dict[str, list[tuple[int, int]]]).decode
 
 STATE = "refill/gone"
 """Spool state: epoch to the numbers that a `Loss` says are gone."""
@@ -156,8 +159,8 @@ class Refill:
         Raises:
             Unavailable: The collector, the spool's disk or the archive's does not answer.
         """
-        held = (await self._spool.state(STATE)).get(STATE, b"{}")
-        spans = msgspec.json.decode(held, type=dict[str, list[tuple[int, int]]])
+        held = (await self._spool.state(STATE)).get(STATE)
+        spans = read(STATE, held, _spans) or {}
         self._gone = {epoch: Intervals(each) for epoch, each in spans.items()}
         books = await self._spool.books()
         ours = books.consumers[self._uplink.name].accepted

@@ -2,7 +2,9 @@
 
 It is a copy, not the truth: the truth is devices.csv, the records in the spool and, above them,
 what the agent holds in memory. A copy that was lost or is behind is made anew from the records
-after ``mark`` (`edge_agent.registry`). That is why losing the last seconds of it loses nothing.
+after ``mark`` (`edge_agent.registry`). That is why losing the last seconds of it loses nothing, and
+why a damaged one is set aside: what a row's checksum vouches for is taken over, and the records of
+the spool complete it.
 
 This is the one file of the edge agent that imports sqlite-utils.
 """
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +21,32 @@ import sqlite_utils
 from sqlite_utils.db import Table
 from sqlite_utils.migrations import Migrations
 
+from gateway_core.aside import explain, set_aside
 from gateway_core.errors import ConfigError, Fault, Unavailable
+from gateway_core.sqlite_file import (
+    UNFIT,
+    NotAsWritten,
+    check_place,
+    check_whole,
+    crc_of,
+    is_damage,
+    refused,
+    saved_rows,
+)
 
 # Every device that spoke is saved every few seconds: sqlite-utils would take ten times as long.
 _SAVE_DEVICE = """
 insert or replace into devices
     (id, profile, address, name, lat, lon, origin, first_seen, last_seen, online, source,
-     heard, peer, said)
+     heard, peer, said, crc)
 values
     (:id, :profile, :address, :name, :lat, :lon, :origin, :first_seen, :last_seen, :online, :source,
-     :heard, :peer, :said)
+     :heard, :peer, :said, :crc)
 """
+_DEVICE = ("id", "profile", "address", "name", "lat", "lon", "origin", "first_seen", "last_seen",
+           "online", "source", "heard", "peer", "said")  # fmt: skip
+_FEED = ("id", "state", "judged", "faults")
+_COLUMNS = {"devices": _DEVICE, "feeds": _FEED}
 
 migrations = Migrations("edge_registry")
 
@@ -75,21 +92,69 @@ def m003_what_a_device_said_of_being_there(db: sqlite_utils.Database) -> None:
     _table(db, "devices").add_column("said", str)
 
 
+@migrations()
+def m004_a_checksum_of_each_row(db: sqlite_utils.Database) -> None:
+    """SQLite does not notice an altered value; rows of before have none."""
+    for table in _COLUMNS:
+        _table(db, table).add_column("crc", int)
+
+
 class Register:
-    """The file, opened. Every method blocks: call it in a thread; calls are taken in turn."""
+    """The file, opened. Every method blocks: call it in a thread; calls are taken in turn.
+
+    Args:
+        path: Of the file; made if it is not there, set aside and made anew if it is damaged.
+
+    Raises:
+        ConfigError: It cannot be opened for writing, or a newer program changed it.
+        Unavailable: The disk does not answer.
+    """
 
     def __init__(self, path: Path) -> None:
         self._turn = threading.Lock()
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+            check_place(path)
+            self._open()
+        except (sqlite3.Error, OSError, NotAsWritten, *UNFIT) as exc:
+            if not is_damage(exc):
+                raise refused(path, exc) from exc
+            self._begin_anew(str(exc))
+
+    def _open(self) -> None:
+        self._connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
+        try:
             self._db = sqlite_utils.Database(self._connection)
+            check_whole(self._connection)
             self._refuse_newer()
             migrations.apply(self._db)
-        except (sqlite3.Error, OSError) as exc:
-            message = f"cannot be opened ({exc}); move it away and it is made anew"
-            raise ConfigError(Fault(path, 0, 0, "", message)) from exc
+            self._check_rows()
+            self.mark()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _check_rows(self) -> None:
+        for table, columns in _COLUMNS.items():
+            for row in _table(self._db, table).rows:
+                if not _vouched(row, columns):
+                    raise NotAsWritten(f"row {row['id']!r} of {table} was altered")
+
+    def _begin_anew(self, why: str) -> None:
+        """Set the file aside; take over its sound rows, without a mark: the spool has the rest."""
+        aside = set_aside(self._path, why)
+        self._open()
+        saved: dict[str, list[dict[str, Any]]] = {}
+        for table, columns in _COLUMNS.items():
+            named = (*columns, "crc")
+            rows = (dict(zip(named, row, strict=True)) for row in saved_rows(aside, table, named))
+            saved[table] = [
+                row for row in rows if row["crc"] is not None and _vouched(row, columns)
+            ]
+        self.save(saved["devices"], saved["feeds"], (), ("", 0))
+        told = ", ".join(f"{len(rows)} {table}" for table, rows in saved.items())
+        explain(aside, f"{why}; {told} were saved, what is not among them comes as it speaks")
 
     def _refuse_newer(self) -> None:
         """Leave a file alone to which a newer program has done something unknown here.
@@ -140,8 +205,10 @@ class Register:
         with self._turn:
             try:
                 with self._db.atomic():
-                    self._connection.executemany(_SAVE_DEVICE, devices)
-                    _table(self._db, "feeds").upsert_all(feeds, pk="id")
+                    rows = ({**row, "crc": _crc(row, _DEVICE)} for row in devices)
+                    self._connection.executemany(_SAVE_DEVICE, rows)
+                    judged = [{**row, "crc": _crc(row, _FEED)} for row in feeds]
+                    _table(self._db, "feeds").upsert_all(judged, pk="id")
                     for device in removed:
                         self._connection.execute("delete from devices where id = ?", [device])
                     row = {"name": "spool", "epoch": mark[0], "seq": mark[1]}
@@ -153,6 +220,19 @@ class Register:
         """Close the file."""
         with self._turn:
             self._connection.close()
+
+
+def _vouched(row: Mapping[str, Any], columns: Sequence[str]) -> bool:
+    """Return whether a row is as it was written; nobody knows of one without a checksum."""
+    return row["crc"] is None or row["crc"] == _crc(row, columns)
+
+
+def _crc(row: Mapping[str, Any], columns: Sequence[str]) -> int:
+    values = {name: row[name] for name in columns}
+    for place in ("lat", "lon"):
+        if values.get(place) is not None:
+            values[place] = float(values[place])  # as the column has it
+    return crc_of(values.values())
 
 
 def _table(db: sqlite_utils.Database, name: str) -> Table:

@@ -8,6 +8,7 @@ read, and one that is taken off it is deleted when nobody reads any more.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import threading
 from collections.abc import Iterable, Iterator
@@ -15,21 +16,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import structlog
 
-from edge_agent.parquet import DamagedFile, merged_from
-from gateway_core.clock import NS, Clock
-from gateway_core.folder import sync_folder
+from edge_agent.parquet import DamagedFile, check_file, merged_from
+from edge_agent.removed import Removal, Removed
+from gateway_core.aside import DAMAGED
+from gateway_core.clock import NS, Clock, monotonic
 
 log = structlog.get_logger()
 
 HOUR_NS = 3600 * NS
-DAMAGED = "damaged"
-"""Folder, beside the topics, of files that could not be read."""
+
+_TRUSTED_S = 3600.0
+"""How long a file that was found sound is not looked at again."""
 
 _NAME = re.compile(r"(\d\d)-([0-9A-Za-z]+)-(\d+)-(\d+)-(\d+)-(\d+)\.parquet")
-_MOST_MANIFEST = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +60,6 @@ class Part:
     size: int
 
 
-class Removal(msgspec.Struct, frozen=True):
-    """A line of ``removed.jsonl``: records that are in no file any more, and why."""
-
-    at: str
-    file: str
-    rows: int
-    epoch: str
-    first: int
-    last: int
-    bytes: int
-    reason: str
-
-
 @dataclass(slots=True)
 class _Readers:
     count: int = 0
@@ -92,6 +80,8 @@ class Shelf:
         self._parts: dict[Path, Part] = {}
         self._readers = _Readers()
         self._lock = threading.Lock()
+        self._checked: dict[Path, float] = {}
+        self._removed = Removed(folder)
         folder.mkdir(parents=True, exist_ok=True)
 
     def scan(self, epoch: str, settled: int, head: int) -> None:
@@ -102,6 +92,7 @@ class Shelf:
             settled: The archive's cursor in it; what lies beyond will be written again.
             head: The last sequence number in it; what lies beyond was never in this spool.
         """
+        self._removed.load()
         parts: list[Part] = []
         for path in self.folder.rglob("*"):
             if path.name.startswith(".") and path.suffix == ".tmp":
@@ -110,7 +101,12 @@ class Shelf:
                 part = self._read_name(path)
                 if part is None:
                     log.warning("archive_file_unknown", file=str(path))
-                elif part.epoch == epoch and settled < part.first and part.last <= head:
+                elif (
+                    part.epoch == epoch
+                    and settled < part.first
+                    and part.last <= head
+                    and path.is_file()
+                ):
                     path.unlink()
                 else:
                     parts.append(part)
@@ -147,6 +143,24 @@ class Shelf:
             gone = [part.path for part in parts if self._parts.pop(part.path, None) is not None]
         self._delete(gone)
 
+    def check(self, parts: Iterable[Part]) -> list[Part]:
+        """Return those that are not what was written; each is looked at once an hour; blocks."""
+        now, damaged = monotonic(), []
+        for part in parts:
+            if now - self._checked.get(part.path, -math.inf) < _TRUSTED_S:
+                continue
+            try:
+                check_file(part.path)
+                self._checked[part.path] = now
+            except DamagedFile:
+                damaged.append(part)
+        return damaged
+
+    def distrust(self, parts: Iterable[Part]) -> None:
+        """Look at these again before they are read the next time."""
+        for part in parts:
+            self._checked.pop(part.path, None)
+
     def remove(self, part: Part, reason: str) -> None:
         """Take off a file for good and record what went: deleted, or set aside if damaged."""
         with self._lock:
@@ -176,7 +190,7 @@ class Shelf:
             found = [
                 part
                 for part in self._parts.values()
-                if part.topic == topic and part.hour < stop and part.hour + HOUR_NS > start
+                if part.topic == topic and _touches(part, start, stop)
             ]
         try:
             yield sorted(found, key=lambda part: (part.hour, part.first, part.number))
@@ -209,6 +223,7 @@ class Shelf:
                 return
             doomed, self._readers.doomed = self._readers.doomed, []
         for path in doomed:
+            self._checked.pop(path, None)
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # a day that is empty now
                 path.parent.rmdir()
@@ -232,7 +247,7 @@ class Shelf:
                     if old != part.path and self._parts.pop(old, None) is not None:
                         old.unlink(missing_ok=True)
 
-    def _read_name(self, path: Path) -> Part | None:
+    def _read_name(self, path: Path, size: int | None = None) -> Part | None:
         found = _NAME.fullmatch(path.name)
         if found is None:
             return None
@@ -250,14 +265,19 @@ class Shelf:
             last=int(last),
             number=int(number),
             rows=int(rows),
-            size=path.stat().st_size,
+            size=path.stat().st_size if size is None else size,
         )
 
+    def missing(self, topic: str, start: int, stop: int) -> int:
+        """Return how many rows of ``start <= time < stop`` may be gone with damaged files."""
+        count = 0
+        for each in self._removed.damaged:
+            part = self._read_name(self.folder / each.file, 0)
+            if part is not None and part.topic == topic and _touches(part, start, stop):
+                count += each.rows
+        return count
+
     def _record(self, part: Part, reason: str) -> None:
-        """Add a line to ``removed.jsonl``; when that is full, the older half is let go."""
-        manifest = self.folder / "removed.jsonl"
-        if manifest.exists() and manifest.stat().st_size > _MOST_MANIFEST:
-            manifest.rename(manifest.with_suffix(".1.jsonl"))
         removal = Removal(
             at=datetime.fromtimestamp(self._clock() / NS, UTC).isoformat(timespec="seconds"),
             file=part.path.relative_to(self.folder).as_posix(),
@@ -268,6 +288,8 @@ class Shelf:
             bytes=part.size,
             reason=reason,
         )
-        with manifest.open("ab") as file:
-            file.write(msgspec.json.encode(removal) + b"\n")
-        sync_folder(self.folder)
+        self._removed.add(removal)
+
+
+def _touches(part: Part, start: int, stop: int) -> bool:
+    return part.hour < stop and part.hour + HOUR_NS > start

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import math
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import msgspec
 
@@ -15,6 +17,7 @@ from edge_agent.config import spool_options
 from edge_agent.endurance import Endurance, alarms_s, done_s, telemetry_s
 from edge_agent.retired import Retired
 from edge_agent.site import Site
+from gateway_core.aside import Aside, asides
 from gateway_core.clock import NS
 from gateway_core.meter import Sample
 from gateway_core.model import Reading
@@ -115,6 +118,7 @@ class Status(msgspec.Struct, frozen=True):
         commands_open: How many of them have not ended.
         retired: Profiles that are deprecated or withdrawn and that devices still have.
         clock: How far the edge trusts its clock.
+        set_aside: Damaged files, until a person moves them away.
     """
 
     edge: str
@@ -145,6 +149,7 @@ class Status(msgspec.Struct, frozen=True):
     commands_open: int
     retired: list[Retired]
     clock: ClockStatus
+    set_aside: list[Aside] = []
 
 
 async def take_status(site: Site) -> Status:
@@ -192,7 +197,13 @@ async def take_status(site: Site) -> Status:
         commands_open=len(site.dispatcher.docket),
         retired=site.retired(),
         clock=_clock(site.keeper),
+        set_aside=await asyncio.to_thread(asides, folders(site.config.edge.data_dir)),
     )
+
+
+def folders(data_dir: Path) -> list[Path]:
+    """Return where an edge keeps files."""
+    return [data_dir, *(data_dir / name for name in ("archive", "ledger", "raw"))]
 
 
 def program_version() -> str:
@@ -225,6 +236,7 @@ def samples(status: Status) -> Iterator[Sample]:
         yield Sample("tidegate_dropped", count, {"reason": reason}, "counter")
     yield Sample("tidegate_residual", status.residual)
     yield Sample("tidegate_clock_ok", float(status.clock.trouble is None))
+    yield Sample("tidegate_files_set_aside", len(status.set_aside))
     yield Sample("tidegate_commands_open", status.commands_open)
     yield Sample("tidegate_spool_bytes", status.spool_bytes)
     yield Sample("tidegate_spool_seconds_to_full", _or_infinite(status.seconds_to_full))

@@ -163,6 +163,7 @@ class Window(msgspec.Struct, array_like=True):
         due: When it will be told; 0 when nothing is left to tell.
         forget: When it will be forgotten; 0 while something is left to tell.
         tallies: Field to what is known of it.
+        crc: Of the rest, where it is stored; else 0.
     """
 
     edge: str
@@ -175,6 +176,7 @@ class Window(msgspec.Struct, array_like=True):
     due: int
     forget: int = 0
     tallies: dict[str, Tally] = {}
+    crc: int = 0
 
     @property
     def end(self) -> int:

@@ -15,6 +15,7 @@ from edge_agent.policy import Policy
 from edge_agent.window import Taken, Tally, Window, first_tally
 from gateway_core.clock import NS
 from gateway_core.model import Batch, Reading, Receipt, Record
+from gateway_core.stored import check, sealed
 
 log = structlog.get_logger()
 
@@ -24,8 +25,8 @@ STATE = "aggregate/"
 _WINDOW = STATE + "window/"
 _HORIZON = STATE + "horizon/"
 _SWEEP_NS = 3600 * NS
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Window).decode
+_packed = msgspec.msgpack.Encoder().encode
+_unpacked = msgspec.msgpack.Decoder(Window).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +294,22 @@ class Windows:
             found = blake2b(name, digest_size=15).hexdigest()
             self._series[parts] = found
         return found
+
+
+def _encode(window: Window) -> bytes:
+    return sealed(_packed(window))
+
+
+def _decode(raw: bytes) -> Window:
+    """Read a window.
+
+    Raises:
+        ValueError: It is not what was stored.
+    """
+    window = _unpacked(raw)
+    check(raw, window.crc)
+    window.crc = 0
+    return window
 
 
 def _name(key: Key) -> str:

@@ -111,6 +111,10 @@ def status(*, url: Url = HERE, json: bool = False) -> None:
     print_table(
         ("sink", *books), ([name, *(b[c] for c in books)] for name, b in found["books"].items())
     )
+    if found.get("set_aside"):
+        console.print()
+        about = ("file", "since", "bytes", "why")
+        print_table(about, ([each[c] for c in about] for each in found["set_aside"]))
 
 
 def _add_list(kind: str, example: str, columns: tuple[str, ...]) -> None:

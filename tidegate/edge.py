@@ -169,6 +169,10 @@ def status(*, config: Config = CONFIG, url: Url = None, json: bool = False) -> N
         console.print()
         columns = ("profile", "status", "successor", "devices")
         print_table(columns, ([each[name] for name in columns] for each in found["retired"]))
+    if found.get("set_aside"):
+        console.print()
+        columns = ("file", "since", "bytes", "why")
+        print_table(columns, ([each[name] for name in columns] for each in found["set_aside"]))
     if found["commands"]:
         console.print()
         print_table(("commands", "count"), found["commands"].items())

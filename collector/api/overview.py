@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from collector.api.parts import Contact, Parts
 from collector.registry.rows import Row
 from gateway_core.clock import NS
@@ -60,6 +62,7 @@ async def overview(parts: Parts) -> dict[str, Any]:
             }
             for name, consumer in books.consumers.items()
         },
+        "set_aside": [msgspec.structs.asdict(each) for each in await parts.asides()],
         "rate": {"per_s": parts.rate.per_second(), "series": [times, rates]},
         "alarms": [alarm(row) for row in await parts.registry.alarms(12)],
         "latest": [_last_reading(row) for row in await parts.registry.latest(12)],

@@ -13,6 +13,7 @@ from collector.query import TimeSeries
 from collector.refill import Refills
 from collector.registry.kpi import FeedKpis
 from collector.registry.registry import Registry
+from gateway_core.aside import Aside
 from gateway_core.clock import Clock
 from gateway_core.spool import Books, Quarantined
 
@@ -82,6 +83,7 @@ class Parts:
         rate: The ingest rate over the last minutes.
         metrics: Renders Prometheus text.
         vitals: Tries the spool and returns how every part is.
+        asides: Gives the damaged files that were set aside.
         clock: The wall clock.
         started: When the collector started, nanoseconds since 1970.
     """
@@ -99,5 +101,6 @@ class Parts:
     rate: IngestRate
     metrics: Callable[[], Awaitable[bytes]]
     vitals: Callable[[], Awaitable[Vitals]]
+    asides: Callable[[], Awaitable[list[Aside]]]
     clock: Clock
     started: int

@@ -21,8 +21,9 @@ from collector.profiles.trust import Trust
 from collector.profiles.versions import Versions
 from collector.registry.database import Database
 from device_profiles.plan import Report
-from device_profiles.signing import PublicKey, Signer, load_signer, make_key
+from device_profiles.signing import BadKey, PublicKey, Signer, load_signer, make_key
 from gateway_core.clock import Clock
+from gateway_core.errors import ConfigError, Fault
 
 log = structlog.get_logger()
 
@@ -155,7 +156,14 @@ def open_desk(database: Database, data_dir: Path, clock: Clock, most_edges: int)
 
 def _key(path: Path) -> Signer:
     if path.exists():
-        return load_signer(path)
+        try:
+            return load_signer(path)
+        except BadKey as exc:
+            message = (
+                "is damaged: put it back from a backup (tidegate collector restore --check shows "
+                "that one is whole); edges follow no other key, so none is made"
+            )
+            raise ConfigError(Fault(path, 0, 0, "", message)) from exc
     signer = make_key(path)
     log.info("registry_key_made", key=signer.public.id, public=f"{path}.pub")
     return signer

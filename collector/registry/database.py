@@ -31,6 +31,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from sqlalchemy.schema import CreateColumn
 
 from collector.registry import tables
+from collector.registry.soundness import check_file
 from gateway_core.errors import ConfigError, Fault, GatewayError, Unavailable
 
 T = TypeVar("T")
@@ -195,10 +196,11 @@ async def open_database(url: str) -> AsyncIterator[Database]:
             for PostgreSQL leave the password to ``~/.pgpass`` or ``PGPASSFILE``.
 
     Raises:
-        ConfigError: The database was written by a newer collector.
+        ConfigError: A newer collector wrote the database, or its file is damaged.
         Unavailable: The database does not answer, or its folder cannot be made.
     """
     try:
+        await asyncio.to_thread(check_file, url)
         engine = await asyncio.to_thread(create, url)
     except SQLAlchemyError as exc:
         raise translated(exc) from exc

@@ -25,6 +25,7 @@ from collector.query import Measurement, Query, Row, Table, answer, plan
 from collector.timeseries.alike import Alike, Looks
 from collector.timeseries.block import Block
 from collector.timeseries.copying import StoreCopy
+from collector.timeseries.damage import refused
 from collector.timeseries.selection import select
 from collector.timeseries.series import (
     OWN_TAGS,
@@ -287,6 +288,7 @@ async def open_embedded(path: Path, memory: int, threads: int = 2) -> AsyncItera
         threads: Threads that a question may use.
 
     Raises:
+        ConfigError: The file is damaged, a newer program's, or may not be written.
         Unavailable: The file cannot be opened, for example because another process has it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -300,7 +302,7 @@ async def open_embedded(path: Path, memory: int, threads: int = 2) -> AsyncItera
         connection = await asyncio.to_thread(duckdb.connect, str(path), config=options)
         store = await asyncio.to_thread(Embedded, connection, path)
     except duckdb.Error as exc:
-        raise Unavailable(f"embedded time series {path}: {exc}") from exc
+        raise refused(path, exc) from exc
     except Unwritable as exc:
         raise ConfigError(Fault(path, 0, 0, "", exc.detail)) from exc
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import zlib
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,9 @@ import msgspec
 import structlog
 
 from edge_agent.cameras.baseline import HOURS, Slot
+from gateway_core.aside import set_aside
+from gateway_core.errors import Unavailable
+from gateway_core.sqlite_file import is_damage
 
 log = structlog.get_logger()
 
@@ -72,7 +76,7 @@ class BaselineStore:
 
     async def put(self, feed: str, hour: int, slot: Slot) -> None:
         """Keep a slot."""
-        row = (feed, hour, _encode(slot))
+        row = (feed, hour, _sealed(slot))
         statement = "INSERT OR REPLACE INTO baseline VALUES (?, ?, ?)"
         await self._run(lambda: self._write(statement, [row]), None)
 
@@ -83,8 +87,8 @@ class BaselineStore:
 
     async def _run(self, work: Callable[[], _Result], otherwise: _Result) -> _Result:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except (sqlite3.Error, OSError) as exc:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._tried, work)
+        except (sqlite3.Error, OSError, Unavailable) as exc:
             log.warning("picture_baselines_unavailable", error=str(exc))
             return otherwise
 
@@ -92,17 +96,28 @@ class BaselineStore:
         """Forget all other feeds."""
         await self._run(lambda: self._keep(frozenset(feeds)), None)
 
-    def _open(self) -> None:
+    def _tried(self, work: Callable[[], _Result]) -> _Result:
+        """Do it; where the file turns out to be damaged, with a new one."""
         try:
+            return work()
+        except sqlite3.Error as exc:
+            if not is_damage(exc):
+                raise
+            self._begin_anew(exc)
+            return work()
+
+    def _open(self) -> None:
+        if self._path is not None and self._path.exists() and not self._path.is_file():
+            set_aside(self._path, "something that is no file stands in its place")
+        if self._db is None:
             self._db = self._connect()
-        except sqlite3.OperationalError:
-            raise  # a folder that cannot be written to is no broken file
-        except sqlite3.DatabaseError as exc:
-            assert self._path is not None
-            aside = self._path.with_name(f"{self._path.name}.broken")
-            self._path.replace(aside)
-            log.warning("picture_baselines_broken", error=str(exc), kept_as=str(aside))
-            self._db = self._connect()
+
+    def _begin_anew(self, why: Exception) -> None:
+        self._close()
+        self._db = None
+        if self._path is not None:
+            set_aside(self._path, f"{why}; what pictures are usually like is learned anew")
+        self._db = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path or ":memory:", check_same_thread=False, timeout=10)
@@ -132,7 +147,7 @@ class BaselineStore:
         slots: dict[int, Slot] = {}
         for hour, looks in rows:
             with contextlib.suppress(msgspec.MsgspecError):  # of another version: learned anew
-                slots[hour] = _decode(looks)
+                slots[hour] = _unsealed(looks)
         return slots
 
     def _keep(self, feeds: frozenset[str]) -> None:
@@ -145,3 +160,19 @@ class BaselineStore:
         if self._db is not None:
             with self._db:
                 self._db.executemany(statement, rows)
+
+
+def _sealed(slot: Slot) -> bytes:
+    """Return a slot as bytes with their checksum behind them."""
+    raw = _encode(slot)
+    return raw + zlib.crc32(raw).to_bytes(4, "big")
+
+
+def _unsealed(raw: bytes) -> Slot:
+    """Return a slot; one without a checksum is of an older program.
+
+    Raises:
+        msgspec.MsgspecError: It is not what was written.
+    """
+    plain, crc = raw[:-4], raw[-4:]
+    return _decode(plain if zlib.crc32(plain).to_bytes(4, "big") == crc else raw)

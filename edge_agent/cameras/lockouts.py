@@ -14,6 +14,7 @@ import msgspec
 from edge_agent.cameras.instant import Now
 from edge_agent.cameras.inventory import Credential
 from gateway_core.clock import NS
+from gateway_core.stored import check, sealed
 
 PREFIX = "camera/login/"
 FOR_EVER = -1
@@ -28,6 +29,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
         worked: Whether the login ever worked.
         pauses: Pauses so far.
         until: No login before, in nanoseconds since 1970; 0 for none, `FOR_EVER`.
+        crc: Of the rest.
     """
 
     mark: bytes
@@ -35,6 +37,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     worked: bool
     pauses: int
     until: int
+    crc: int = 0
 
 
 def key_of(place: str, credential: Credential, feed: str) -> str:
@@ -61,12 +64,19 @@ def steady_until(until: int, now: Now, longest_s: float) -> float:
     return now.steady + min(longest_s, (until - now.wall) / NS) if until > now.wall else 0.0
 
 
+def stored(kept: Kept) -> bytes:
+    """Return a count as it is stored."""
+    return sealed(msgspec.msgpack.encode(kept))
+
+
 def read(raw: bytes) -> Kept | None:
     """Return a stored count; None for what cannot be read."""
     try:
-        return msgspec.msgpack.decode(raw, type=Kept)
-    except msgspec.MsgspecError:
+        found = msgspec.msgpack.decode(raw, type=Kept)
+        check(raw, found.crc)
+    except ValueError:  # msgspec's errors are ValueErrors
         return None
+    return found
 
 
 def _digest(about: str, text: str, size: int) -> str:

@@ -17,8 +17,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import msgspec
-
 from edge_agent.cameras.challenge import Challenge
 from edge_agent.cameras.instant import Now
 from edge_agent.cameras.inventory import Credential, Feed
@@ -29,6 +27,7 @@ from edge_agent.cameras.lockouts import (
     mark_of,
     read,
     steady_until,
+    stored,
     wall_until,
 )
 
@@ -126,7 +125,7 @@ class Logins:
             until = wall_until(count.until, now)
             mark = mark_of(key[0], key[1])
             kept = Kept(mark, count.refused, count.worked, count.pauses, until)
-            yield name, msgspec.msgpack.encode(kept)
+            yield name, stored(kept)
 
     def recall(self, state: Mapping[str, bytes], feeds: Collection[Feed], now: Now) -> None:
         """Take up what `changes` told; what belongs to no feed, or another password, is dropped."""

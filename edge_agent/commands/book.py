@@ -4,22 +4,38 @@ Invariants:
 
 * `enter` and `change` return after the disk has it (rollback journal, ``synchronous=FULL``), and
   write the order and its transition together or not at all;
-* at most ``keep`` orders that ended are held, the oldest go; an open order never goes.
+* at most ``keep`` orders that ended are held, the oldest go; an open order never goes;
+* an order that was altered on the disk is never sent: a damaged file is set aside, and of its
+  orders those go on whose checksums vouch for them.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from edge_agent.commands.order import Order, State, Transition
+from gateway_core.aside import explain, set_aside
 from gateway_core.errors import ConfigError, Fault, Unavailable
+from gateway_core.sqlite_file import (
+    UNFIT,
+    NotAsWritten,
+    check_place,
+    check_whole,
+    crc_of,
+    is_damage,
+    refused,
+    saved_rows,
+)
+
+log = structlog.get_logger()
 
 KEEP = 100_000
 FORMAT = 1
@@ -42,13 +58,19 @@ create table if not exists transitions (
     reason text not null, detail text not null
 );
 create index if not exists transitions_by_command on transitions (command);
+create table if not exists checks (
+    command text primary key, changed integer not null, crc integer not null
+) without rowid;
 """
 _FIELDS = Order.__struct_fields__
+_CHANGED = _FIELDS.index("changed")
 _PUT = (
     f"insert or replace into commands ({', '.join(_FIELDS)}) "  # noqa: S608  # our own names
     f"values ({', '.join('?' * len(_FIELDS))})"
 )
+_TRANSITION = ("command", "time", "state", "reason", "detail")
 _NOTE = "insert into transitions values (?, ?, ?, ?, ?)"
+_CHECK = "insert or replace into checks values (?, ?, ?)"
 _OLDEST = "select id from commands where ended order by id limit ?"
 
 
@@ -60,7 +82,8 @@ class CommandBook:
         keep: Most orders to keep that have ended.
 
     Raises:
-        ConfigError: It cannot be opened, or is no such file.
+        ConfigError: It cannot be opened for writing, or a newer program wrote it.
+        Unavailable: The disk does not answer.
     """
 
     def __init__(self, path: Path, keep: int = KEEP) -> None:
@@ -69,16 +92,66 @@ class CommandBook:
         self._keep = keep
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, check_same_thread=False, timeout=10)
+            check_place(path)
+            self._open()
+        except (sqlite3.Error, OSError, NotAsWritten, *UNFIT) as exc:
+            if not is_damage(exc):
+                raise refused(path, exc) from exc
+            self._begin_anew(str(exc))
+
+    def _open(self) -> None:
+        self._db = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
+        try:
             self._db.row_factory = sqlite3.Row
             self._db.execute("pragma journal_mode = delete")
             self._db.execute("pragma synchronous = full")
+            check_whole(self._db)
             self._refuse_newer()
-            self._db.executescript(f"begin; {_SCHEMA} pragma user_version = {FORMAT}; commit;")
+            self._make_tables()
+            self._check_rows()
             self._held = self._db.execute("select count(*) from commands").fetchone()[0]
-        except (sqlite3.Error, OSError) as exc:
-            message = f"cannot be opened ({exc}); move it away: what was not sent yet is then lost"
-            raise ConfigError(Fault(path, 0, 0, "", message)) from exc
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _make_tables(self) -> None:
+        known = "select count(*) from sqlite_schema where name = 'checks'"
+        older = not self._db.execute(known).fetchone()[0]
+        self._db.executescript(f"begin; {_SCHEMA} pragma user_version = {FORMAT}; commit;")
+        if older:
+            with self._db:
+                rows = self._db.execute(f"select {', '.join(_FIELDS)} from commands")  # noqa: S608
+                self._db.executemany(_CHECK, [_check(tuple(row)) for row in rows])
+
+    def _check_rows(self) -> None:
+        """See that every order is as it was written."""
+        checks = {row[0]: row for row in self._db.execute("select * from checks")}
+        for row in self._db.execute("select * from commands"):
+            check = checks.get(row["id"])
+            if not _vouched(tuple(row), check) and not _newer(tuple(row), check):
+                raise NotAsWritten(f"order {row['id']} was altered")
+
+    def _begin_anew(self, why: str) -> None:
+        """Set the file aside; of its orders take over those that can be vouched for."""
+        aside = set_aside(self._path, why)
+        self._open()
+        checks = {row[0]: row for row in saved_rows(aside, "checks", ("command", "changed", "crc"))}
+        audit: dict[str, list[tuple[Any, ...]]] = {}
+        for row in saved_rows(aside, "transitions", ("rowid", *_TRANSITION)):
+            audit.setdefault(row[1], []).append(row[1:])
+        orders = list(saved_rows(aside, "commands", _FIELDS))
+        sound = [row for row in orders if _vouched(row, checks.get(row[0]))]
+        with self._transaction() as db:
+            for row in sound:
+                db.execute(_PUT, row)
+                db.execute(_CHECK, checks[row[0]])
+                db.executemany(_NOTE, audit.get(row[0], ()))
+        self._held = len(sound)
+        lost = sorted(map(str, {*checks, *(row[0] for row in orders)} - {row[0] for row in sound}))
+        unsent = lost or ("none" if orders else "all of it, nothing can be read")
+        told = f"{len(sound)} orders were saved, not sent any more: {unsent}"
+        explain(aside, f"{why}; {told}")
+        log.error("orders_salvaged", saved=len(sound), lost=lost)
 
     def _refuse_newer(self) -> None:
         found = self._db.execute("pragma user_version").fetchone()[0]
@@ -101,6 +174,7 @@ class CommandBook:
             for command in going:
                 db.execute("delete from commands where id = ?", [command])
                 db.execute("delete from transitions where command = ?", [command])
+                db.execute("delete from checks where command = ?", [command])
         self._held += 1 - len(going)
         return len(going)
 
@@ -152,7 +226,9 @@ class CommandBook:
     def _put(self, db: sqlite3.Connection, order: Order) -> None:
         row = msgspec.structs.asdict(order)
         row["args"] = msgspec.json.encode(order.args).decode()
-        db.execute(_PUT, [row[name] for name in _FIELDS])
+        values = [row[name] for name in _FIELDS]
+        db.execute(_PUT, values)
+        db.execute(_CHECK, _check(values))
         db.execute(_NOTE, [order.id, order.changed, order.state, order.reason, order.detail])
 
     def _select(self, clause: str, values: list[Any]) -> list[Order]:
@@ -175,6 +251,20 @@ class CommandBook:
                 yield self._db
             except sqlite3.Error as exc:
                 raise Unavailable(f"{self._path}: {exc}") from exc
+
+
+def _vouched(row: Sequence[Any], check: Sequence[Any] | None) -> bool:
+    """Return whether an order is as it was written."""
+    return check is not None and check[2] == crc_of(row)
+
+
+def _newer(row: Sequence[Any], check: Sequence[Any] | None) -> bool:
+    """Return whether an older program, which leaves the check as it was, changed an order since."""
+    return check is not None and row[_CHANGED] > check[1]
+
+
+def _check(row: Sequence[Any]) -> tuple[str, int, int]:
+    return row[0], row[_CHANGED], crc_of(row)
 
 
 def _order(row: sqlite3.Row) -> Order:

@@ -104,6 +104,9 @@ class RawReader:
                 data = _rest(path, self.place.at)
             except FileNotFoundError:  # retired meanwhile
                 continue
+            except OSError as exc:
+                self._damaged(Damage(path, self.place.at, str(exc)))
+                continue
             for message in self._blocks(path, data, since, until, growing=last):
                 if since <= message.arrival.received and (
                     until is None or message.arrival.received < until
@@ -118,7 +121,8 @@ class RawReader:
             try:
                 head = Head.parse(data[at : at + HEAD_BYTES])
                 end = at + HEAD_BYTES + head.size
-                if growing and len(data) < end < at + _LARGEST:
+                alone = data.find(MAGIC, at + 1) < 0
+                if growing and alone and len(data) < end < at + _LARGEST:
                     return  # it is being written
                 if head.newest >= since and (until is None or head.oldest < until):
                     yield from unpack(head, data[at + HEAD_BYTES : end])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge_agent.raw.block import HEAD_BYTES, Damaged, Head, Span
+from gateway_core.aside import set_aside
 
 SUFFIX = ".tgraw"
 _PRIVATE = 0o600
@@ -41,6 +42,7 @@ class RawShelf:
 
     Raises:
         OSError: The disk does not allow it.
+        Unavailable: Likewise.
     """
 
     def __init__(self, folder: Path, file_bytes: int) -> None:
@@ -48,6 +50,9 @@ class RawShelf:
         self._file_bytes = file_bytes
         self._open: BinaryIO | None = None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in folder.glob(f"*{SUFFIX}"):
+            if not path.is_file():
+                set_aside(path, "something that is no file stands in its place")
         self.files = [_look(path) for path in raw_files(folder)]
 
     @property
@@ -106,7 +111,8 @@ class RawShelf:
 
 def raw_files(folder: Path) -> list[Path]:
     """Return the files of a raw store, oldest first."""
-    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.stem.isdigit())
+    found = (path for path in folder.glob(f"*{SUFFIX}") if path.stem.isdigit())
+    return sorted(path for path in found if path.is_file())
 
 
 def _look(path: Path) -> RawFile:

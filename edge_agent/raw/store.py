@@ -23,6 +23,7 @@ from edge_agent.arrival import Arrival
 from edge_agent.raw.block import Packer, Span, encode_commit
 from edge_agent.raw.shelf import RawShelf
 from gateway_core.clock import NS, Clock, wall_ns
+from gateway_core.errors import Unavailable
 from gateway_core.meter import Meter
 
 log = structlog.get_logger()
@@ -145,7 +146,7 @@ class RawStore:
     def _opened(self) -> RawShelf | None:
         try:
             return RawShelf(self.folder, self._options.file_bytes)
-        except OSError as exc:
+        except (OSError, Unavailable) as exc:
             self._complain(exc)
             return None
 
@@ -203,7 +204,7 @@ class RawStore:
     def _drop(self, reason: str, count: int) -> None:
         self._meter.count("tidegate_raw_dropped", count, reason=reason)
 
-    def _complain(self, why: OSError) -> None:
+    def _complain(self, why: OSError | Unavailable) -> None:
         if not self._complained:
             self._complained = True
             log.warning("raw_store_failed", folder=str(self.folder), why=str(why))

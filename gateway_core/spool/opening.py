@@ -13,11 +13,13 @@ import apsw
 import msgspec
 import structlog
 
+from gateway_core.aside import explain, set_aside
 from gateway_core.clock import Clock, wall_ns
 from gateway_core.errors import ConfigError, Fault, SpoolFull, Unavailable
 from gateway_core.intervals import Intervals
 from gateway_core.model import Loss
 from gateway_core.spool import rows, schema
+from gateway_core.spool.mending import mend_cursors
 from gateway_core.spool.pages import synced_behind
 from gateway_core.spool.salvage import SOURCE, Wreck, examine, saved
 from gateway_core.spool.shapes import SpoolOptions
@@ -27,6 +29,8 @@ from gateway_core.spool.transaction import OWN_SOURCE
 log = structlog.get_logger()
 
 _convert = msgspec.convert
+
+OWNERSHIP = "the data folder must belong to the user that this program runs as"
 
 _SMALL = ("about", "consumer", "counter", "state", "refused", "quarantine", "alarm")
 
@@ -47,20 +51,23 @@ async def open_spool(
         ConfigError: SQLite is older than 3.51.3, or another process has the spool open.
         Unavailable: The disk does not allow it.
     """
-    with locked(path):
+    with locked(path) as lock:
         db, wreck = await asyncio.to_thread(connect, path, options)
         spool = Spool(path, owner, options, db, clock)
         try:
             if wreck is not None:
                 await _salvage(spool, wreck, clock())
+            elif spool.head == 0 and _vanished(lock, spool.epoch):
+                await _enter_vanished(spool, clock())
+            _note_epoch(lock, spool.epoch)
             yield spool
         finally:
             await spool.close()
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the spool against other writing processes.
+def locked(path: Path) -> Iterator[int]:
+    """Hold the spool against other writing processes; give the lock's file.
 
     Raises:
         ConfigError: Another process has it.
@@ -70,14 +77,14 @@ def locked(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o640)
     except OSError as exc:
-        raise Unavailable(f"cannot open {path}: {exc}") from exc
+        raise Unavailable(f"cannot open {path}: {exc}; {OWNERSHIP}") from exc
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             message = "another process has this spool open; give each its own data_dir"
             raise ConfigError(Fault(path, 0, 0, "", message)) from exc
-        yield
+        yield handle
     finally:
         os.close(handle)
 
@@ -92,6 +99,7 @@ def connect(path: Path, options: SpoolOptions) -> tuple[apsw.Connection, Wreck |
     schema.check_sqlite()
     note = path.with_name(path.name + ".suspect")
     try:
+        _check_place(path)
         _check_log(path)
         db = schema.open_writer(path, options)
         try:
@@ -100,11 +108,16 @@ def connect(path: Path, options: SpoolOptions) -> tuple[apsw.Connection, Wreck |
             db.close()
             raise
     except schema.SpoolDamaged as exc:
-        wreck = _set_aside(path, str(exc))
+        wreck = examine(set_aside(path, str(exc)), str(exc))
         note.unlink(missing_ok=True)
         return schema.open_writer(path, options), wreck
     note.unlink(missing_ok=True)
     return db, None
+
+
+def _check_place(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise schema.SpoolDamaged("something that is no file stands in its place")
 
 
 def _check_log(path: Path) -> None:
@@ -132,6 +145,7 @@ def _check(db: apsw.Connection, *, whole: bool) -> None:
         for name in rows.consumers(db):
             rows.load_position(db, name)
         rows.head_of(db)
+        mend_cursors(db)
         if whole:
             found = db.execute("PRAGMA quick_check(1)").fetchone()
             if found is None or found[0] != "ok":
@@ -141,16 +155,21 @@ def _check(db: apsw.Connection, *, whole: bool) -> None:
                     pass
 
 
-def _set_aside(path: Path, why: str) -> Wreck:
-    n = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{n}")).exists():
-        n += 1
-    for ending in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + ending)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + ending))
-    log.error("spool_file_set_aside", path=str(path), moved_to=str(aside), why=why)
-    return examine(aside, why)
+def _vanished(lock: int, epoch: str) -> bool:
+    """Return whether another spool than this new one was open here before."""
+    return os.pread(lock, 64, 0) not in (b"", epoch.encode())
+
+
+def _note_epoch(lock: int, epoch: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk: only the next loss of the file is not seen
+        os.pwrite(lock, epoch.encode(), 0)
+
+
+async def _enter_vanished(spool: Spool, now: int) -> None:
+    """Say that there was a file before this one, of which nothing is known."""
+    why = f"{spool.path.name} was gone or empty; what it held is lost"
+    await spool.append([Loss(spool.owner, now, "", 1, 1, "damaged", why)], source=OWN_SOURCE)
+    log.error("spool_file_vanished", path=str(spool.path))
 
 
 async def _salvage(spool: Spool, wreck: Wreck, now: int) -> None:
@@ -168,7 +187,9 @@ async def _salvage(spool: Spool, wreck: Wreck, now: int) -> None:
         count += len(records)
     why = f"{spool.path.name} was damaged ({wreck.why}) and is now {wreck.moved_to.name}"
     epoch = wreck.epoch if wreck.last or kept else ""  # nothing is known of what there was
-    for first, last in wreck.lost(kept):
+    lost = wreck.lost(kept)
+    for first, last in lost:
         loss = Loss(spool.owner, now, epoch, first, last, "damaged", why)
         await spool.append([loss], source=OWN_SOURCE)
-    log.error("spool_salvaged", records=count, ranges_lost=len(wreck.lost(kept)))
+    explain(wreck.moved_to, f"{wreck.why}; {count} records were saved, ranges lost: {lost}")
+    log.error("spool_salvaged", records=count, ranges_lost=len(lost))

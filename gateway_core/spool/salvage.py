@@ -65,6 +65,8 @@ class Wreck:
 def examine(path: Path, why: str) -> Wreck:
     """Read what can be read about a file that was set aside."""
     epoch, last, settled, state = "", 0, 0, dict[str, bytes]()
+    if not path.is_file():
+        return Wreck(path, epoch, settled, last, why, state)
     with _opened(path) as db:
         if db is not None:
             epoch = _tried(lambda: schema.about(db, "epoch"), "")
@@ -128,6 +130,8 @@ class _Found:
 def saved(wreck: Wreck, owner: str) -> Iterator[tuple[int, list[Record]]]:
     """Yield first sequence number and records of every readable segment that somebody wants."""
     kept = Intervals()
+    if not wreck.moved_to.is_file():
+        return
     for first, records in _by_sqlite(wreck, owner):
         kept.add(first, first + len(records) - 1)
         yield first, records

@@ -38,6 +38,7 @@ MEANINGS = {
     "tidegate_feed_parents_lost": "groups, recorders and subnets of cameras that are lost now",
     "tidegate_feeds": "video feeds, by state",
     "tidegate_feeds_in_area": "video feeds of an area (six digits of its code; the 50 largest, then `other`), by condition; of edges out of contact unknown",
+    "tidegate_files_set_aside": "damaged files that were set aside and that nobody has moved away yet",
     "tidegate_flagged": "values left out of a reading, by quality flag",
     "tidegate_held": "messages that are part of a longer one, kept until the rest of it comes",
     "tidegate_enrolments": "edges that asked to enrol, by result",

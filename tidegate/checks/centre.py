@@ -11,7 +11,13 @@ from collector.timeseries.store import open_timeseries
 from gateway_core.clock import Clock
 from gateway_core.errors import GatewayError
 from tidegate.checks.finding import Finding
-from tidegate.checks.machine import check_clock, check_disk, check_fsync, check_inodes
+from tidegate.checks.machine import (
+    check_asides,
+    check_clock,
+    check_disk,
+    check_fsync,
+    check_inodes,
+)
 from tidegate.checks.network import check_certificate, check_port, check_secrets
 
 
@@ -29,6 +35,7 @@ async def check_collector(path: Path, clock: Clock) -> AsyncIterator[Finding]:
         check_fsync(data),
         check_disk(data, config.spool.max_bytes),
         check_inodes(data),
+        check_asides([data]),
         *(check_port("intake", address) for address in config.intake.listen),
         *(check_port("api", address) for address in config.api.listen),
         *check_secrets(file for file in files if file is not None),

@@ -9,10 +9,17 @@ from edge_agent.check import check
 from edge_agent.config import EdgeConfig, load_edge_config
 from edge_agent.sources.broker_advice import advise, ask_broker
 from edge_agent.sources.settings import MqttSettings
+from edge_agent.status import folders
 from gateway_core.clock import Clock
 from gateway_core.errors import Unavailable
 from tidegate.checks.finding import Finding, Grade
-from tidegate.checks.machine import check_clock, check_disk, check_fsync, check_inodes
+from tidegate.checks.machine import (
+    check_asides,
+    check_clock,
+    check_disk,
+    check_fsync,
+    check_inodes,
+)
 from tidegate.checks.network import (
     check_certificate,
     check_http,
@@ -35,6 +42,7 @@ async def check_edge(path: Path, clock: Clock) -> AsyncIterator[Finding]:
         check_fsync(config.edge.data_dir),
         check_disk(config.edge.data_dir, _budgets(config)),
         check_inodes(config.edge.data_dir),
+        check_asides(folders(config.edge.data_dir)),
         *_ports(config),
         *check_secrets(_secrets(config)),
         *_certificates(config, clock),

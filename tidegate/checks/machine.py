@@ -10,10 +10,12 @@ import socket
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import apsw
 
+from gateway_core.aside import asides
 from gateway_core.clock import NS, RELEASED_NS, Clock, monotonic
 from tidegate.checks.finding import Finding
 
@@ -99,6 +101,16 @@ def check_inodes(folder: Path) -> Finding:
         return Finding("inodes", "ok", found)
     advice = "remove many small files, or make the file system anew with more inodes"
     return Finding("inodes", "fail", found, "hourly archive files need one each", advice)
+
+
+def check_asides(folders: Iterable[Path]) -> Finding:
+    """No damaged file waits for somebody to look at it."""
+    found = asides(folders)
+    if not found:
+        return Finding("damaged files", "ok", "none were set aside")
+    told = "; ".join(f"{each.file}: {each.why}" for each in found[:5])
+    advice = "see docs/how-to/recover.md; move them away when they are looked at; check the disk"
+    return Finding("damaged files", "warn", told, f"{len(found)} were set aside", advice)
 
 
 def check_clock(clock: Clock, reference: tuple[str, float] | None) -> Finding:

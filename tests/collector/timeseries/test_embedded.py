@@ -142,10 +142,16 @@ async def test_a_batch_acknowledged_before_a_crash_is_there_and_sent_again_chang
 
 
 async def test_a_file_that_another_process_holds_is_unavailable(tmp_path: Path) -> None:
-    (tmp_path / "ts.duckdb").write_bytes(b"not a database" * 1000)
-    with pytest.raises(Unavailable):
-        async with open_embedded(tmp_path / "ts.duckdb", MEMORY):
-            pass
+    holds = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); input()"
+    command = [sys.executable, "-c", holds, str(tmp_path / "ts.duckdb")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(Unavailable, match="lock"):
+            async with open_embedded(tmp_path / "ts.duckdb", MEMORY):
+                pass
+        other.stdin.close()
 
 
 async def test_windows_begin_at_multiples_of_their_width(store) -> None:

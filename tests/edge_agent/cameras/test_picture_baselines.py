@@ -109,7 +109,7 @@ async def test_a_broken_file_is_put_aside_and_learned_anew(tmp_path: Path) -> No
         await store.put("cam-1", 3, (look(),))
         assert await store.all("cam-1") == {3: (look(),)}
 
-    assert (tmp_path / "b.db.broken").read_bytes().startswith(b"not a database")
+    assert (tmp_path / "b.db.damaged-1").read_bytes().startswith(b"not a database")
 
 
 async def test_without_a_place_to_write_nothing_is_learned_and_nothing_fails(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from msgspec.structs import replace
 
 from edge_agent.commands.book import CommandBook
 from edge_agent.commands.order import Order
-from gateway_core.errors import ConfigError
 
 ORDER = Order(
     id="01", device="d1", profile="p", name="open", args={"to": 1.5}, role="operator", by="me",
@@ -42,7 +40,9 @@ def test_the_oldest_that_ended_goes_and_an_open_one_stays(tmp_path: Path) -> Non
     book.close()
 
 
-def test_a_file_that_is_no_database_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_set_aside_and_made_anew(tmp_path: Path) -> None:
     (tmp_path / "commands.db").write_bytes(b"not a database at all, but long enough to be one")
-    with pytest.raises(ConfigError, match="move it away"):
-        CommandBook(tmp_path / "commands.db")
+    book = CommandBook(tmp_path / "commands.db")
+    book.enter(ORDER)
+    book.close()
+    assert (tmp_path / "commands.db.damaged-1").read_bytes().startswith(b"not a database")
