@@ -7,7 +7,6 @@ go wrong between here and an answer is `Unavailable`.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import socket
 import ssl
 from collections.abc import Mapping
@@ -23,13 +22,13 @@ from aiohttp.resolver import ThreadedResolver
 from gateway_core.clock import NS, Clock, monotonic, wall_ns
 from gateway_core.errors import Unavailable
 from gateway_core.lifeline import DEAD_PEER_S, watched_socket
+from gateway_core.retry_after import seconds_of
 from gateway_core.wire import CONTENT_TYPE
 
 PATH = "/v1/batches"
 
 MOST_ANSWER = 9 << 20
 """Bytes of an answer that are read: a bundle of profiles is the longest."""
-_LONGEST_WAIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +140,7 @@ class Link:
 
     def _hold(self, retry_after: str) -> None:
         """Remember how long the collector asked to be left alone (RFC 9110 section 10.2.3)."""
-        seconds = 0.0
-        if retry_after.isdigit():
-            seconds = float(retry_after)
-        elif retry_after:
-            try:
-                until = email.utils.parsedate_to_datetime(retry_after).timestamp()
-            except (ValueError, OverflowError):
-                return
-            seconds = until - self._clock() / NS
-        self._not_before = monotonic() + min(max(0.0, seconds), _LONGEST_WAIT_S)
+        self._not_before = monotonic() + seconds_of(retry_after, self._clock() / NS)
 
     def _authorization(self) -> dict[str, str]:
         path = self._options.token_file

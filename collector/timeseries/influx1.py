@@ -24,6 +24,7 @@ from collector.timeseries.influxql import (
     to_rows,
 )
 from collector.timeseries.line import LineEncoder
+from collector.timeseries.posting import is_refusal, post_lines
 from collector.timeseries.series import Kind
 from collector.timeseries.web import Web, open_web
 from gateway_core.errors import Unavailable
@@ -84,13 +85,9 @@ class Influx1:
         await self._ask(f"CREATE DATABASE {quote(self._database)}", database=False)
 
     async def _post(self, lines: str) -> str | None:
-        answer = await self._web.send(
-            "POST",
-            "/write",
-            params={"db": self._database, "precision": "ns"},
-            body=lines.encode(),
-        )
-        if answer.status == 204:
+        params = {"db": self._database, "precision": "ns"}
+        answer = await post_lines(self._web, "/write", params, lines)
+        if answer is None:
             return None
         if answer.status == 404 and "database not found" in answer.text:
             log.warning("database_missed", database=self._database)
@@ -98,7 +95,7 @@ class Influx1:
             raise Unavailable(f"InfluxDB had no database {self._database}; it was created")
         if answer.status == 413 and "\n" in lines:
             return "too large for one request"
-        if answer.status not in {400, 413}:
+        if not is_refusal(answer):
             raise Unavailable(f"InfluxDB refuses to take writes: {answer.status} {answer.text}")
         try:
             return read_results(answer.body).fault or answer.text

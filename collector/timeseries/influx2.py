@@ -1,8 +1,10 @@
-"""InfluxDB 2 through influxdb-client: write API, Flux queries, buckets, health.
+"""InfluxDB 2: lines over HTTP; Flux queries, buckets and health through influxdb-client.
 
 Lines are our own (`LineEncoder`): the client's Point alters a tag that ends in a backslash and
-drops NaN without a word. Writes were run against VictoriaMetrics, which speaks the same API;
-docs/reference/stores.md says what was not run against InfluxDB 2 itself.
+drops NaN without a word. They are posted by our own HTTP client, because influxdb-client takes any
+2xx for success, a login page's too, and a slow trickle never meets its timeout. Writes were run
+against VictoriaMetrics, which speaks the same API; docs/reference/stores.md says what was not run
+against InfluxDB 2 itself.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ import structlog
 import urllib3
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.client.write_api import SYNCHRONOUS
 
 from collector.query import Measurement, Query, QueryError, Row, Table, answer, order_tags, plan
 from collector.timeseries import flux
 from collector.timeseries.deliver import deliver
 from collector.timeseries.line import LineEncoder
+from collector.timeseries.posting import is_refusal, post_lines
 from collector.timeseries.series import Kind
+from collector.timeseries.web import Web, open_web
 from gateway_core.clock import monotonic
 from gateway_core.errors import Unavailable
 from gateway_core.lifeline import OPTIONS
@@ -42,11 +45,11 @@ class Influx2:
 
     name = "influxdb2"
 
-    def __init__(self, client: Any, org: str, bucket: str) -> None:
+    def __init__(self, client: Any, web: Web, org: str, bucket: str) -> None:
         self._client = client
+        self._web = web
         self._org = org
         self._bucket = bucket
-        self._writer = client.write_api(write_options=SYNCHRONOUS)
         self._asker = client.query_api()
         self._encoder = LineEncoder()
         self._known: dict[str, Measurement] = {}
@@ -103,20 +106,15 @@ class Influx2:
         return Measurement(name, own, dict(sorted(fields.items())))
 
     async def _post(self, lines: str) -> str | None:
-        body = lines.encode()
-        write = functools.partial(
-            self._writer.write, bucket=self._bucket, org=self._org, record=body
-        )
-        try:
-            await self._call(write)
-        except InfluxDBError as exc:
-            status = int(getattr(exc.response, "status", 0))
-            if status in {400, 413, 422}:
-                return _message(exc)
-            if status == 404:
-                await self._create()
-            raise Unavailable(f"InfluxDB does not take writes: {status} {_message(exc)}") from exc
-        return None
+        params = {"org": self._org, "bucket": self._bucket, "precision": "ns"}
+        answer = await post_lines(self._web, "/api/v2/write", params, lines)
+        if answer is None:
+            return None
+        if is_refusal(answer):
+            return answer.text or f"status {answer.status}"
+        if answer.status == 404:
+            await self._create()
+        raise Unavailable(f"InfluxDB does not take writes: {answer.status} {answer.text}")
 
     async def _ask(self, text: str, params: Mapping[str, Any]) -> Any:
         bound = {"_bucket": self._bucket, **params}
@@ -173,4 +171,5 @@ async def open_influx2(
     ) as client:
         pools = client.api_client.rest_client.pool_manager.connection_pool_kw
         pools["socket_options"] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *OPTIONS]
-        yield Influx2(client, org, bucket)
+        async with open_web(url, f"Token {token or ''}", timeout_s) as web:
+            yield Influx2(client, web, org, bucket)

@@ -26,6 +26,7 @@ from collector.query import (
 )
 from collector.timeseries.deliver import deliver
 from collector.timeseries.line import LineEncoder
+from collector.timeseries.posting import is_refusal, post_lines
 from collector.timeseries.series import Kind
 from collector.timeseries.web import Web, open_web
 from gateway_core.errors import Unavailable
@@ -104,15 +105,11 @@ class Influx3:
         return f"InfluxDB {told.get('version', '3')}"
 
     async def _post(self, lines: str) -> str | None:
-        answer = await self._web.send(
-            "POST",
-            "/api/v2/write",
-            params={"bucket": self._database, "precision": "ns"},
-            body=lines.encode(),
-        )
-        if answer.status in {200, 204}:
+        params = {"bucket": self._database, "precision": "ns"}
+        answer = await post_lines(self._web, "/api/v2/write", params, lines)
+        if answer is None:
             return None
-        if answer.status in {400, 413, 422}:
+        if is_refusal(answer):
             return answer.text or f"status {answer.status}"
         raise Unavailable(f"InfluxDB does not take writes: {answer.status} {answer.text}")
 

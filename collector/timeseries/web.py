@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from gateway_core.clock import NS, monotonic, wall_ns
 from gateway_core.errors import Unavailable
 from gateway_core.lifeline import DEAD_PEER_S, watched_socket
+from gateway_core.retry_after import seconds_of
 
 _GZIP_WBITS = 31
 
@@ -24,10 +26,17 @@ class Answer(NamedTuple):
     Attributes:
         status: HTTP status.
         body: Everything it sent.
+        kind: Its Content-Type.
     """
 
     status: int
     body: bytes
+    kind: str = ""
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is meant for a browser."""
+        return self.kind == "text/html" or self.body[:200].lstrip()[:1] == b"<"
 
     @property
     def text(self) -> str:
@@ -36,11 +45,16 @@ class Answer(NamedTuple):
 
 
 class Web:
-    """A server under one base URL; made by `open_web`."""
+    """A server under one base URL; made by `open_web`.
+
+    Attributes:
+        url: The base URL.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, timeout_s: float) -> None:
         self._session = session
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
+        self._not_before = 0.0
         self._timeout_s = timeout_s
         self._near = is_near(url)
 
@@ -54,7 +68,7 @@ class Web:
         body: bytes | None = None,
         kind: str = "text/plain; charset=utf-8",
     ) -> Answer:
-        """Send one request.
+        """Send one request; waits first as long as an earlier answer's Retry-After asked for.
 
         Args:
             method: HTTP method.
@@ -65,7 +79,7 @@ class Web:
             kind: Content-Type of `body`.
 
         Raises:
-            Unavailable: No answer, or one in the 500s, or 408 or 429: try again later.
+            Unavailable: No answer, or one in the 300s or 500s, or 408 or 429: try again later.
         """
         headers: dict[str, str] = {}
         data: bytes | dict[str, str] | None = dict(form) if form is not None else None
@@ -75,19 +89,33 @@ class Web:
                 squeeze = zlib.compressobj(1, wbits=_GZIP_WBITS)
                 data = squeeze.compress(body) + squeeze.flush()
                 headers["Content-Encoding"] = "gzip"
+        await asyncio.sleep(max(0.0, self._not_before - monotonic()))
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
                 self._session.request(
-                    method, self._url + path, params=params, data=data, headers=headers
+                    method,
+                    self.url + path,
+                    params=params,
+                    data=data,
+                    headers=headers,
+                    allow_redirects=False,
                 ) as response,
             ):
-                answer = Answer(response.status, await response.read())
+                content = await response.read()
+                answer = Answer(response.status, content, response.content_type)
+                told = response.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             why = str(exc) or type(exc).__name__
-            raise Unavailable(f"{method} {self._url}{path}: {why}") from exc
+            raise Unavailable(f"{method} {self.url}{path}: {why}") from exc
+        if answer.status in {429, 503}:
+            wait_s = seconds_of(told.get("Retry-After", ""), wall_ns() / NS)
+            self._not_before = monotonic() + wait_s
+        if 300 <= answer.status < 400:
+            where = told.get("Location", "nowhere")[:200]
+            raise Unavailable(f"{method} {self.url}{path} is redirected to {where}: name that URL")
         if answer.status >= 500 or answer.status in {408, 429}:
-            raise Unavailable(f"{method} {self._url}{path}: {answer.status} {answer.text[:300]}")
+            raise Unavailable(f"{method} {self.url}{path}: {answer.status} {answer.text[:300]}")
         return answer
 
 
