@@ -52,6 +52,7 @@ from collector.timeseries.store import open_timeseries
 from gateway_core.aside import Aside, asides
 from gateway_core.clock import Clock, wall_ns
 from gateway_core.errors import Unavailable
+from gateway_core.exhaustion import end_when_exhausted
 from gateway_core.forward import Sink, Trail
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
@@ -297,6 +298,7 @@ async def run_collector(
         ConfigError: A person must edit a file.
         Unavailable: A disk, a database or an address does not allow it.
     """
+    end_when_exhausted(asyncio.get_running_loop())
     async with open_collector(config, clock) as collector, asyncio.TaskGroup() as group:
         stop = asyncio.Event()
         with ending(stop):

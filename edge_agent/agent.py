@@ -48,6 +48,7 @@ from edge_agent.systems.watch import Watch
 from edge_agent.versions.life import Life
 from edge_agent.ways import Ways, pins_of
 from gateway_core.clock import NS, Clock
+from gateway_core.exhaustion import probe_memory
 from gateway_core.meter import Meter
 from gateway_core.model import Record
 from gateway_core.spool import Spool
@@ -207,6 +208,7 @@ class Agent:
         if self._ways.scripted:
             shared().prepare()
             parts.start("codecs", partial(self._foresight.run, list(catalogue.profiles.values())))
+        parts.start("memory", probe_memory)
         parts.start("clock", self._keeper.run)
         self._outlets.start(parts, self._keeper.gate)
         parts.start("rules", self._keep_time)

@@ -251,6 +251,8 @@ class Pipeline:
                     draft.refused.extend(remainder(arrival, left, KEPT_PAYLOAD))
             except PayloadError as exc:
                 verdict, detail = exc.code, exc.detail
+            except MemoryError:  # nothing is wrong with the message
+                raise
             except Exception as exc:
                 # A decoder's bug: the message is kept, the program goes on, a person is told.
                 log.exception("decoder_failed", address=arrival.address, source=arrival.source)

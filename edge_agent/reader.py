@@ -157,6 +157,8 @@ class Reader:
         route = way.routes[0]
         try:
             decoded = route.decode(arrival.payload, arrival.received, arrival.content_format)
+        except MemoryError:
+            raise
         except Exception:  # noqa: BLE001  # it is refused, or told of, when it is read
             return False
         device = self._registry.devices.get(way.device or decoded.device)

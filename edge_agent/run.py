@@ -24,6 +24,7 @@ from edge_agent.replay import Replayed
 from edge_agent.signals import handled_signals
 from gateway_core.clock import Clock, wall_ns
 from gateway_core.errors import GatewayError
+from gateway_core.exhaustion import end_when_exhausted
 from gateway_core.meter import Meter
 from gateway_core.notify import notify, watchdog
 from gateway_core.spool import open_spool
@@ -53,6 +54,7 @@ async def run_agent(
         Unavailable: The spool's file is damaged; the next start checks and mends it.
     """
     ending = stop or asyncio.Event()
+    end_when_exhausted(asyncio.get_running_loop())
     async with _built(config, clock, machine) as (agent, knowledge):
         try:
             async with asyncio.TaskGroup() as group:

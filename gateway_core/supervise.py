@@ -12,6 +12,7 @@ import structlog
 
 from gateway_core.clock import monotonic
 from gateway_core.errors import Unavailable
+from gateway_core.exhaustion import end_now, is_exhaustion
 
 log = structlog.get_logger()
 
@@ -42,7 +43,8 @@ async def supervise(
 
     Waits are drawn evenly from nothing to the ceiling, so that a thousand parts which lost the
     same peer do not come back in the same instant. Any other error passes through: it is a bug,
-    the TaskGroup stops the program, and systemd starts it afresh. A ``run`` that returns is
+    the TaskGroup stops the program, and systemd starts it afresh. When memory ran out the program
+    ends at once. A ``run`` that returns is
     called again after ``patience.first``.
 
     Args:
@@ -67,6 +69,10 @@ async def supervise(
             outage.enter(str(exc))
             wait = dice.uniform(0.0, ceiling)
             ceiling = min(2 * ceiling, patience.longest)
+        except BaseException as exc:
+            if is_exhaustion(exc):
+                end_now()  # an orderly end would need memory
+            raise
         finally:
             steady.cancel()
         await asyncio.sleep(wait)

@@ -76,6 +76,8 @@ def translated(what: str) -> Iterator[None]:
     """Turn SQLite's errors into ours; ``what`` opens the message."""
     try:
         yield
+    except apsw.NoMemError as exc:
+        raise MemoryError(f"{what}: {exc}") from exc
     except apsw.FullError as exc:
         raise DiskFull(f"{what}: {exc}") from exc
     except (apsw.CorruptError, apsw.NotADBError, apsw.FormatError) as exc:

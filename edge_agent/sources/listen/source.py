@@ -28,7 +28,7 @@ from edge_agent.sources.listen.packets import Broken
 from edge_agent.sources.listen.policy import Policy
 from edge_agent.sources.listen.sessions import Sessions
 from edge_agent.sources.listen.settings import ListenSettings
-from edge_agent.sources.listen.transport import LINGER_S, prepare, serve
+from edge_agent.sources.listen.transport import LINGER_S, check_open, prepare, serve
 from edge_agent.sources.listen.visit import Visit
 from gateway_core.clock import Clock
 from gateway_core.listening import tcp_sockets
@@ -142,6 +142,7 @@ class ListenSource:
                 while True:
                     await asyncio.sleep(LOOK_S)
                     await self._look(loop.time())
+                    check_open(sockets)
             finally:
                 await stack.aclose()
                 await self._finish()

@@ -6,9 +6,10 @@ import asyncio
 import resource
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from edge_agent.sources.listen.settings import ListenSettings, TlsSettings
+from gateway_core.errors import Unavailable
 from gateway_core.tls import server_context
 
 LINGER_S = 5.0
@@ -51,3 +52,13 @@ def encryption(tls: TlsSettings) -> ssl.SSLContext:
         ConfigError: A file cannot be read, or is not fit for it.
     """
     return server_context(tls.cert_file, tls.key_file, tls.client_ca_file, "mqtt_listen.tls")
+
+
+def check_open(sockets: Iterable[socket.socket]) -> None:
+    """See that an event loop which ran into trouble has not closed a listening socket and gone on.
+
+    Raises:
+        Unavailable: It has.
+    """
+    if any(each.fileno() < 0 for each in sockets):
+        raise Unavailable("a listening socket was closed")

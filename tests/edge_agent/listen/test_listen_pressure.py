@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Self
 
 import pytest
 
 from edge_agent.sources.listen.source import UNCOMMITTED, ListenSource
-from gateway_core.errors import SpoolFull
+from edge_agent.sources.listen.transport import check_open
+from gateway_core.errors import SpoolFull, Unavailable
 from tests.edge_agent.listen.conftest import listening
 from tests.edge_agent.listen.test_listen_protocol import V5, V311, publish
 from tests.fakes.ingest import FakeIngest
@@ -171,3 +173,10 @@ async def test_who_waited_longest_goes_on_first_and_only_while_there_is_room() -
         assert order == [0, 1, 2, 3]
         source._press(False)
     assert order == [0, 1, 2, 3, 4]
+
+
+async def test_a_listener_whose_socket_was_closed_under_it_says_so_and_can_begin_anew() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        check_open([door])
+    with pytest.raises(Unavailable, match="a listening socket was closed"):
+        check_open([door])
