@@ -19,7 +19,7 @@ from aiohttp import web
 
 from collector.certificates import CertificateAuthority, load_authority, read_request
 from collector.config import EDGE_ID, EnrolSection, IntakeSection
-from collector.guard import Guards, Limits
+from collector.guard import Guards, Limits, guarded
 from collector.intake import Problem, to_response
 from collector.refused import Refused
 from collector.registry.database import Database
@@ -80,24 +80,10 @@ class Enrolment:
     ) -> AsyncIterator[None]:
         """Answer on ``sockets``, which are closed at the end."""
         runner = web.AppRunner(self.application(), access_log=None, keepalive_timeout=5.0)
-        await runner.setup()
-        assert runner.server is not None
         limits = Limits(_CONNECTIONS, _CONNECTIONS_OF_ONE, header_s)
-        self._guards = Guards(runner.server, limits, self._meter)
-        loop = asyncio.get_running_loop()
-        servers = [
-            await loop.create_server(
-                self._guards, sock=each, ssl=tls, ssl_handshake_timeout=header_s
-            )
-            for each in sockets
-        ]
-        self.addresses = [Address(*each.getsockname()[:2]) for each in sockets]
-        try:
+        async with guarded(runner, sockets, tls, limits, self._meter) as (guards, addresses):
+            self._guards, self.addresses = guards, addresses
             yield
-        finally:
-            for server in servers:
-                server.close()
-            await runner.cleanup()
 
     @web.middleware
     async def _headers_came(self, request: web.Request, handler: Handler) -> web.StreamResponse:

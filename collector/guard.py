@@ -8,13 +8,20 @@ come whole in time. Later requests on a connection are bounded by aiohttp's keep
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import socket
+import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from gateway_core.meter import Meter
+from gateway_core.units import Address
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +146,30 @@ def source(peer: object) -> str:
             return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)
+
+
+@contextlib.asynccontextmanager
+async def guarded(
+    runner: web.AppRunner,
+    sockets: Sequence[socket.socket],
+    tls: ssl.SSLContext | None,
+    limits: Limits,
+    meter: Meter,
+) -> AsyncIterator[tuple[Guards, list[Address]]]:
+    """Answer on sockets, which are closed at the end, after the answers under way.
+
+    Yields:
+        What counts the connections, and where it listens, ports filled in.
+    """
+    await runner.setup()
+    assert runner.server is not None
+    guards = Guards(runner.server, limits, meter)
+    loop, shaken_s = asyncio.get_running_loop(), limits.header_s if tls else None
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        for each in sockets:
+            server = await loop.create_server(
+                guards, sock=each, ssl=tls, ssl_handshake_timeout=shaken_s
+            )
+            stack.callback(server.close)
+        yield guards, [Address(*each.getsockname()[:2]) for each in sockets]

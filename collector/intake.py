@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from aiohttp import web
 from collector.balance_intake import add_balance_route
 from collector.balances import Balances
 from collector.config import IntakeSection
-from collector.guard import Guards, Limits
+from collector.guard import Guards, Limits, guarded
 from collector.identity import Gatekeeper, open_gate, tls_context
 from collector.plan_intake import add_plan_routes
 from collector.profiles.desk import ProfileDesk
@@ -126,28 +125,13 @@ class Intake:
             max_field_size=_HEADER_BYTES,
             shutdown_timeout=5.0,
         )
-        await runner.setup()
-        assert runner.server is not None
         limits = Limits(
             settings.connections, settings.connections_per_address, settings.header_timeout
         )
-        self._guards = Guards(runner.server, limits, self._meter)
         tls = tls_context(settings)
-        servers = [await self._start(each, tls) for each in sockets]
-        self.addresses = [Address(*each.getsockname()[:2]) for each in sockets]
-        try:
+        async with guarded(runner, sockets, tls, limits, self._meter) as (guards, addresses):
+            self._guards, self.addresses = guards, addresses
             yield
-        finally:
-            for server in servers:
-                server.close()
-            await runner.cleanup()
-
-    async def _start(self, opened: socket.socket, tls: ssl.SSLContext | None) -> asyncio.Server:
-        assert self._guards is not None
-        handshake = self._settings.header_timeout if tls else None
-        return await asyncio.get_running_loop().create_server(
-            self._guards, sock=opened, ssl=tls, ssl_handshake_timeout=handshake
-        )
 
     async def _batch(self, request: web.Request) -> web.Response:
         async with self._body(request) as body, self._decoding:

@@ -29,17 +29,17 @@ class Health:
 
 
 class WatchedSink:
-    """A sink whose health is known: wrong since it was unavailable, right since it delivered."""
+    """A sink whose health is known: wrong since it was unavailable, right since it delivered.
+
+    Attributes:
+        name: The sink's own.
+    """
 
     def __init__(self, sink: Sink, health: Health, lull: Lull) -> None:
+        self.name = sink.name
         self._sink = sink
         self._health = health
         self._lull = lull
-
-    @property
-    def name(self) -> str:
-        """The sink's own name."""
-        return self._sink.name
 
     async def send(self, batch: Batch) -> Receipt:
         """Deliver through the sink.

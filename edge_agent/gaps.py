@@ -73,11 +73,6 @@ async def gap_certificate(
         since=since,
         until=until,
         time=now,
-        readings=0,
-        expected_s=None,
-        basis="unknown",
-        gaps=[],
-        elsewhere=[],
         notes=notes,
     )
     return certify(blank, times, _declared(profile), found)

@@ -72,7 +72,7 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """What is missing of one device in a window.
+    """What is missing of one device in a window; made blank, and filled in by `certify`.
 
     Attributes:
         device: Its id.
@@ -95,12 +95,12 @@ class Certificate(msgspec.Struct, frozen=True):
     since: int
     until: int
     time: int
-    readings: int
-    expected_s: float | None
-    basis: Basis
-    gaps: list[Gap]
-    elsewhere: list[Evidence]
-    notes: list[str]
+    readings: int = 0
+    expected_s: float | None = None
+    basis: Basis = "unknown"
+    gaps: list[Gap] = []
+    elsewhere: list[Evidence] = []
+    notes: list[str] = []
 
 
 def marks_told(marks: Iterable[str]) -> list[str]:

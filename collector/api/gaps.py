@@ -90,11 +90,6 @@ async def gap_certificate(parts: Parts, row: Any, since: int, until: int) -> Cer
         since=since,
         until=until,
         time=now,
-        readings=0,
-        expected_s=None,
-        basis="unknown",
-        gaps=[],
-        elsewhere=[],
         notes=notes,
     )
     return certify(blank, times, None, found)

@@ -27,17 +27,16 @@ class Once:
         sink: The sink.
         spool: Whose records come.
         repeats: Returns whether anybody ever asked for something again; else nothing is looked up.
+
+    Attributes:
+        name: The sink's own.
     """
 
     def __init__(self, sink: Sink, spool: Spool, repeats: Callable[[], bool]) -> None:
+        self.name = sink.name
         self._sink = sink
         self._spool = spool
         self._repeats = repeats
-
-    @property
-    def name(self) -> str:
-        """The sink's own name."""
-        return self._sink.name
 
     async def send(self, batch: Batch) -> Receipt:
         """Deliver what is new of a batch.
