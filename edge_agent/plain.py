@@ -108,7 +108,7 @@ class PlainReader:
                 log.debug("not_read_plainly", address=arrival.address)
                 break
             newest = received
-            tags = route.tags
+            tags = way.tags
             reading = Reading(edge, name, who, profile.measurement, time, received, fields, tags)
             record(reading if unbelieved == RECEIPTS.replaced else replaced(reading))
             unbelieved = RECEIPTS.replaced

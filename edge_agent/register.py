@@ -39,12 +39,11 @@ _SAVE_DEVICE = """
 insert or replace into devices
     (id, profile, address, name, lat, lon, origin, first_seen, last_seen, online, source,
      heard, peer, said, crc)
-values
-    (:id, :profile, :address, :name, :lat, :lon, :origin, :first_seen, :last_seen, :online, :source,
-     :heard, :peer, :said, :crc)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _DEVICE = ("id", "profile", "address", "name", "lat", "lon", "origin", "first_seen", "last_seen",
            "online", "source", "heard", "peer", "said")  # fmt: skip
+_LAT = _DEVICE.index("lat")  # the longitude is behind it
 _FEED = ("id", "state", "judged", "faults")
 _COLUMNS = {"devices": _DEVICE, "feeds": _FEED}
 
@@ -152,7 +151,8 @@ class Register:
             saved[table] = [
                 row for row in rows if row["crc"] is not None and _vouched(row, columns)
             ]
-        self.save(saved["devices"], saved["feeds"], (), ("", 0))
+        devices = [_values(row, _DEVICE) for row in saved["devices"]]
+        self.save(devices, saved["feeds"], (), ("", 0))
         told = ", ".join(f"{len(rows)} {table}" for table, rows in saved.items())
         explain(aside, f"{why}; {told} were saved, what is not among them comes as it speaks")
 
@@ -192,12 +192,19 @@ class Register:
 
     def save(
         self,
-        devices: Iterable[dict[str, Any]],
+        devices: Iterable[tuple[Any, ...]],
         feeds: Iterable[dict[str, Any]],
         removed: Iterable[str],
         mark: tuple[str, int],
     ) -> None:
         """Write the changed rows and the mark in one transaction.
+
+        Args:
+            devices: The columns of each in the order of `_DEVICE`: tens of thousands of
+                dicts, every few seconds, would be most of the memory that the edge needs.
+            feeds: By column.
+            removed: Ids of devices that are known no more.
+            mark: Epoch and sequence number up to which the rows are complete.
 
         Raises:
             Unavailable: The file cannot be written; nothing of this call was.
@@ -205,9 +212,9 @@ class Register:
         with self._turn:
             try:
                 with self._db.atomic():
-                    rows = ({**row, "crc": _crc(row, _DEVICE)} for row in devices)
+                    rows = ((*row, _crc(row, _DEVICE)) for row in devices)
                     self._connection.executemany(_SAVE_DEVICE, rows)
-                    judged = [{**row, "crc": _crc(row, _FEED)} for row in feeds]
+                    judged = [{**row, "crc": _crc(_values(row, _FEED), _FEED)} for row in feeds]
                     _table(self._db, "feeds").upsert_all(judged, pk="id")
                     for device in removed:
                         self._connection.execute("delete from devices where id = ?", [device])
@@ -224,15 +231,19 @@ class Register:
 
 def _vouched(row: Mapping[str, Any], columns: Sequence[str]) -> bool:
     """Return whether a row is as it was written; nobody knows of one without a checksum."""
-    return row["crc"] is None or row["crc"] == _crc(row, columns)
+    return row["crc"] is None or row["crc"] == _crc(_values(row, columns), columns)
 
 
-def _crc(row: Mapping[str, Any], columns: Sequence[str]) -> int:
-    values = {name: row[name] for name in columns}
-    for place in ("lat", "lon"):
-        if values.get(place) is not None:
-            values[place] = float(values[place])  # as the column has it
-    return crc_of(values.values())
+def _values(row: Mapping[str, Any], columns: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in columns)
+
+
+def _crc(values: Sequence[Any], columns: Sequence[str]) -> int:
+    """Return the checksum of a row's values, one for each of the columns."""
+    if columns is _DEVICE and (values[_LAT] is not None or values[_LAT + 1] is not None):
+        where = (None if each is None else float(each) for each in values[_LAT : _LAT + 2])
+        values = (*values[:_LAT], *where, *values[_LAT + 2 :])  # as the columns have them
+    return crc_of(values)
 
 
 def _table(db: sqlite_utils.Database, name: str) -> Table:

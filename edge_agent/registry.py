@@ -22,6 +22,7 @@ from typing import Any, Literal, Protocol
 
 import structlog
 
+from edge_agent.calm import Known
 from edge_agent.listing import Listing, sound_id
 from edge_agent.register import Register
 from gateway_core.clock import Clock, wall_ns
@@ -70,6 +71,8 @@ class Device:
         heard: Topic or path that it last spoke at; empty before it spoke.
         peer: Host and port from which it last spoke over CoAP; empty for the rest.
         said: The text of that availability message, for people, as `shown` makes it.
+        calm: Its last reading, as all that `edge_agent.rules` remembers of it; None for more.
+        saved: ``last_seen`` as it stands in registry.db.
     """
 
     id: str
@@ -86,6 +89,8 @@ class Device:
     heard: str = ""
     peer: str = ""
     said: str = ""
+    calm: Known | None = None
+    saved: int = 0
 
 
 class Registry:
@@ -120,7 +125,6 @@ class Registry:
         self._dirty: set[str] = set()
         self._dirty_feeds: set[str] = set()
         self._removed: set[str] = set()
-        self._saved: dict[str, int] = {}
 
     def admit(self, device: str, profile: str, source: str, address: str, received: int) -> Device:
         """Enter a device that spoke for the first time, as ``unknown`` says.
@@ -207,7 +211,6 @@ class Registry:
         """Load registry.db and complete it with the records that it has not seen."""
         rows = await asyncio.to_thread(self._register.devices)
         self.devices = {row["id"]: _device(row) for row in rows}
-        self._saved = {device.id: device.last_seen for device in self.devices.values()}
         for row in await asyncio.to_thread(self._register.feeds):
             self.feeds[row["id"]] = self._feed(row)
         epoch, seq = await asyncio.to_thread(self._register.mark)
@@ -230,10 +233,10 @@ class Registry:
         Raises:
             Unavailable: The file cannot be written; the next call tries again.
         """
-        seen = {d.id for d in self.devices.values() if self._saved.get(d.id, 0) != d.last_seen}
+        seen = {d.id for d in self.devices.values() if d.saved != d.last_seen}
         dirty, feeds, removed = self._dirty, self._dirty_feeds, self._removed
         chosen = [self.devices[i] for i in dirty | seen if i in self.devices]
-        rows = [_row(device) for device in chosen]
+        rows, seen_at = [_row(each) for each in chosen], [each.last_seen for each in chosen]
         feed_rows = [_feed_row(self.feeds[feed]) for feed in feeds]
         self._dirty, self._dirty_feeds, self._removed = set(), set(), set()
         try:
@@ -243,8 +246,8 @@ class Registry:
             self._dirty_feeds |= feeds
             self._removed |= removed - self.devices.keys()
             raise
-        for row in rows:
-            self._saved[row["id"]] = row["last_seen"]
+        for device, time in zip(chosen, seen_at, strict=True):
+            device.saved = time
 
     def _relive(self, record: Listed) -> None:
         entry = self.devices.get(record.id)
@@ -292,26 +295,28 @@ def _device(row: Mapping[str, Any]) -> Device:
         row["heard"] or "",
         row["peer"] or "",
         row["said"] or "",
+        saved=row["last_seen"] or 0,
     )
 
 
-def _row(device: Device) -> dict[str, Any]:
-    return {
-        "id": device.id,
-        "profile": device.profile,
-        "address": device.address,
-        "name": device.name,
-        "lat": device.lat,
-        "lon": device.lon,
-        "origin": "listed" if device.listed else "seen",
-        "first_seen": device.first_seen,
-        "last_seen": device.last_seen,
-        "online": device.online,
-        "source": device.source,
-        "heard": device.heard,
-        "peer": device.peer,
-        "said": device.said,
-    }
+def _row(device: Device) -> tuple[Any, ...]:
+    """Return the columns of a device; see `Register.save`."""
+    return (
+        device.id,
+        device.profile,
+        device.address,
+        device.name,
+        device.lat,
+        device.lon,
+        "listed" if device.listed else "seen",
+        device.first_seen,
+        device.last_seen,
+        device.online,
+        device.source,
+        device.heard,
+        device.peer,
+        device.said,
+    )
 
 
 def _feed_row(feed: FeedHealth) -> dict[str, Any]:

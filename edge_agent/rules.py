@@ -54,7 +54,6 @@ class Rules:
         self._registry = registry
         self._since = since
         self._memory: dict[str, AlarmMemory] = {}
-        self._known: dict[str, Known] = {}  # of the calm devices: they have no memory beside
         self._due: dict[str, int] = {}
         self._looked = 0
         self._engines: dict[str, tuple[AlarmRules, Calm | None]] = {}
@@ -63,8 +62,9 @@ class Rules:
 
     def use(self, profiles: Mapping[str, Profile]) -> None:
         """Take other profiles from now on; memory of rules that remain is kept."""
-        for name in list(self._known):
-            self._remember(name)
+        for device in self._registry.devices.values():
+            if device.calm is not None:
+                self._remember(device, device.calm)
         self._profiles = profiles
         self._engines = {
             name: (AlarmRules(each), Calm.of(each))
@@ -109,14 +109,14 @@ class Rules:
         name = device.id
         engine, calm = both
         if calm is not None and name not in self._memory:
-            known = self._known.get(name)
+            known = device.calm
             if (known is None or known[0] <= time) and calm.stays(fields, known):
-                self._known[name] = (time, fields)
+                device.calm = (time, fields)
                 return
         if not engine.concerns(fields):
             return
-        if name in self._known:
-            self._remember(name)
+        if device.calm is not None:
+            self._remember(device, device.calm)
         memory, events = engine.step(self._memory.get(name), fields, time, device.last_seen)
         self._memory[name] = memory
         if events:
@@ -125,14 +125,14 @@ class Rules:
             self._wait(name, engine.due(memory))
         if calm is not None and name not in self._due and calm.forget(memory, time, fields):
             del self._memory[name]
-            self._known[name] = (time, fields)
+            device.calm = (time, fields)
 
-    def _remember(self, name: str) -> None:
+    def _remember(self, device: Device, known: Known) -> None:
         """Give a device that was calm a memory of its own."""
-        known, device = self._known.pop(name), self._registry.devices.get(name)
-        _, calm = self._engines.get(device.profile, _NONE) if device is not None else _NONE
+        device.calm = None
+        _, calm = self._engines.get(device.profile, _NONE)
         if calm is not None:
-            self._memory[name] = calm.remember(known)
+            self._memory[device.id] = calm.remember(known)
 
     def spoke(self, device: Device, time: int, draft: Draft) -> None:
         """End a device's silence."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from device_profiles.catalogue import Catalogue
-from device_profiles.route import Route
+from device_profiles.route import NO_TAGS, Route
 from edge_agent.arrival import Arrival
 from edge_agent.lineage import Lineage
 from edge_agent.listing import Listing
@@ -36,6 +36,7 @@ class Way:
         alone: Whether there is one route, and it reads each message by itself.
         scripted: Whether JavaScript decodes for any of the routes.
         swift: The device whose plain messages the one route reads the short way, or empty.
+        tags: Of its readings.
     """
 
     routes: tuple[Route, ...]
@@ -46,6 +47,7 @@ class Way:
     alone: bool = False
     scripted: bool = False
     swift: str = ""
+    tags: dict[str, str] = field(default_factory=lambda: NO_TAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +169,10 @@ def pins_of(listings: Iterable[Listing]) -> dict[str, Pin]:
 def _way(routes: tuple[Route, ...], *, open_to: int, device: str = "") -> Way:
     alone = len(routes) == 1 and not routes[0].remembers
     scripted = any(part.codec is not None for route in routes for part in route.parts)
-    swift = ""
+    way = Way(routes, device=device, open_to=open_to, alone=alone, scripted=scripted)
     if alone and routes[0].entry.fast is not None and _names_device(routes[0]):
-        swift = device or routes[0].device or ""
-    return Way(routes, device=device, open_to=open_to, alone=alone, scripted=scripted, swift=swift)
+        way.swift, way.tags = device or routes[0].device or "", routes[0].tags
+    return way
 
 
 def _scripted(catalogue: Catalogue) -> bool:

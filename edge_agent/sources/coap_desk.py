@@ -15,7 +15,7 @@ from edge_agent.sources import coap_message as coap
 from edge_agent.sources.coap_client import CoapClient
 from edge_agent.sources.coap_memory import Answered, Assemblies, Rates, TooLarge
 from edge_agent.sources.coap_message import FormatError, Message, encode, uint
-from edge_agent.sources.coap_replies import STORED, Asked, Replies
+from edge_agent.sources.coap_replies import STORED, Asked, Replies, stored_ack
 from edge_agent.sources.coap_request import Declined, Plain, Request, Verdict, read_request
 from edge_agent.sources.settings import CoapSettings
 from edge_agent.sources.udp_socket import Datagram, Local, Peer, UdpSocket, peer_text
@@ -265,8 +265,7 @@ class Desk:
             for each in asked:
                 self._settle(each, _FULL)
         else:
-            for arrival, each, outcome in zip(arrivals, asked, outcomes, strict=True):
-                self._settle(each, _verdict("too_large" if arrival.cut else outcome, each))
+            self._settle_all(arrivals, asked, outcomes)
         self._go()
         self._report()
 
@@ -276,6 +275,23 @@ class Desk:
         for each in batch.asked:
             if each.confirmable and not each.promised:
                 self._answered.keep(each.key, self._replies.promise(each), now)
+
+    def _settle_all(
+        self, arrivals: list[Arrival], asked: list[Asked], outcomes: Sequence[str | None]
+    ) -> None:
+        """Answer the requests of one commit."""
+        now, send, keep, stored = self._now(), self._sock.send, self._answered.keep, 0
+        for arrival, each, outcome in zip(arrivals, asked, outcomes, strict=True):
+            answer = stored_ack(each) if outcome is None and not arrival.cut else None
+            if answer is None:
+                self._settle(each, _verdict("too_large" if arrival.cut else outcome, each))
+                continue
+            stored += 1
+            if not send(answer, each.peer, each.local):
+                self._count("unsent")
+            keep(each.key, answer, now)
+        if stored:
+            self._counts[coap.CHANGED] += stored
 
     def _settle(self, asked: Asked, verdict: Verdict) -> None:
         self._counts[verdict.code] += 1

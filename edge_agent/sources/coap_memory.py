@@ -177,10 +177,13 @@ class Rates:
 
     def allows(self, peer: str, now: float) -> bool:
         """Take one datagram of ``peer`` out of its bucket; False when it is empty."""
-        level, since = self._buckets.get(peer, (self._burst, now))
-        level = min(self._burst, level + (now - since) * self._rate)
-        if peer not in self._buckets and len(self._buckets) >= self._most:
-            del self._buckets[next(iter(self._buckets))]
+        found = self._buckets.get(peer)
+        if found is None:
+            level = self._burst
+            if len(self._buckets) >= self._most:
+                del self._buckets[next(iter(self._buckets))]
+        else:
+            level = min(self._burst, found[0] + (now - found[1]) * self._rate)
         allowed = level >= 1.0
         self._buckets[peer] = (level - 1.0 if allowed else level, now)
         return allowed

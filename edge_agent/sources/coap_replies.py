@@ -81,12 +81,10 @@ class Replies:
 
     def answer(self, asked: Asked, verdict: Verdict) -> bytes:
         """Send the answer; return the datagram to send again if the request comes again."""
-        confirmable = asked.confirmable
-        if verdict is STORED and confirmable and not asked.promised:  # nearly all of them
-            token_end = 4 + (asked.data[0] & 15)
-            data = _STORED_ACK[token_end - 4] + asked.data[2:token_end]
+        if verdict is STORED and (data := stored_ack(asked)) is not None:
             self._send(data, asked.peer, asked.local)
             return data
+        confirmable = asked.confirmable
         if not confirmable and asked.silence & (1 << (verdict.code >> 5) - 1):
             return b""
         if asked.promised:
@@ -147,6 +145,16 @@ class Replies:
         """Return a message id that was not used for long."""
         self._next_id = (self._next_id + 1) & 0xFFFF
         return self._next_id
+
+
+def stored_ack(asked: Asked) -> bytes | None:
+    """Return the answer to nearly every request, 2.04 in its ACK; None where it is another."""
+    data = asked.data
+    head = data[0]
+    if head & 0x30 or asked.promised or asked.options:  # no CON, or more is to be said
+        return None
+    token_end = 4 + (head & 15)
+    return _STORED_ACK[token_end - 4] + data[2:token_end]
 
 
 def _fitting(kind: int, message_id: int, asked: Asked, verdict: Verdict) -> bytes:

@@ -8,7 +8,6 @@ sent to also tells a multicast or broadcast, which is never answered.
 from __future__ import annotations
 
 import socket
-from typing import NamedTuple
 
 from gateway_core.errors import ConfigError, Fault
 from gateway_core.units import Address
@@ -28,12 +27,8 @@ Local = tuple[tuple[int, int, bytes], ...]
 """Ancillary data that makes an answer leave from the address that was asked."""
 
 
-class Datagram(NamedTuple):
-    """What came: the bytes, from whom, and at which of our addresses."""
-
-    data: bytes
-    peer: Peer
-    local: Local
+Datagram = tuple[bytes, Peer, Local]
+"""What came: the bytes, from whom, and at which of our addresses."""
 
 
 class UdpSocket:
@@ -71,7 +66,7 @@ class UdpSocket:
                 return None
             local = self._local(ancillary[0]) if ancillary else ()
             if local is not None:
-                return Datagram(bytes(self._view[:size]), peer, local)
+                return bytes(self._view[:size]), peer, local
 
     def send(self, data: bytes, peer: Peer, local: Local) -> bool:
         """Send; False if the system would not take it."""

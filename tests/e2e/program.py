@@ -14,13 +14,15 @@ from typing import Any
 DEADLINE_S = 60.0
 
 
-def wait_for(what: str, ready: Callable[[], Any], seconds: float = DEADLINE_S) -> Any:
+def wait_for(
+    what: str, ready: Callable[[], Any], seconds: float = DEADLINE_S, every_s: float = 0.05
+) -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = ready()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(every_s)
     raise AssertionError(f"{what} did not come within {seconds:g} s")
 
 

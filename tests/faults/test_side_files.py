@@ -53,7 +53,8 @@ def order(n: int) -> Order:
 def whole(tmp_path: Path) -> Path:
     folder = tmp_path / "whole"
     register = Register(folder / "registry.db")
-    register.save(map(device, range(150)), map(feed, range(150)), (), ("epoch", 7))
+    rows = [tuple(device(n).values()) for n in range(150)]
+    register.save(rows, map(feed, range(150)), (), ("epoch", 7))
     register.close()
     book = CommandBook(folder / "commands.db")
     for n in range(60):
