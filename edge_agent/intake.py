@@ -305,12 +305,14 @@ class Intake:
         held = self._links.held
         try:
             verdicts = await self._ingest(arrivals, state)
-        except Unavailable:
+        except Unavailable as exc:
             if arrivals:
                 held[arrivals[0].source] = self._clock()
+                self._links.why[arrivals[0].source] = str(exc)
             raise
         if held and arrivals:
             held.pop(arrivals[0].source, None)
+            self._links.why.pop(arrivals[0].source, None)
         if self._waiting.topics:
             self._waiting.heard(arrivals)
         return verdicts

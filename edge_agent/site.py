@@ -57,11 +57,13 @@ class Links:
         since: Source to nanoseconds; a source that is not connected is not in it.
         held: Sources whose messages the spool did not take, and when it last did not. Through
             them nothing is heard either, and that is no device's fault.
+        why: Those sources, and why it did not.
     """
 
     sources: tuple[Source, ...] = ()
     since: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)
 
     def look(self, now: int) -> None:
         """Note which sources are connected at ``now`` (nanoseconds since 1970)."""

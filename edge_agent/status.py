@@ -35,12 +35,15 @@ class SourceStatus(msgspec.Struct, frozen=True):
 
     Attributes:
         clients: Of a listener: how many connections are in each state.
+        held: Why the disk does not take its messages, which are not acknowledged meanwhile; empty
+            while it does.
     """
 
     name: str
     connected: bool
     since: int | None
     clients: dict[str, int] = {}
+    held: str = ""
 
 
 class ConsumerStatus(msgspec.Struct, frozen=True):
@@ -168,7 +171,13 @@ async def take_status(site: Site) -> Status:
         uptime_s=(now - site.started) / NS,
         parts=dict(site.running),
         sources=[
-            SourceStatus(s.name, s.connected, since.get(s.name), dict(s.clients))
+            SourceStatus(
+                s.name,
+                s.connected,
+                since.get(s.name),
+                dict(s.clients),
+                site.links.why.get(s.name, ""),
+            )
             for s in site.links.sources
         ],
         accepted=dict(books.accepted),

@@ -146,7 +146,8 @@ def status(*, config: Config = CONFIG, url: Url = None, json: bool = False) -> N
         print_clock(found["clock"])
     print_endurance(found["endurance"])
     console.print()
-    print_table(("source", "connected"), ((s["name"], s["connected"]) for s in found["sources"]))
+    sources = ((s["name"], s["connected"], s.get("held", "")) for s in found["sources"])
+    print_table(("source", "connected", "held"), sources)
     listeners = [(s["name"], s["clients"]) for s in found["sources"] if s["clients"]]
     if listeners:
         console.print()

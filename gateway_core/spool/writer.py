@@ -117,7 +117,10 @@ class Writer:
             self._closing = True
             self._ready.notify()
         self._thread.join()
-        self._db.close()
+        try:
+            self._db.close()
+        except apsw.Error as exc:  # all is committed; the next to open takes it from the log
+            log.warning("spool_checkpoint_failed", why=str(exc))
 
     def _run(self) -> None:
         while (jobs := self._take()) is not None:

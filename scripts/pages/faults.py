@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 FAULTS: Mapping[str, tuple[str, str]] = {
     "F1": ("power cut, kill -9", "nothing acknowledged is lost"),
-    "F2": ("disk full", "it keeps running, takes nothing in that it cannot keep, and goes on when there is room"),
+    "F2": ("disk full, or failing with EIO", "it keeps running, takes nothing in that it cannot keep, and goes on when there is room"),
     "F3": ("no inodes left", "likewise"),
-    "F4": ("clock jumps; boot in 1970", "order is by number, times are repaired where the device or the next sync tells"),
+    "F4": ("clock jumps; boot in 1970", "order is by number; times not to be trusted are marked, and put right while they are on site"),
     "F5": ("broker restarted or killed", "the session goes on or is made anew; nothing is lost or doubled"),
     "F6": ("the WAN flaps", "waits with jitter, no storm, nothing lost"),
     "F7": ("half-open connection", "noticed within 10 s"),
