@@ -19,13 +19,13 @@ from aiohttp import web
 
 from collector.certificates import CertificateAuthority, load_authority, read_request
 from collector.config import EDGE_ID, EnrolSection, IntakeSection
-from collector.guard import Guards, Limits, guarded
 from collector.intake import Problem, to_response
 from collector.refused import Refused
 from collector.registry.database import Database
 from collector.registry.invitations import Invitations
 from gateway_core.clock import Clock
 from gateway_core.errors import ConfigError, Fault, PayloadError, Unavailable
+from gateway_core.guard import Limits, guarded
 from gateway_core.invitation import Admission, Application
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
@@ -65,11 +65,10 @@ class Enrolment:
         self._meter = meter
         self._clock = clock
         self._room = asyncio.Semaphore(_AT_ONCE)
-        self._guards: Guards | None = None
 
     def application(self) -> web.Application:
         """Return what answers."""
-        app = web.Application(middlewares=[self._headers_came], client_max_size=_MAX_BODY)
+        app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_get("/v1/ca", self._ca)
         app.router.add_post("/v1/enrol", self._enrol)
         return app
@@ -81,15 +80,11 @@ class Enrolment:
         """Answer on ``sockets``, which are closed at the end."""
         runner = web.AppRunner(self.application(), access_log=None, keepalive_timeout=5.0)
         limits = Limits(_CONNECTIONS, _CONNECTIONS_OF_ONE, header_s)
-        async with guarded(runner, sockets, tls, limits, self._meter) as (guards, addresses):
-            self._guards, self.addresses = guards, addresses
+        async with guarded(runner, sockets, tls, limits, self._refused) as self.addresses:
             yield
 
-    @web.middleware
-    async def _headers_came(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._guards is not None:
-            self._guards.headers_came(request.transport)
-        return await handler(request)
+    def _refused(self, reason: str) -> None:
+        self._meter.count("tidegate_intake_connections_refused", reason=reason)
 
     async def _ca(self, _: web.Request) -> web.Response:
         return web.Response(text=self._authority.pem, content_type="application/x-pem-file")

@@ -21,7 +21,6 @@ from aiohttp import web
 from collector.balance_intake import add_balance_route
 from collector.balances import Balances
 from collector.config import IntakeSection
-from collector.guard import Guards, Limits, guarded
 from collector.identity import Gatekeeper, open_gate, tls_context
 from collector.plan_intake import add_plan_routes
 from collector.profiles.desk import ProfileDesk
@@ -30,6 +29,7 @@ from collector.refused import Refused
 from collector.runs import HEADER
 from gateway_core.clock import monotonic
 from gateway_core.errors import PayloadError, SpoolFull, Unavailable
+from gateway_core.guard import Limits, guarded
 from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
 from gateway_core.units import Address
@@ -94,7 +94,6 @@ class Intake:
         self._desk = desk
         self.balances = Balances(reception)
         self._decoding = asyncio.Semaphore(_DECODING)
-        self._guards: Guards | None = None
         self._held = 0
         self._told: dict[str, float] = {}
 
@@ -129,9 +128,11 @@ class Intake:
             settings.connections, settings.connections_per_address, settings.header_timeout
         )
         tls = tls_context(settings)
-        async with guarded(runner, sockets, tls, limits, self._meter) as (guards, addresses):
-            self._guards, self.addresses = guards, addresses
+        async with guarded(runner, sockets, tls, limits, self._refused) as self.addresses:
             yield
+
+    def _refused(self, reason: str) -> None:
+        self._meter.count("tidegate_intake_connections_refused", reason=reason)
 
     async def _batch(self, request: web.Request) -> web.Response:
         async with self._body(request) as body, self._decoding:
@@ -190,8 +191,6 @@ class Intake:
 
     @web.middleware
     async def _say_problems(self, request: web.Request, handler: Answerer) -> web.StreamResponse:
-        if self._guards is not None:
-            self._guards.headers_came(request.transport)
         try:
             return await handler(request)
         except Refused as no:

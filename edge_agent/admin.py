@@ -27,9 +27,10 @@ from edge_agent.tap import Filter, tap
 from edge_agent.versions.desk import VersionDesk
 from gateway_core.errors import GatewayError, Unavailable
 from gateway_core.gaps import shown
+from gateway_core.guard import Limits, guarded
 from gateway_core.instant import parse_instant
 from gateway_core.listening import tcp_sockets
-from gateway_core.meter import CONTENT_TYPE
+from gateway_core.meter import CONTENT_TYPE, Meter
 from gateway_core.units import Address
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ MAX_TAP_S = 3600.0
 MAX_EXPORT_S = 6 * 3600.0
 TAP_WRITE_S = 30.0
 HEADERS_S = 15.0
+MOST_PEERS = 64
+"""Connections at a time; people and programs of this machine ask one question each."""
 ANSWER_S = 60.0
 ALIVE_KEY = "agent/alive"
 
@@ -258,13 +261,17 @@ class Admin:
 
 
 async def serve_admin(
-    application: web.Application, listen: Sequence[Address], ready: Callable[[list[int]], None]
+    application: web.Application,
+    listen: Sequence[Address],
+    meter: Meter,
+    ready: Callable[[list[int]], None],
 ) -> None:
-    """Listen until cancelled.
+    """Listen until cancelled; who says nothing for `HEADERS_S` is sent away.
 
     Args:
         application: The routes.
         listen: Where.
+        meter: Counts who is sent away.
         ready: Is told the ports, once all are open.
 
     Raises:
@@ -277,14 +284,15 @@ async def serve_admin(
         handle_signals=False,
         shutdown_timeout=2.0,
     )
-    await runner.setup()
-    try:
-        for opened in tcp_sockets(listen, "admin.listen"):
-            await web.SockSite(runner, opened).start()
-        ready([address[1] for address in runner.addresses])
+
+    def refused(reason: str) -> None:
+        meter.count("tidegate_admin_connections_refused", reason=reason)
+
+    limits = Limits(MOST_PEERS, MOST_PEERS, HEADERS_S)
+    sockets = tcp_sockets(listen, "admin.listen")
+    async with guarded(runner, sockets, None, limits, refused) as addresses:
+        ready([each.port for each in addresses])
         await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
 
 
 async def _pour(lines: AsyncGenerator[bytes, None], stream: web.StreamResponse) -> None:

@@ -194,16 +194,14 @@ class Agent:
             balances=self._outlets.balances,
             keeper=self._keeper,
         )
-        application = Admin(
-            site, self._outlets.answer, self._outlets.export, self._outlets.open_history
-        ).application()
+        desk = Admin(site, self._outlets.answer, self._outlets.export, self._outlets.open_history)
 
         async def admin() -> None:
             def ready(ports: list[int]) -> None:
                 self.ports["admin"] = ports
                 opened()
 
-            await serve_admin(application, self._config.admin.listen, ready)
+            await serve_admin(desk.application(), self._config.admin.listen, self._meter, ready)
 
         if self._ways.scripted:
             shared().prepare()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 MEANINGS = {
+    "tidegate_admin_connections_refused": "connections to the admin listener that were ended, by reason: too_many, slow_headers",
     "tidegate_accepted": "records committed, by where they came from; on the edge also those it makes itself",
     "tidegate_asks": "what decoders asked devices for, because something was missing, by what became of it",
     "tidegate_alarms_seconds_to_full": "seconds until alarms are refused too if nothing gets away, at the last hour's rate; +Inf when none was raised",

@@ -16,7 +16,7 @@ LINTER = Path(sys.executable).with_name("lint-imports")
 VERDICT = re.compile(r"^(.*) (KEPT|BROKEN)(?: \(\d+ ignored imports?\))?$", re.MULTILINE)
 
 TRESPASSES = {
-    "Arrows point down": ("collector/guard.py", "edge_agent.arrival"),
+    "Arrows point down": ("collector/control.py", "edge_agent.arrival"),
     "Inside the edge agent": ("edge_agent/sources/terms.py", "edge_agent.pipeline"),
     "Inside the collector": ("collector/registry/tables.py", "collector.intake"),
     "The time series behind one protocol": (
@@ -41,7 +41,7 @@ TRESPASSES = {
     "DuckDB": ("collector/query.py", "duckdb"),
     "Arrow:": ("collector/query.py", "pyarrow"),
     "apsw": ("edge_agent/register.py", "apsw"),
-    "FastAPI": ("collector/guard.py", "fastapi"),
+    "FastAPI": ("collector/control.py", "fastapi"),
     "uvicorn": ("collector/agent.py", "uvicorn"),
     "SQLAlchemy": ("collector/dedupe.py", "sqlalchemy"),
     "sqlite-utils": ("edge_agent/ledger.py", "sqlite_utils"),

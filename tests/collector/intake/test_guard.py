@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from collector.config import IntakeSection
-from collector.guard import source
+from gateway_core.guard import source
 from gateway_core.units import Address
 from gateway_core.wire import encode_upload
 from tests.fakes.edges import centre, upload

@@ -15,13 +15,12 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from gateway_core.meter import Meter
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
 from gateway_core.units import Address
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +38,19 @@ class Limits:
     header_s: float
 
 
+Refused = Callable[[str], None]
+"""Counts a connection that was refused, by the reason: ``too_many`` or ``slow_headers``."""
+
+
 class Guards:
     """All connections of a listener; an instance is a protocol factory."""
 
-    def __init__(self, inner: Callable[[], asyncio.Protocol], limits: Limits, meter: Meter) -> None:
+    def __init__(
+        self, inner: Callable[[], asyncio.Protocol], limits: Limits, refused: Refused
+    ) -> None:
         self._inner = inner
         self._limits = limits
-        self._meter = meter
+        self._refused = refused
         self._open = 0
         self._by_address: Counter[str] = Counter()
         self._waiting: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
@@ -68,7 +73,7 @@ class Guards:
             self._open > self._limits.connections
             or self._by_address[address] > self._limits.per_address
         ):
-            self._meter.count("tidegate_intake_connections_refused", reason="too_many")
+            self._refused("too_many")
             return False
         loop = asyncio.get_running_loop()
         self._waiting[transport] = loop.call_later(self._limits.header_s, self._late, transport)
@@ -84,7 +89,7 @@ class Guards:
 
     def _late(self, transport: asyncio.Transport) -> None:
         self._waiting.pop(transport, None)
-        self._meter.count("tidegate_intake_connections_refused", reason="slow_headers")
+        self._refused("slow_headers")
         transport.abort()
 
 
@@ -154,16 +159,30 @@ async def guarded(
     sockets: Sequence[socket.socket],
     tls: ssl.SSLContext | None,
     limits: Limits,
-    meter: Meter,
-) -> AsyncIterator[tuple[Guards, list[Address]]]:
+    refused: Refused,
+) -> AsyncIterator[list[Address]]:
     """Answer on sockets, which are closed at the end, after the answers under way.
 
+    Args:
+        runner: Of the application; not set up yet.
+        sockets: Bound ones.
+        tls: Encrypts, or None.
+        limits: What peers may hold.
+        refused: Counts those who would have more.
+
     Yields:
-        What counts the connections, and where it listens, ports filled in.
+        Where it listens, ports filled in.
     """
+
+    @web.middleware
+    async def heard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        guards.headers_came(request.transport)
+        return await handler(request)
+
+    runner.app.middlewares.insert(0, heard)
     await runner.setup()
     assert runner.server is not None
-    guards = Guards(runner.server, limits, meter)
+    guards = Guards(runner.server, limits, refused)
     loop, shaken_s = asyncio.get_running_loop(), limits.header_s if tls else None
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
@@ -172,4 +191,4 @@ async def guarded(
                 guards, sock=each, ssl=tls, ssl_handshake_timeout=shaken_s
             )
             stack.callback(server.close)
-        yield guards, [Address(*each.getsockname()[:2]) for each in sockets]
+        yield [Address(*each.getsockname()[:2]) for each in sockets]
