@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -118,6 +119,13 @@ def peak_mb(pid: int) -> float:
     return 0.0
 
 
+def record(py_spy: str, name: str, pid: int) -> None:
+    """Let py-spy record where a process's time goes, for 20 s into the temporary folder."""
+    command = [py_spy, "record", "-p", str(pid), "-d", "20", "-r", "200", "-t", "-f", "raw", "-o"]
+    os.spawnv(os.P_NOWAIT, py_spy, [*command, str(Path(tempfile.gettempdir()) / f"{name}.raw")])
+    time.sleep(1)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=300_000)
@@ -128,14 +136,5 @@ if __name__ == "__main__":
     )
     asked = parser.parse_args()
 
-    def profile(pid: int) -> None:
-        """Record where the agent's time goes."""
-        command = [asked.py_spy, "record", "-p", str(pid), "-d", "20", "-r", "200", "-t"]
-        os.spawnv(
-            os.P_NOWAIT,
-            asked.py_spy,
-            [*command, "-f", "raw", "-o", str(Path(tempfile.gettempdir()) / "agent.raw")],
-        )
-        time.sleep(1)
-
-    print(json.dumps(measure(asked.messages, profile if asked.py_spy else None), indent=1))
+    attach = partial(record, asked.py_spy, "agent") if asked.py_spy else None
+    print(json.dumps(measure(asked.messages, attach), indent=1))

@@ -14,21 +14,23 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.agent import WAIT_S, cpu_s, peak_mb
+from benchmarks.agent import WAIT_S, cpu_s, peak_mb, record
 from gateway_core.model import Reading
 from gateway_core.wire import CONTENT_TYPE, Upload, encode_upload
-from tests.e2e.city import City, Program, wait_for
+from tests.e2e.city import City, Program
 from tests.e2e.city import http as ask
 
 EDGES, DEVICES, BATCH = 10, 500, 5_000
 """Devices of each edge; readings of an upload."""
+ASKED_EVERY_S = 0.25
 
 
 def uploads(readings: int, start_ns: int) -> Iterator[bytes]:
@@ -57,8 +59,16 @@ def _reading(edge: str, seq: int, start_ns: int, dice: random.Random) -> Reading
     return Reading(edge, device, "tidegate/env-sensor", "env", time_ns, time_ns + 10**6, fields)
 
 
-def measure(readings: int, store: str) -> dict[str, float]:
-    """Post everything; return what it cost."""
+def measure(
+    readings: int, store: str, attach: Callable[[int], None] | None = None
+) -> dict[str, float]:
+    """Post everything; return what it cost.
+
+    Args:
+        readings: How many, those of the warm-up included.
+        store: ``embedded`` or ``influxdb1``.
+        attach: Is called with the collector's process id before the rush, for a profiler.
+    """
     with tempfile.TemporaryDirectory() as folder:
         city = City(Path(folder))
         try:
@@ -69,22 +79,30 @@ def measure(readings: int, store: str) -> dict[str, float]:
                 timeseries = f"{{kind: influxdb1, url: 'http://127.0.0.1:{port}', database: td}}"
             centre = city.centre(timeseries)
             centre.start()
-            return _run(city, centre, influx, readings)
+            return _run(city, centre, influx, readings, attach)
         finally:
             city.close()
 
 
-def _run(city: City, centre: Program, influx: Program | None, readings: int) -> dict[str, float]:
+def _run(
+    city: City,
+    centre: Program,
+    influx: Program | None,
+    readings: int,
+    attach: Callable[[int], None] | None,
+) -> dict[str, float]:
     bodies = list(uploads(readings, time.time_ns() - 10**13))
     warm, bodies = bodies[:EDGES], bodies[EDGES:]
     _post(city, warm)
-    wait_for("the warm-up", lambda: _stored(city) >= len(warm) * BATCH, WAIT_S)
+    _wait(city, len(warm) * BATCH)
     ours, theirs = _process(centre), None if influx is None else _process(influx)
+    if attach is not None:
+        attach(ours.pid)
     before, before_theirs = cpu_s(ours), 0.0 if theirs is None else cpu_s(theirs)
     began, count = time.monotonic(), len(bodies) * BATCH
     _post(city, bodies)
     taken_s = time.monotonic() - began
-    wait_for("the store", lambda: _stored(city) >= count + len(warm) * BATCH, WAIT_S)
+    _wait(city, len(warm) * BATCH + count)
     seconds = time.monotonic() - began
     out = {
         "readings": count,
@@ -112,8 +130,12 @@ def _post(city: City, bodies: list[bytes]) -> None:
     connection.close()
 
 
-def _stored(city: City) -> int:
-    return int(ask("GET", f"{city.api}/api/v1/status")["books"]["timeseries"]["delivered"])
+def _wait(city: City, stored: int) -> None:
+    """Wait until the store has so many, asking seldom: the answer costs the collector some too."""
+    end = time.monotonic() + WAIT_S
+    while ask("GET", f"{city.api}/api/v1/status")["books"]["timeseries"]["delivered"] < stored:
+        assert time.monotonic() < end, f"the store did not get {stored} readings"
+        time.sleep(ASKED_EVERY_S)
 
 
 def _process(program: Program) -> psutil.Process:
@@ -125,6 +147,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--readings", type=int, default=500_000)
     parser.add_argument("--store", choices=["embedded", "influxdb1"], action="append")
+    parser.add_argument("--py-spy", default="", help="path of py-spy, as for agent.py")
     asked = parser.parse_args()
+
+    def measured(store: str) -> dict[str, float]:
+        """Measure one store, recording where the collector's time goes if that is wanted."""
+        attach = partial(record, asked.py_spy, store) if asked.py_spy else None
+        return measure(asked.readings, store, attach)
+
     stores = asked.store or ["embedded", "influxdb1"]
-    print(json.dumps({store: measure(asked.readings, store) for store in stores}, indent=1))
+    print(json.dumps({store: measured(store) for store in stores}, indent=1))
