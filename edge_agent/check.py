@@ -24,6 +24,7 @@ from edge_agent.systems.inventory import load_systems
 from edge_agent.tighten import load_site_egress
 from gateway_core.errors import ConfigError, Fault
 from gateway_core.named_files import at_its_key
+from gateway_core.tls import client_context
 from gateway_core.yaml_document import read_yaml
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ def check(path: Path) -> Checked:
         _check_against(catalogue, config, checked)
     for listener in config.mqtt_listen:
         _check_listener(listener, checked)
+    _check_uplink(config, checked)
     cameras, systems = config.cameras, config.systems
     if cameras is not None:
         feeds = _try(checked, lambda: load_feeds(cameras.file, cameras.key_file)) or {}
@@ -102,6 +104,16 @@ def _check_listener(listener: ListenSettings, checked: Checked) -> None:
     if listener.open_to_nobody:
         advice = "give users_file, tls.client_ca_file or anonymous: true"
         checked.warnings.append(f"mqtt_listen {listener.name} lets nobody in: {advice}")
+
+
+def _check_uplink(config: EdgeConfig, checked: Checked) -> None:
+    uplink = config.uplink
+    if uplink is None or not uplink.url.startswith("https:"):
+        return
+    named = [file for file in (uplink.ca_file, uplink.cert_file, uplink.key_file) if file]
+    if all(file.exists() for file in named):
+        ca, cert, key = uplink.ca_file, uplink.cert_file, uplink.key_file
+        _try(checked, lambda: client_context(ca, cert, key, ""))
 
 
 def _sealed(cameras: CamerasSection, feeds: Mapping[str, Feed]) -> Iterator[Fault]:

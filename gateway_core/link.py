@@ -20,9 +20,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from gateway_core.clock import NS, Clock, monotonic, wall_ns
-from gateway_core.errors import Unavailable
+from gateway_core.errors import ConfigError, Unavailable
 from gateway_core.lifeline import DEAD_PEER_S, watched_socket
 from gateway_core.retry_after import seconds_of
+from gateway_core.tls import client_context
 from gateway_core.wire import CONTENT_TYPE
 
 PATH = "/v1/batches"
@@ -176,14 +177,9 @@ class Link:
     def _tls(self) -> ssl.SSLContext:
         options = self._options
         try:
-            context = ssl.create_default_context(cafile=options.ca_file)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if options.cert_file is not None:
-                context.load_cert_chain(options.cert_file, options.key_file)
-        except (OSError, ValueError) as exc:
-            named = options.cert_file or options.ca_file
-            raise Unavailable(f"certificates {named}: {exc}") from exc
-        return context
+            return client_context(options.ca_file, options.cert_file, options.key_file, "")
+        except ConfigError as exc:
+            raise Unavailable(f"certificates: {exc}") from exc
 
     async def _close(self) -> None:
         if self._session is not None:

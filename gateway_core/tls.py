@@ -1,4 +1,4 @@
-"""What a listener needs to speak TLS."""
+"""What a listener, and who connects to one, needs to speak TLS."""
 
 from __future__ import annotations
 
@@ -41,4 +41,38 @@ def server_context(
         raise ConfigError(Fault(file, 0, 0, path, f"expected {wanted}: {exc}")) from exc
     except OSError as exc:
         raise ConfigError(Fault(file, 0, 0, path, f"cannot be read: {exc.strerror}")) from exc
+    return context
+
+
+def client_context(
+    ca_file: Path | None, cert_file: Path | None, key_file: Path | None, path: str
+) -> ssl.SSLContext:
+    """Return the TLS settings of who connects, 1.2 or later.
+
+    Args:
+        ca_file: Whose certificates to trust; None: the system's list.
+        cert_file: Its own certificate; None: none is shown.
+        key_file: Its private key.
+        path: Of the section in the configuration, for the message.
+
+    Raises:
+        ConfigError: As of `server_context`.
+    """
+    file = ca_file
+    try:
+        for file in filter(None, (ca_file, cert_file, key_file)):
+            file.open("rb").close()
+        file = ca_file
+        context = ssl.create_default_context(cafile=ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if cert_file is not None:
+            file = cert_file
+            context.load_cert_chain(cert_file, key_file, password=lambda: "")
+    except ssl.SSLError as exc:
+        pair = f"a certificate whose private key is {key_file}, both in PEM without a password"
+        wanted = "certificates of CAs in PEM" if file is ca_file else pair
+        raise ConfigError(Fault(file or "", 0, 0, path, f"expected {wanted}: {exc}")) from exc
+    except OSError as exc:
+        why = f"cannot be read: {exc.strerror}"
+        raise ConfigError(Fault(file or "", 0, 0, path, why)) from exc
     return context

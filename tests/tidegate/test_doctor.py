@@ -5,16 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import json
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import trustme
+from aiohttp import web
 
 from gateway_core.units import Address
 from tests.e2e.city import City
 from tidegate.checks import machine, network
+from tidegate.checks.edge_site import check_edge
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -73,6 +76,35 @@ def test_a_certificate_that_ends_soon_is_told(tmp_path: Path) -> None:
     assert network.check_certificate("uplink", path, now_ns).grade == "warn"
     assert network.check_certificate("uplink", path, lambda: now_ns() - 30 * DAY_NS).grade == "ok"
     assert network.check_certificate("uplink", path, lambda: now_ns() + 30 * DAY_NS).grade == "fail"
+
+
+async def test_a_collector_that_wants_a_certificate_is_shown_the_uplink_s(tmp_path: Path) -> None:
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    own = ca.issue_cert("e1")
+    own.cert_chain_pems[0].write_to_path(tmp_path / "e1.pem")
+    own.private_key_pem.write_to_path(tmp_path / "e1.key")
+    listener = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("localhost").configure_cert(listener)
+    ca.configure_trust(listener)
+    listener.verify_mode = ssl.CERT_REQUIRED
+
+    async def healthy(_request: web.BaseRequest) -> web.Response:
+        return web.Response(text="{}")
+
+    runner = web.ServerRunner(web.Server(healthy))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=listener).start()
+    port = runner.addresses[0][1]
+    (tmp_path / "edge.yaml").write_text(
+        "edge: {id: e1, data_dir: var}\n"
+        f"uplink: {{url: 'https://localhost:{port}', ca_file: ca.pem, cert_file: e1.pem, key_file: e1.key}}\n"
+    )
+    try:
+        found = [each async for each in check_edge(tmp_path / "edge.yaml", now_ns)]
+    finally:
+        await runner.cleanup()
+    assert [(f.check, f.grade) for f in found if f.check == "collector"] == [("collector", "ok")]
 
 
 async def test_a_name_that_does_not_resolve_is_told() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from edge_agent.check import check
-from edge_agent.config import EdgeConfig, load_edge_config
+from edge_agent.config import EdgeConfig, UplinkSection, load_edge_config
 from edge_agent.sources.broker_advice import advise, ask_broker
 from edge_agent.sources.settings import MqttSettings
 from edge_agent.status import folders
 from gateway_core.clock import Clock
-from gateway_core.errors import Unavailable
+from gateway_core.errors import ConfigError, Unavailable
+from gateway_core.tls import client_context
 from tidegate.checks.finding import Finding, Grade
 from tidegate.checks.machine import (
     check_asides,
@@ -55,11 +57,21 @@ async def check_edge(path: Path, clock: Clock) -> AsyncIterator[Finding]:
     if config.uplink is not None:
         yield await check_name(host_of(config.uplink.url))
         url = config.uplink.url.rstrip("/") + "/healthz"
-        finding, offset = await check_http("collector", url, clock, config.uplink.ca_file)
+        finding, offset = await check_http("collector", url, clock, _trust(config.uplink))
         yield finding
         if offset is not None:
             reference = ("the collector", offset)
     yield check_clock(clock, reference)
+
+
+def _trust(uplink: UplinkSection) -> ssl.SSLContext | None:
+    """Return how the uplink speaks TLS; a collector may hang up on who shows no certificate."""
+    if not uplink.url.startswith("https:"):
+        return None
+    try:
+        return client_context(uplink.ca_file, uplink.cert_file, uplink.key_file, "uplink")
+    except ConfigError:
+        return None  # the finding on the configuration says what is wrong
 
 
 def _files(path: Path) -> Finding:

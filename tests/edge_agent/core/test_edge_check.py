@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import trustme
 
 from edge_agent.__main__ import main
 from edge_agent.check import check
@@ -146,3 +147,23 @@ def test_an_agent_that_cannot_start_tells_the_key_too(
         f"\n{path}:5:11: cameras.file: {tmp_path}/feeds.csv: cannot be read: "
         "No such file or directory\n"
     )
+
+
+def test_a_key_of_another_certificate_is_told_before_the_first_upload(tmp_path: Path) -> None:
+    path, ca = site(tmp_path), trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    mine, other = ca.issue_cert("e1"), ca.issue_cert("e2")
+    mine.cert_chain_pems[0].write_to_path(tmp_path / "e1.pem")
+    other.private_key_pem.write_to_path(tmp_path / "e1.key")
+    (tmp_path / "e1.key").chmod(0o600)
+    uplink = (
+        'uplink: {url: "https://[::1]:1", ca_file: ca.pem, cert_file: e1.pem, key_file: e1.key}'
+    )
+    path.write_text(CONFIG.replace('uplink: {url: "http://[::1]:1"}', uplink))
+
+    (fault,) = check(path).faults
+    assert str(fault).startswith(
+        f"{path}:8:51: uplink.cert_file: {tmp_path}/e1.pem: expected a certificate whose private key is "
+    )
+    mine.private_key_pem.write_to_path(tmp_path / "e1.key")
+    assert check(path).faults == []
