@@ -134,15 +134,16 @@ def samples(
     """
     for source, count in books.accepted.items():
         yield Sample("tidegate_accepted", count, {"source": source}, "counter")
-    dropped: Counter[str] = Counter()
+    # Named from the start: an alert on a name that is not there never fires.
+    dropped: Counter[str] = Counter({"": 0})
     for name, each in books.consumers.items():
         labels = {"consumer": name}
         yield Sample("tidegate_delivered", each.delivered, {"sink": name}, "counter")
         yield Sample("tidegate_buffered", each.buffered, labels)
-        for reason, count in each.quarantine_reasons.items():
+        for reason, count in (each.quarantine_reasons or {"": 0}).items():
             yield Sample("tidegate_quarantined", count, {**labels, "reason": reason}, "counter")
         dropped.update(each.dropped)
-    for reason, count in books.refused.items():
+    for reason, count in ({"": 0} | books.refused).items():
         yield Sample("tidegate_refused", count, {"reason": reason}, "counter")
     for reason, count in dropped.items():
         yield Sample("tidegate_dropped", count, {"reason": reason}, "counter")

@@ -13,6 +13,7 @@ from collector.api.balances import balance_routes
 from collector.api.events import event_routes
 from collector.api.feeds import feed_routes
 from collector.api.gaps import gap_routes
+from collector.api.heads import AnswerHeads
 from collector.api.listings import listing_routes
 from collector.api.parts import Parts
 from collector.api.problem import answer_with_problems, problem
@@ -104,5 +105,6 @@ def create_app(parts: Parts) -> FastAPI:
             return problem(413, "too_large", f"at most {most} bytes in one request")
         return await call_next(request)
 
+    app.add_middleware(AnswerHeads)
     mount_console(app)
     return app

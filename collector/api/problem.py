@@ -57,8 +57,13 @@ def answer_with_problems(app: FastAPI) -> None:
     async def unfit(_request: Request, exc: Exception) -> JSONResponse:
         return problem(422, "bad_value", f"{exc}; the database cannot hold it")
 
-    async def invalid(_request: Request, exc: Exception) -> JSONResponse:
+    async def invalid(request: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, RequestValidationError)
+        kind = request.headers.get("content-type", "application/json").partition(";")[0]
+        if kind.strip().lower() == "application/x-www-form-urlencoded":  # what curl -d says
+            return problem(
+                415, "not_json", f"the body is called {kind}: send Content-Type: application/json"
+            )
         faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
         return problem(422, "bad_request", "; ".join(faults) + "; see /docs for what is expected")
 

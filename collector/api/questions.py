@@ -13,6 +13,15 @@ from collector.query import Table
 from collector.timeseries.render import to_arrow_stream, to_csv, to_json
 
 ARROW = "application/vnd.apache.arrow.stream"
+_FORMS = {
+    "application/json": "json",
+    "json": "json",
+    "text/csv": "csv",
+    "csv": "csv",
+    ARROW: "arrow",
+    "arrow": "arrow",
+}
+"""What `Accept` may name; the first that is known counts."""
 
 
 def question_routes(parts: Parts) -> APIRouter:
@@ -45,8 +54,15 @@ def question_routes(parts: Parts) -> APIRouter:
 
 def _render(table: Table, accept: str) -> Response:
     following = {"X-Next-Cursor": table.next} if table.next else None
-    if "text/csv" in accept:
-        return Response(to_csv(table), media_type="text/csv; charset=utf-8", headers=following)
-    if ARROW in accept:
-        return Response(to_arrow_stream(table), media_type=ARROW, headers=following)
-    return Response(to_json(table), media_type="application/json")
+    match next((_FORMS[each] for each in _named(accept) if each in _FORMS), "json"):
+        case "csv":
+            csv = to_csv(table)
+            return Response(csv, media_type="text/csv; charset=utf-8", headers=following)
+        case "arrow":
+            return Response(to_arrow_stream(table), media_type=ARROW, headers=following)
+        case _:
+            return Response(to_json(table), media_type="application/json")
+
+
+def _named(accept: str) -> list[str]:
+    return [each.partition(";")[0].strip().lower() for each in accept.split(",")]

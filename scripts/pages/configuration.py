@@ -134,6 +134,8 @@ def _type(annotation: Any) -> str:
         return " or ".join(_type(each) for each in inside if each is not NoneType)
     if origin is tuple:
         return "address" if inside[0] is Address else f"list of {_type(inside[0])}"
+    if (keys := _model(annotation)) is not None:
+        return "{" + ", ".join(f"`{name}`" for name in keys.model_fields) + "}"
     return _NAMES.get(annotation, str(annotation))
 
 

@@ -46,6 +46,7 @@ class Publisher:
         heard: Is given topic and payload of what comes.
 
     Attributes:
+        reached: Set once the broker let this connection in.
         unheard: Messages that the broker took for nobody, where ``listened``.
     """
 
@@ -69,6 +70,7 @@ class Publisher:
         self._listened = listened
         self._filters = tuple(filters)
         self._heard = heard
+        self.reached = asyncio.Event()
         self.unheard = 0
         self._slots = asyncio.Semaphore(window)
         self._free = list(range(window, 0, -1))
@@ -128,6 +130,7 @@ class Publisher:
         ):
             raise Unavailable(f"the broker at {self._host}:{self._port} refused: {answer}")
         self._writer = writer
+        self.reached.set()
         self._out.clear()
         if self._filters:
             wanted = [

@@ -53,6 +53,7 @@ class SensorOptions:
         listened: A PUBACK that says that nobody subscribes is no promise: such a message is
             counted as ``unheard`` and not as acknowledged.
         truth: Where to write what was acknowledged; None to keep only the counts.
+        reach_s: How long the first connection to the broker may take; None: for ever.
     """
 
     mqtt: str | None = None
@@ -66,6 +67,7 @@ class SensorOptions:
     clockless: bool = False
     listened: bool = False
     truth: Path | None = None
+    reach_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,11 @@ class Simulation:
         self._stop.set()
 
     async def run(self) -> SensorReport:
-        """Send at the declared rate, wait for every acknowledgement, return the counts."""
+        """Send at the declared rate, wait for every acknowledgement, return the counts.
+
+        Raises:
+            Unavailable: The broker let nobody in within ``reach_s``.
+        """
         o = self._options
         began = monotonic()
         with TruthFile(o.truth) if o.truth else contextlib.nullcontext() as truth:
@@ -144,6 +150,7 @@ class Simulation:
                     for n, each in enumerate([*publishers, *ear])
                 ]
                 connections += [tasks.create_task(self._answer(each)) for each in ear]
+                await self._reach(publishers)
                 await self._send(publishers, truth)
                 for publisher in publishers:
                     await publisher.drained()
@@ -153,6 +160,16 @@ class Simulation:
         return SensorReport(
             self.sent, self.acknowledged, dict(self.refused), self.unheard, monotonic() - began
         )
+
+    async def _reach(self, publishers: Sequence[Publisher]) -> None:
+        try:
+            async with asyncio.timeout(self._options.reach_s):
+                for publisher in publishers:
+                    await publisher.reached.wait()
+        except TimeoutError as exc:
+            url, patience = self._options.mqtt, self._options.reach_s
+            message = f"{url} let nobody in for {patience:g} s; the lines above say why"
+            raise Unavailable(message) from exc
 
     def _publishers(self) -> list[Publisher]:
         o = self._options

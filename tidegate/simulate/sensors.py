@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from simulators.sensors.simulate import Simulation
 
 _LOOK_S = 0.25
+_REACH_S = 15.0
+"""A broker that is being started is waited for, a wrong address is not."""
 
 
 def sensors(
@@ -77,6 +80,8 @@ def sensors(
         raise wrong_usage("--rate", message)
     if mqtt is None and coap is None:
         raise wrong_usage("--mqtt", "give a broker here, a CoAP server with --coap, or both")
+    _must_be("--mqtt", mqtt, "mqtt://", "mqtts://")
+    _must_be("--coap", coap, "coap://")
     options = SensorOptions(
         mqtt=mqtt,
         coap=coap,
@@ -88,6 +93,7 @@ def sensors(
         window=window,
         clockless=clockless,
         truth=truth,
+        reach_s=_REACH_S,
     )
     encoders = make_encoders(chosen, mqtt=mqtt is not None, coap=coap is not None)
     fleet = make_fleet(chosen, devices, seed, said=last_seqs(truth) if truth else None)
@@ -150,6 +156,17 @@ async def _speak(
             report = await simulation.run()
             watching.cancel()
     return report
+
+
+def _must_be(option: str, url: str | None, *schemes: str) -> None:
+    """Raise for an address of another kind, or of nobody."""
+    try:
+        good = url is None or (url.startswith(schemes) and bool(urlsplit(url).hostname))
+        _ = url and urlsplit(url).port
+    except ValueError:
+        good = False
+    if not good:
+        raise wrong_usage(option, f"{url!r}: expected {schemes[0]}host[:port]")
 
 
 def _ended_by(simulation: Simulation, number: int) -> None:

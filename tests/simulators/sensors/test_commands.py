@@ -107,6 +107,15 @@ def test_systems_write_a_file_that_an_edge_reads(tmp_path: Path) -> None:
             ("sensors", "--coap", "coap://[::1]:1", "--for", "soon"),
             "command line: --for: expected a duration",
         ),
+        (
+            ("sensors", "--mqtt", "broker.site"),
+            "command line: --mqtt: 'broker.site': expected mqtt://",
+        ),
+        (
+            ("sensors", "--mqtt", "mqtt://h:99999"),
+            "command line: --mqtt: 'mqtt://h:99999': expected",
+        ),
+        (("sensors", "--coap", "coaps://h"), "command line: --coap: 'coaps://h': expected coap://"),
         (("cameras", "--fault", "asleep=0.1"), "command line: --fault: 'asleep=0.1'"),
         (("systems", "--count", "0"), "command line: --count: 1 or more, found 0"),
     ],

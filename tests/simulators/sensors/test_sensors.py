@@ -146,3 +146,15 @@ async def test_what_the_broker_took_for_nobody_is_no_promise(broker: int, tmp_pa
     report = await simulation.run()
     assert (report.sent, report.acknowledged, report.unheard) == (50, 0, 50)
     assert list(read_truth(truth)) == []
+
+
+async def test_a_broker_that_lets_nobody_in_ends_the_run_with_what_to_look_at() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"mqtt://127.0.0.1:{deaf.getsockname()[1]}"
+        options = SensorOptions(mqtt=url, seconds=0.1, reach_s=0.3)
+        fleet = Fleet("sim-env", 1, TEMPERATURE)
+        with pytest.raises(ExceptionGroup) as caught:
+            await Simulation(fleet, {"mqtt": JsonEncoder()}, options).run()
+    assert (
+        str(caught.value.exceptions[0]) == f"{url} let nobody in for 0.3 s; the lines above say why"
+    )
