@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,3 +91,20 @@ def test_a_backlog_of_one_device_is_one_bundle() -> None:
     spoken = [Reading("e1", f"d{n % 2}", "p", "env", n, n, {"t": 1.0}) for n in range(1, 101)]
     items = bundled(enumerate(spoken, 1))
     assert [len(item.seqs) for item in items] == [50, 50]
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        (Alarm("e1", "d1", "p", "silence", "major", "raised", 20), "online"),
+        (Listed("e1", "device", "d1", 20, online=False), "offline"),
+    ],
+)
+def test_what_is_said_between_two_readings_is_folded_between_them(said, state: str) -> None:
+    spoken = [Reading("e1", "d1", "p", "env", at, at, {"t": 1.0}) for at in (10, 30)]
+    items = bundled([(1, spoken[0]), (2, said), (3, spoken[1])])
+    assert len(items) == 3
+    changes = Changes()
+    changes.take(items)
+    row = changes.rows["devices"]["e1", "d1"]
+    assert (row["state"], row["last_seen"], row["readings"]) == (state, 30, 2)
