@@ -64,7 +64,7 @@ def registering(consumer: str) -> Callable[[Transaction], None]:
         if rows.load_position(tx.db, consumer) is not None:
             return
         oldest = rows.next_first(tx.db, 1)
-        start = (oldest - 1) if oldest is not None else tx.head
+        start = (oldest - 1) if oldest is not None else tx.begun  # before what this commit adds
         tx.db.execute(
             "INSERT INTO consumer VALUES (?, ?, ?, ?)",
             (consumer, start, start, Intervals().encode()),

@@ -43,6 +43,7 @@ class Transaction:
         losses: What the spool itself lost in this transaction.
         removed: First sequence numbers of the segments that went.
         alarms: How many alarms `finish` entered.
+        begun: What `head` was when the transaction began.
     """
 
     db: apsw.Connection
@@ -59,13 +60,14 @@ class Transaction:
     losses: list[Loss] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
     alarms: int = 0
+    begun: int = 0
     _counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _open: list[Chunk] = field(default_factory=list)
     _written: int = 0
     _unpacked: tuple[int, list[Record]] = (0, [])
 
     def __post_init__(self) -> None:
-        self._written = self.head
+        self._written = self.begun = self.head
 
     def count(self, kind: str, name: str, reason: str, n: int) -> None:
         """Add to a counter when the transaction finishes."""

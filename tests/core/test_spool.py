@@ -49,6 +49,13 @@ async def test_appends_that_wait_together_share_one_commit_in_their_order(path):
     assert segments(path) == [(1, 50)]
 
 
+async def test_a_consumer_that_is_registered_in_the_commit_of_the_first_records_gets_them(path):
+    async with open_spool(path, "edge-a", SpoolOptions(group_commit_s=0.2)) as spool:
+        await asyncio.gather(spool.append(readings(1, 3), source="s"), spool.register("up"))
+        assert (await spool.read("up", 10)).records == readings(1, 3)
+        assert (await spool.books()).residual == 0
+
+
 async def test_a_group_is_committed_at_once_when_it_is_large_enough(path):
     options = SpoolOptions(group_commit_s=3600.0, group_records=10)
     async with open_spool(path, "edge-a", options) as spool, asyncio.timeout(20):
