@@ -1,7 +1,7 @@
 """The balances that edges send: checked by themselves, against each other and against what came.
 
 Every one that its edge signed is kept with what is wrong with it. The first key that an edge uses
-is the one that counts; what another key signed is refused.
+is the one that counts; what another key signed is refused, until a person trusts another one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ from gateway_core.stored import read
 log = structlog.get_logger()
 
 STATE = "balance/"
+TRUSTING = "balance-trusting/"
+"""Of edges whose next balance may be signed by another key."""
+FORMER = "balance-former/"
+"""Of balances that another key signed, which was replaced since."""
 KEPT = 400
+_ADVICE = "if its key was replaced there: tidegate collector edges trust {}"
 DUE_NS = 26 * 3600 * NS
 """After so long without a balance one is missing: a day, and time to send it."""
 
@@ -66,13 +71,18 @@ class Balances:
         self._reception = reception
         self._spool, self._clock = reception.spool, reception.clock
         self._last: dict[str, Kept] = {}
+        self._trusting: set[str] = set()
 
     async def load(self) -> None:
-        """Take up the newest balance of each edge."""
+        """Take up the newest balance of each edge, by when it came."""
+        found = await self._spool.state(TRUSTING)
+        self._trusting = {name.removeprefix(TRUSTING) for name in found}
         for name, data in sorted((await self._spool.state(STATE)).items()):
             kept = read(name, data, _kept)
-            if kept is not None:
-                self._last[name.split("/")[1]] = kept
+            edge = name.split("/")[1]
+            before = self._last.get(edge)
+            if kept is not None and (before is None or before.received <= kept.received):
+                self._last[edge] = kept
 
     async def take(self, edge: str, body: bytes) -> None:
         """Keep a balance; one that is here already changes nothing.
@@ -83,23 +93,44 @@ class Balances:
         """
         signed, balance = _opened(edge, body)
         last = self._last.get(edge)
-        if last is not None and last.signed.key != signed.key:
-            raise Refused(403, "wrong_key", "another key signed this edge's balances before")
-        if last is not None and balance.n <= last.balance.n:
+        another = last is not None and last.signed.key != signed.key
+        if another and edge not in self._trusting:
+            detail = f"another key signed this edge's balances before: {_ADVICE.format(edge)}"
+            raise Refused(403, "wrong_key", detail)
+        if last is not None and not another and balance.n <= last.balance.n:
             if balance.n == last.balance.n and signed.balance != last.signed.balance:
                 log.error("balance_rewritten", edge=edge, n=balance.n)
                 raise Refused(409, "balance_rewritten", "this number was another balance")
             return
+        former: dict[str, bytes | None] = {}
+        if another:
+            log.warning("balance_key_changed", edge=edge, n=balance.n)
+            last = None  # a chain of another key begins; what it follows cannot be proven
+            former = await self._put_away(edge)
         faults = faults_of(balance) + _chained(balance, last) + self._unreceived(balance)
         kept = Kept(signed, self._clock(), faults)
-        state: dict[str, bytes | None] = {_name(edge, balance.n): msgspec.json.encode(kept)}
+        state = former | {_name(edge, balance.n): msgspec.json.encode(kept)}
         state[_name(edge, balance.n - KEPT)] = None
+        state[TRUSTING + edge] = None
         now, why = kept.received, "; ".join(faults)[:200]
         alarms = [edge_alarm(edge, "balance_wrong", now, why)] if faults else []
         await self._spool.append(alarms, source="balance", state=state)
         self._last[edge] = kept
+        self._trusting.discard(edge)
         if faults:
             log.error("balance_wrong", edge=edge, n=balance.n, faults=faults)
+
+    async def trust(self, edge: str) -> bool:
+        """Let the next balance of an edge bring another key; False if it never sent any.
+
+        Raises:
+            Unavailable: The disk failed.
+        """
+        if edge not in self._last:
+            return False
+        await self._spool.append([], source="balance", state={TRUSTING + edge: b"1"})
+        self._trusting.add(edge)
+        return True
 
     async def of(self, edge: str) -> list[Kept]:
         """Return the balances of an edge, oldest first."""
@@ -123,6 +154,15 @@ class Balances:
         """Yield one metric for each edge that ever sent a balance."""
         for edge, verdict in self.verdicts().items():
             yield Sample("tidegate_edge_balance_ok", float(verdict == "ok"), {"edge": edge})
+
+    async def _put_away(self, edge: str) -> dict[str, bytes | None]:
+        """Return what moves the balances of the former key out of the new one's numbers."""
+        moved: dict[str, bytes | None] = {}
+        at = self._clock()
+        for name, data in (await self._spool.state(f"{STATE}{edge}/")).items():
+            moved[name] = None
+            moved[f"{FORMER}{edge}/{at}/{name.rpartition('/')[2]}"] = data
+        return moved
 
     def _unreceived(self, balance: Balance) -> list[str]:
         """Return what the edge says is delivered and never came."""

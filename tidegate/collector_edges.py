@@ -20,8 +20,9 @@ from gateway_core.instant import to_rfc3339
 from gateway_core.invitation import SECRET_BYTES, Invitation, write_invitation
 from gateway_core.units import parse_duration
 from tidegate.listing import get
-from tidegate.output import print_json, print_table
+from tidegate.output import console, print_json, print_table
 from tidegate.query import HERE, Url
+from tidegate.remote import ask
 from tidegate.usage import WrongUsage
 
 app = App(name="edges")
@@ -43,6 +44,19 @@ def show(*, url: Url = HERE, json: bool = False) -> None:
         return
     columns = ("id", "state", "lag_s", "backlog", "residual", "records", "last_contact")
     print_table(columns, ([item[c] for c in columns] for item in items))
+
+
+@app.command
+def trust(edge: str, /, *, url: Url = HERE) -> None:
+    """Let an edge's next daily balance be signed by another key, because its key was replaced.
+
+        tidegate collector edges trust bz-edge-01
+
+    Do this after its data folder was lost or its identity.key was damaged, and for no other reason:
+    the balances of the former key are kept apart, a new chain begins.
+    """
+    asyncio.run(ask("POST", f"{url.rstrip('/')}/api/v1/edges/{edge}/balances/trust"))
+    console.print(f"the next balance of {edge} may be signed by another key")
 
 
 @app.command

@@ -15,7 +15,7 @@ from gateway_core.instant import to_rfc3339
 
 
 def balance_routes(parts: Parts) -> APIRouter:
-    """Return the route."""
+    """Return the routes."""
     routes = APIRouter(prefix="/api/v1", tags=["lists"])
 
     @routes.get("/edges/{edge}/balances", summary="An edge's daily balances, oldest first")
@@ -25,6 +25,12 @@ def balance_routes(parts: Parts) -> APIRouter:
             detail = f"edge {edge!r} never sent a balance; GET /api/v1/edges"
             return problem(404, "no_balance", detail)
         return JSONResponse({"items": [_shown(each) for each in found], "next": None})
+
+    @routes.post("/edges/{edge}/balances/trust", summary="Let its next balance bring another key")
+    async def trust(edge: Annotated[str, Path(max_length=64)]) -> Response:
+        if not await parts.balances.trust(edge):
+            return problem(404, "no_balance", f"edge {edge!r} never sent one: any key will do")
+        return Response(status_code=204)
 
     return routes
 

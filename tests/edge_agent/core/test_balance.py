@@ -135,3 +135,20 @@ async def test_books_that_do_not_add_up_are_named() -> None:
     rest = {"head": 15, "settled": 12, "accepted": {"s": 10}, "refused": {}}
     text = msgspec.json.encode({**wrong, **rest, "accounts": {"uplink": account}})
     assert faults_of(decode_balance(text)) == ["uplink: 1 records are not accounted for"]
+
+
+async def test_a_replaced_key_is_refused_until_a_person_says_so(spool, centre, tmp_path) -> None:
+    first, second = await two_days(spool, tmp_path)
+    await centre.take("edge-a", msgspec.json.encode(first))
+    (tmp_path / "identity.key").write_bytes(b"damaged")
+    another = await closing(spool, tmp_path, ToldClock()).close()
+    assert another.key != second.key
+    with pytest.raises(Refused, match="edges trust edge-a"):
+        await centre.take("edge-a", msgspec.json.encode(another))
+    assert not await centre.trust("edge-b")
+    assert await centre.trust("edge-a")
+    await centre.load()  # what a person said survives a restart
+    await centre.take("edge-a", msgspec.json.encode(another))
+    assert [each.signed.key for each in await centre.of("edge-a")] == [another.key]
+    with pytest.raises(Refused, match="another key"):
+        await centre.take("edge-a", msgspec.json.encode(second))
