@@ -74,6 +74,14 @@ A fault without a test says *not yet*.
 
 """
 
+POINTS = """
+## Ended in the middle
+
+Edge and collector are ended (SIGKILL, by themselves) at each of these points while a fleet speaks, and start again; then everything that was acknowledged is at the centre
+once and in order (`tests/faults/test_points.py`). The programs know nothing of it: the test's own entry point (`tests/faults/killed_at.py`) wraps the functions that the points name.
+
+"""
+
 OTHERS = """
 ## How others lost data
 
@@ -87,9 +95,24 @@ def page() -> str:
     found = _marked()
     columns = ("", "fault", "promise", "tests")
     others = ("", "what happened", "what was lost", "tests")
+    points = ("point", "what has been done by then", "where")
     return (
-        HEAD + table(columns, _rows(FAULTS, found)) + OTHERS + table(others, _rows(RIVALS, found))
+        HEAD
+        + table(columns, _rows(FAULTS, found))
+        + POINTS
+        + table(points, _points())
+        + OTHERS
+        + table(others, _rows(RIVALS, found))
     )
+
+
+def _points() -> Iterator[tuple[str, str, str]]:
+    """Yield the named points, as tests/faults/points.py lists them."""
+    tree = ast.parse((ROOT / "tests" / "faults" / "points.py").read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Point":
+            name, where, when, _, then, *_ = (ast.literal_eval(each) for each in node.args)
+            yield f"`{name}`", then, f"{when} `{where}`"
 
 
 def _rows(

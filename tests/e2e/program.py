@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 DEADLINE_S = 60.0
 
@@ -26,6 +26,25 @@ def wait_for(
     raise AssertionError(f"{what} did not come within {seconds:g} s")
 
 
+class Process(Protocol):
+    """What is needed of a `subprocess.Popen`."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: signal.Signals, /) -> None: ...
+    def kill(self) -> None: ...
+
+
+Launch = Callable[[list[str], IO[bytes], dict[str, str]], Process]
+
+
+def popen(command: list[str], log: IO[bytes], env: dict[str, str]) -> Process:
+    return subprocess.Popen(command, stdout=log, stderr=log, env=env)
+
+
 @dataclass
 class Program:
     """One process that can be ended, killed and started again with the same command."""
@@ -35,14 +54,13 @@ class Program:
     log: Path
     ready: Callable[[], bool]
     env: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     deadline_s: float = DEADLINE_S
+    launch: Launch = popen
 
     def start(self, *, wait: bool = True) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, env={**os.environ, **self.env}
-            )
+            self.process = self.launch(self.command, log, {**os.environ, **self.env})
         if wait:
             self.wait_ready()
 

@@ -21,11 +21,14 @@ from dataclasses import dataclass, field
 from simulators.sensors.truth import TruthFile, Verdict
 from tests.e2e.city import City, Program, http, wait_for
 from tests.faults.fleet import SENTINEL, Fleet, truth_file
+from tests.faults.nursery import Nursery
 from tidegate.simulate.judgement import judge_truth
 from tidegate.simulate.store import Store
 
 CYCLES_A_ROUND = 25
 DRAIN_S = 180.0
+STARTING_S = 0.4
+"""So soon after a start a program is still starting; half of the kills come within it."""
 START_S = 300.0
 """A machine that does much else beside this takes its time."""
 
@@ -93,7 +96,7 @@ class KillLab:
     """
 
     def __init__(
-        self, city: City, seed: int, rate: float = 1000, devices: int = 400, longest_s: float = 2.0
+        self, city: City, seed: int, rate: float = 1000, devices: int = 400, longest_s: float = 1.2
     ) -> None:
         self.table = Table(seed, rate)
         self._city = city
@@ -105,9 +108,20 @@ class KillLab:
         self._edge = city.edge()
         for each in (self._broker, self._centre, self._edge):
             each.deadline_s = START_S
+        self._nursery = Nursery()
+        for each in (self._centre, self._edge):
+            each.launch = self._nursery.launch
 
     async def run(self, cycles: int, told: Callable[[str], None] = lambda _: None) -> Table:
         """Kill that often; return what was found."""
+        try:
+            return await self._run(cycles, told)
+        finally:
+            for each in (self._edge, self._centre):
+                await asyncio.to_thread(each.stop)
+            await asyncio.to_thread(self._nursery.close)
+
+    async def _run(self, cycles: int, told: Callable[[str], None]) -> Table:
         for each in (self._broker, self._centre, self._edge):
             await asyncio.to_thread(each.start)
         await asyncio.to_thread(self._city.wait_connected)
@@ -124,7 +138,8 @@ class KillLab:
         with TruthFile(path) as truth:
             self._fleet.go_on(truth)
             for _ in range(cycles):
-                await asyncio.sleep(self._dice.uniform(0.1, self._longest_s))
+                longest_s = self._dice.choice((STARTING_S, self._longest_s))
+                await asyncio.sleep(self._dice.uniform(0.0, longest_s))
                 await self._cycle()
             for each in (self._edge, self._centre):
                 await asyncio.to_thread(each.wait_ready)
