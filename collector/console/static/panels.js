@@ -107,7 +107,7 @@ export function Alarms() {
       <tbody>${rows?.map(
         (a) => html`<tr key=${`${a.edge}/${a.device}/${a.rule}`}>
           <td class=${`severity ${a.severity}`}>${t(`v_${a.severity}`)}</td>
-          <td>${a.text[language.value] ?? a.text.en ?? a.rule}
+          <td>${a.text[language.value] ?? a.text.en ?? (a.rule === "silence" ? t("r_silence") : a.rule)}
             <small>${a.device} · ${a.edge} <${Sim} when=${isSimulated(a.device, a.edge)} /></small></td>
           <td class="n">${span(ageOf(a.time, now.value))}</td>
         </tr>`,

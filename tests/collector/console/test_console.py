@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.api.test_api import records, upload
+from gateway_core.model import Alarm
+from tests.collector.api.test_api import NOW, records, upload
 from tests.e2e.city import City, http, wait_for
 from tests.fakes.desk import PLAIN
 
+WORDLESS = Alarm("sim-edge-01", "sim-cam-0001", "camera", "silence", "minor", "raised", NOW, {})
 STATIC = Path(__file__).parents[3] / "collector" / "console" / "static"
 
 
@@ -24,7 +26,11 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     city = City(tmp_path_factory.mktemp("city"))
     try:
         city.centre().start()
-        upload(city, 1, records(), **{"Tidegate-Backlog": "7", "Tidegate-Residual": "0"})
+        said = records()
+        upload(city, 1, said, **{"Tidegate-Backlog": "7", "Tidegate-Residual": "0"})
+        upload(
+            city, len(said) + 1, [WORDLESS], **{"Tidegate-Backlog": "7", "Tidegate-Residual": "0"}
+        )
         wait_for(
             "the registry",
             lambda: len(http("GET", f"{city.api}/api/v1/devices")["items"]) == 30,
@@ -80,6 +86,7 @@ def test_the_overview_shows_what_is_known_and_asks_nobody_else(city: City, tmp_p
     assert text(dom, "edges").startswith("边缘节点 数据时间")
     assert "sim-edge-01 模拟 ● 已连接" in text(dom, "edges")
     assert "紧急 温度过高 sim-env-00002 · sim-edge-01 模拟" in text(dom, "alarms")
+    assert "次要 设备无消息 sim-cam-0001 · sim-edge-01 模拟" in text(dom, "alarms")
     assert re.search(
         r"sim-env-000\d\d 模拟 sim-edge-01 seq \d+ temperature 2\d", text(dom, "latest")
     )
