@@ -97,7 +97,7 @@ class Keeper:
     ) -> None:
         self._spool, self._clock, self._machine, self._meter = spool, clock, machine, meter
         self._wait_ns = round(wait_s * NS)
-        before = msgspec.json.decode(saved, type=_Saved) if saved else _Saved()
+        before = _recalled(saved)
         self._boot, self._good = machine.boot(), before.good
         same = bool(self._boot) and self._boot == before.boot
         self.timeline = Timeline(
@@ -254,6 +254,15 @@ class Keeper:
         await self._spool.amend(stretch.next, change_at)
         stretch.next = 0  # said by the last step already
         log.info("clock_times_put_right", by_s=round(by / NS, 3), was=stretch.trouble or "unsure")
+
+
+def _recalled(saved: bytes) -> _Saved:
+    """Return what was saved; nothing where it cannot be read: marks stay, the edge starts."""
+    try:
+        return msgspec.json.decode(saved, type=_Saved) if saved else _Saved()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        log.warning("clock_memory_unread", why=str(exc))
+        return _Saved()
 
 
 def _waits(reading: Reading, trouble: str) -> bool:

@@ -211,3 +211,12 @@ async def test_records_wait_while_the_clock_is_not_set_but_alarms_do_not(tmp_pat
         assert site.keeper.holding
         site.run(301)
         assert not site.keeper.holding
+
+
+async def test_what_was_saved_and_cannot_be_read_costs_the_memory_and_not_the_start(tmp_path):
+    site = Site(tmp_path / "s.db", NOW)
+    async with site.running():
+        await site.spool.append((), source="s", state={KEY: b'{"boot": 7, \xff'})
+    async with site.running():
+        await site.take(1)
+        assert [flags for _, flags in await site.stored()] == [()]
