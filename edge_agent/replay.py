@@ -31,11 +31,13 @@ class Replayed(msgspec.Struct, frozen=True):
         tried: Refusals that went through the pipeline again.
         mended: Of those, how many became records.
         refused: Reason to count of those that stay refused.
+        cut: How many were not tried, because only the beginning of a long payload is kept.
     """
 
     tried: int = 0
     mended: int = 0
     refused: dict[str, int] = {}
+    cut: int = 0
 
 
 async def replay(
@@ -60,7 +62,7 @@ async def replay(
         SpoolFull: What was mended so far is stored; call again for the rest.
     """
     pipeline.begin_replay()
-    tried = mended = after = 0
+    tried = mended = cut = after = 0
     refused: dict[str, int] = {}
     while tried < limit:
         page = await spool.refusals(min(STEP, limit - tried), after_id=after, reason=reason)
@@ -68,9 +70,9 @@ async def replay(
             break
         after = page[-1][0]
         known = KNOWN - {reason}
-        chosen = [
-            (i, r) for i, r in page if r.received >= since and r.reason not in known and not _cut(r)
-        ]
+        asked = [(i, r) for i, r in page if r.received >= since and r.reason not in known]
+        chosen = [(i, r) for i, r in asked if not _cut(r)]
+        cut += sum(_cut(r) and concerns(_arrival(r)) for _, r in asked)
         for source in dict.fromkeys(refusal.source for _, refusal in chosen):
             those = [(i, _arrival(refusal)) for i, refusal in chosen if refusal.source == source]
             ids = [i for i, arrival in those if concerns(arrival)]
@@ -83,7 +85,7 @@ async def replay(
                     mended += 1
                 else:
                     refused[verdict] = refused.get(verdict, 0) + 1
-    return Replayed(tried, mended, refused)
+    return Replayed(tried, mended, refused, cut)
 
 
 def _cut(refusal: Refusal) -> bool:

@@ -48,13 +48,16 @@ class QueryForm(BaseModel):
         """Return the question with its times resolved against ``now_ns``.
 
         Raises:
-            PayloadError: ``bad_time``: a time or width is not in a form that is understood.
+            PayloadError: ``bad_time``: a time or width is not in a form that is understood;
+                ``bad_window``: start lies after stop.
         """
         try:
             start, stop = parse_instant(self.start, now_ns), parse_instant(self.stop, now_ns)
             every = parse_every(self.every) if self.every is not None else None
         except (ValueError, OverflowError) as exc:
             raise PayloadError("bad_time", str(exc)) from exc
+        if start > stop:
+            raise PayloadError("bad_window", "start must not lie after stop")
         return Query(
             measurement=self.measurement,
             start_ns=start,

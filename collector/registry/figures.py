@@ -39,9 +39,14 @@ class Figures:
         }
 
     def rates(self) -> dict[str, float | None]:
-        """Return `RATES`, each from 0 to 1; None where nothing is there to be divided by."""
+        """Return `RATES`, each from 0 to 1; None where nothing is there to be divided by.
+
+        Where nothing is known of any, all are None: 0 % would say that all are down.
+        """
         amounts = self.amounts()
         online, enabled = amounts["online"], amounts["enabled"]
+        if amounts["unknown"] == enabled:
+            return dict.fromkeys(RATES)
         return {
             "online_rate": _share(online, enabled),
             "online_of_known": _share(online, enabled - amounts["unknown"]),

@@ -85,7 +85,7 @@ def test_nothing_is_invented_where_no_agent_has_run(tmp_path: Path) -> None:
 def test_refused_payloads_are_tried_again_with_the_agent_stopped(site: Path) -> None:
     write_profile(site.parent / "profiles", MINE.replace("[-40, 80]", "[-40, 800]"))
     told = run(site, "replay", "--offline", "--json")
-    assert json.loads(told.stdout) == {"tried": 1, "mended": 1, "refused": {}}
+    assert json.loads(told.stdout) == {"tried": 1, "mended": 1, "refused": {}, "cut": 0}
 
 
 async def test_the_ledger_is_verified_and_a_changed_entry_is_named(site: Path) -> None:

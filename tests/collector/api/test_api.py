@@ -191,6 +191,7 @@ def test_windows_are_aggregated(city: City) -> None:
         ({"measurement": "enw"}, "unknown_measurement", "did you mean 'env'"),
         ({"measurement": "env", "fields": ["temprature"]}, "unknown_field", "temperature"),
         ({"measurement": "env", "start": "yesterday"}, "bad_time", "-1h"),
+        ({"measurement": "env", "start": "now", "stop": "-1h"}, "bad_window", "after stop"),
         ({"measurement": "env'; DROP TABLE env; --"}, "unknown_measurement", "env"),
         ({"measurement": "env", "cursor": "garbage"}, "bad_cursor", "cursor"),
     ],

@@ -86,6 +86,8 @@ def test_rates_divide_by_what_the_city_says() -> None:
 
 def test_no_feeds_have_no_rate_instead_of_zero() -> None:
     assert set(Figures({"maintenance": 3}).rates().values()) == {None}
+    assert set(Figures({"maintenance": 3, "unknown": 7}).rates().values()) == {None}
+    assert Figures({"down": 1, "unknown": 7}).rates()["online_rate"] == 0.0
 
 
 def test_a_verdict_is_believed_for_two_hours_and_days_are_the_citys() -> None:

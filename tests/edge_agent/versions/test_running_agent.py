@@ -104,7 +104,7 @@ async def test_a_wrong_version_is_seen_in_the_shadow_taken_back_and_mended(
     registry.offer(mended)
     await follows(agent, "1.3.0")
     done = json.loads(await run(agent, "replay", "--refused", "--profile", "test/env", "--json"))
-    assert done == {"tried": 1, "mended": 1, "refused": {}}
+    assert done == {"tried": 1, "mended": 1, "refused": {}, "cut": 0}
 
     assert agent.log().count("broker_connected") == connects
     listed = await run(agent, "profiles")
