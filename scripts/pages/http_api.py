@@ -73,7 +73,7 @@ def page() -> str:
 
 ADMIN_HEAD = """## The edge agent, for its administrator (`admin.listen`)
 
-Loopback unless configured otherwise; no credentials of its own.
+Loopback unless configured otherwise; no credentials of its own. 64 connections at a time; one whose first request is not there within 15 seconds is closed.
 """
 
 

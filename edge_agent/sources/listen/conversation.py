@@ -96,9 +96,11 @@ class Conversation:
             packet, used = found
             at += used
             if inbox is None or not isinstance(packet, p.Publish | p.Release):
+                if inbox is not None and isinstance(packet, p.Disconnect):
+                    inbox.bid_farewell(load)
                 self._control(packet, codec)
             elif isinstance(packet, p.Release):
-                inbox.release(packet.packet_id, load)
+                inbox.release(packet.packet_id, load, received)
             elif followed:
                 inbox.tell(packet, load, received)
             else:
@@ -204,6 +206,8 @@ class Conversation:
         """End: the client is connected anew; return its Will."""
         self.goodbye(Broken(p.TAKEN_OVER, "the client id is connected anew"))
         self._session = None
+        if self._inbox is not None:
+            self._inbox.left()
         self._end(self)
         return self._connect.will if self._connect is not None else None
 
@@ -212,6 +216,8 @@ class Conversation:
         session, connect = self._session, self._connect
         self._session = self.asked = None
         self._over = True
+        if self._inbox is not None:
+            self._inbox.left()
         if self._house.followed.clients:
             self._house.followed.tell(self.client, "disconnected")
         if session is not None and connect is not None:

@@ -13,6 +13,7 @@ from edge_agent.sources.listen.memory import Entries, fingerprint
 from edge_agent.sources.listen.packets import Broken, Codec
 from edge_agent.sources.listen.plain import PlainReader, pubacks
 from edge_agent.sources.listen.policy import wrong_topic
+from gateway_core.clock import NS
 
 if TYPE_CHECKING:
     from edge_agent.sources.listen.house import House
@@ -26,6 +27,9 @@ class Client(Protocol):
     identity: str | None
     replies: list[bytes]
 
+
+HEARD_S = 5
+"""Seconds after PUBREL in which a client may not have heard PUBCOMP although it is connected."""
 
 Word = tuple[Client, bytes, int]
 """Acknowledgements, whom they are for, and of how many messages."""
@@ -60,6 +64,7 @@ class Inbox:
         "_aliases",
         "_codec",
         "_deferred",
+        "_ending",
         "_house",
         "_plain",
         "_session",
@@ -73,6 +78,7 @@ class Inbox:
     def __init__(self, house: House, talk: Client, codec: Codec, session: Session) -> None:
         self.unacknowledged = 0
         self._deferred = 0  # on which occasion a message came that cannot be refused
+        self._ending: dict[int, int] = {}  # packet ids after PUBREL, and when each is free
         self._house = house
         self._talk = talk
         self._codec = codec
@@ -136,6 +142,8 @@ class Inbox:
             raise Broken(p.RECEIVE_MAX_EXCEEDED, "more messages than Receive Maximum")
         sessions, session = self._house.sessions, self._session
         if session.lasting:
+            if self._ending:
+                self.end(packet_id, load)
             crc = fingerprint(topic, packet.payload)
             # with QoS 2 the packet id tells, whatever DUP says (MQTT 3.1.1 section 4.3.3)
             again = (packet.duplicate or qos == 2) and sessions.recognises(
@@ -155,12 +163,43 @@ class Inbox:
         self._acknowledge(load, self._answer(qos, packet_id, p.SUCCESS))
         return None
 
-    def release(self, packet_id: int, load: ClientLoad) -> None:
-        """Let go of a packet id of QoS 2; PUBCOMP leaves, in its turn, when that is stored."""
+    def release(self, packet_id: int, load: ClientLoad, received: int) -> None:
+        """Answer PUBREL in its turn; the packet id is let go of once PUBCOMP is known to be heard.
+
+        A client that heard no PUBCOMP may send the message itself again on its next connection
+        (paho does). So its mark ends when it uses the packet id anew on this connection, says
+        goodbye, or is still there after `HEARD_S`.
+        """
+        self._acknowledge(load, self._codec.pubcomp(packet_id), 0)
+        if self._session.lasting:
+            due = self._ending[packet_id] = received + HEARD_S * NS
+            self._house.ending.append((due, self, packet_id))
+
+    def end(self, packet_id: int, load: ClientLoad, due: int | None = None) -> None:
+        """Let go of a packet id after PUBREL on this connection.
+
+        Args:
+            packet_id: Which.
+            load: Stores it.
+            due: Of which PUBREL; None: of the last.
+        """
+        known = self._ending.get(packet_id)
+        if known is None or due not in (None, known):
+            return
+        del self._ending[packet_id]
         ended = self._house.sessions.release(self._session, packet_id)
         if ended:
             load.marks.append(ended)
-        self._acknowledge(load, self._codec.pubcomp(packet_id), 0)
+            load.due = True
+
+    def bid_farewell(self, load: ClientLoad) -> None:
+        """Note that the client says goodbye: it has heard all."""
+        for packet_id in list(self._ending):
+            self.end(packet_id, load)
+
+    def left(self) -> None:
+        """Note that the connection is gone: nobody knows what its client has heard."""
+        self._ending.clear()
 
     def tell(self, packet: p.Publish, load: ClientLoad, received: int) -> None:
         """Take a message in, and tell those who follow the client what becomes of it."""

@@ -9,7 +9,7 @@ written some ten times in its life. Only what is known to be stored is folded: a
 claim what another commit has yet to store.
 
 PUBREL ends a mark of QoS 2: its packet id is free for the next message, be it the same words. So
-that is stored too, as an entry with the mark's place and no packet id, before PUBCOMP says it. An
+that is stored too, as an entry with the mark's place and no packet id. An
 entry and its end fall out of the slots together, when they meet in one; an end alone only when
 no other slot is left that could hold what it ends.
 """
@@ -164,7 +164,7 @@ class Memory:
         """Let go of a packet id: PUBREL said that its message will not come again.
 
         Returns:
-            What to `enter` with the commit that PUBCOMP waits for; nothing where nothing was known.
+            What to `enter` with a commit; nothing where nothing was known.
         """
         ring = self._rings.get(session)
         if ring is None:

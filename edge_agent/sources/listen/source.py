@@ -294,8 +294,8 @@ class ListenSource:
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._speak_wills()
-        if self.house.sessions.changed:
-            self._line.open.due = True
+        self.house.end_heard(self._line.open, self._clock())
+        self._line.open.due |= self.house.sessions.changed
         self._line.go()
         down, self.house.turned_down = self.house.turned_down, 0
         self._meter.count("tidegate_mqtt_listen_turned_down", down, source=self.name)

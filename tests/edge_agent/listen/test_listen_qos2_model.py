@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.edge_agent.listen.conftest import Talk
+from gateway_core.clock import NS
+from tests.edge_agent.listen.conftest import NOW, Talk
 from tests.edge_agent.listen.test_listen_qos2 import LASTING, State, apply, started
 
 
@@ -25,12 +26,14 @@ class Client:
         self.begun: Counter[bytes] = Counter()
         self.over: Counter[bytes] = Counter()
         self.sent: dict[int, tuple[int, bytes, bool]] = {}  # id: QoS, words, whether PUBREC came
+        self.last: dict[int, bytes] = {}  # packet id to the words that were over last
+        self.fresh: set[tuple[int, bytes]] = set()  # over, and nobody knows that it is heard
         self._fill = 0
 
     def publish(self, packet_id: int, words: bytes) -> bytes | None:
         """Return a new PUBLISH of QoS 2; of QoS 1 with words of its own where there are none."""
         open_ = sum(not received for _, _, received in self.sent.values())
-        if packet_id in self.sent or open_ == 4:
+        if packet_id in self.sent or open_ == 4 or (packet_id, words) in self.fresh:
             return None
         qos = 2 if words else 1
         if not words:
@@ -55,11 +58,18 @@ class Client:
                 self.sent[packet_id] = qos, words, True
             elif head in (0x40, 0x70):
                 self.over[words] += 1
+                self.last[packet_id] = words
                 del self.sent[packet_id]
 
-    def repeats(self) -> list[bytes]:
-        """Return what is sent again on a new connection."""
-        return [self.release(each) or self._packet(each, 8) for each in self.sent]
+    def repeats(self, *, badly: bool) -> list[bytes]:
+        """Return what is sent again on a new connection; ``badly`` as paho does, PUBREL never."""
+        self.fresh |= set(self.last.items())
+        ready = {} if badly else {each: self.release(each) for each in self.sent}
+        return [ready.get(each) or self._packet(each, 8) for each in self.sent]
+
+    def heard(self) -> None:
+        """Be there long enough after every PUBCOMP."""
+        self.last.clear()
 
     def _packet(self, packet_id: int, again: int) -> bytes:
         qos, words, _ = self.sent[packet_id]
@@ -115,10 +125,20 @@ class World:
             answer = b"".join(answer for _, answer, _ in load.words)
             self.clients[self.talks.index(talk)].hear(answer)
 
-    def die(self) -> None:
+    def rest(self) -> None:
+        """Let everything end, and five seconds pass in which all are connected."""
+        self.settle()
+        for client in self.clients:
+            self.house.end_heard(self.talks[client.name].load, NOW + 5 * NS)
+            client.heard()
+            self.close(client.name)
+        while self.pending:
+            self.commit(0)
+
+    def die(self, *, badly: bool) -> None:
         self._start()
         for client in self.clients:
-            for packet in client.repeats():
+            for packet in client.repeats(badly=badly):
                 self.say(client.name, packet)
 
     def settle(self) -> None:
@@ -134,7 +154,9 @@ class World:
 
 MOVES = st.lists(
     st.tuples(
-        st.sampled_from(["publish", "whole", "release", "close", "commit", "settle", "die"]),
+        st.sampled_from(
+            ["publish", "whole", "release", "close", "commit", "rest", "die", "die badly"]
+        ),
         st.integers(0, 1),
         st.integers(1, 3),
         st.sampled_from([b"on", b"on", b"off", b""]),
@@ -161,11 +183,11 @@ def test_whenever_it_dies_each_message_of_qos_2_is_stored_once(
             world.close(name)
         elif move == "commit":
             world.commit(number)
-        elif move == "settle":
-            world.settle()
+        elif move == "rest":
+            world.rest()
         else:
-            world.die()
-    world.die()
+            world.die(badly=move == "die badly")
+    world.die(badly=False)
     world.settle()
     for client in world.clients:
         assert client.sent == {}
