@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -19,13 +20,18 @@ PATIENCE = Patience(first=0.25, longest=10.0)
 class Parts:
     """Tasks in one group.
 
+    Args:
+        group: Runs them.
+        chance: Where the waits between tries are drawn from; see `supervise`.
+
     Attributes:
         running: Part to whether it is running now; False while it waits to be tried again.
     """
 
-    def __init__(self, group: asyncio.TaskGroup) -> None:
+    def __init__(self, group: asyncio.TaskGroup, chance: random.Random | None = None) -> None:
         self.running: dict[str, bool] = {}
         self._group = group
+        self._chance = chance
         self._sources: dict[str, asyncio.Task[object]] = {}
         self._others: dict[str, asyncio.Task[object]] = {}
 
@@ -39,7 +45,7 @@ class Parts:
         """
         tasks = self._sources if source else self._others
         tasks[name] = self._group.create_task(
-            supervise(name, self._watched(name, run), PATIENCE), name=name
+            supervise(name, self._watched(name, run), PATIENCE, self._chance), name=name
         )
 
     async def restart(self, name: str, run: Part) -> None:

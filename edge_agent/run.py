@@ -23,6 +23,7 @@ from edge_agent.registry import Registry
 from edge_agent.replay import Replayed
 from edge_agent.signals import handled_signals
 from gateway_core.clock import Clock, wall_ns
+from gateway_core.conditions import Conditions
 from gateway_core.errors import GatewayError
 from gateway_core.exhaustion import end_when_exhausted
 from gateway_core.meter import Meter
@@ -39,6 +40,8 @@ async def run_agent(
     ready: Callable[[Agent], None] | None = None,
     clock: Clock = wall_ns,
     machine: Machine = Machine(),  # noqa: B008  # frozen
+    conditions: Conditions = Conditions(),  # noqa: B008  # frozen
+    known: Knowledge | None = None,
 ) -> None:
     """Run one edge agent until it is told to stop.
 
@@ -48,6 +51,8 @@ async def run_agent(
         ready: Is called once everything runs.
         clock: The edge's clock.
         machine: What the machine knows of time beside it.
+        conditions: What a simulation sets.
+        known: What people wrote, where it was read already.
 
     Raises:
         ConfigError: A file has a mistake, or an address cannot be listened on.
@@ -55,10 +60,10 @@ async def run_agent(
     """
     ending = stop or asyncio.Event()
     end_when_exhausted(asyncio.get_running_loop())
-    async with _built(config, clock, machine) as (agent, knowledge):
+    async with _built(config, clock, machine, conditions, known) as (agent, knowledge):
         try:
             async with asyncio.TaskGroup() as group:
-                parts = Parts(group)
+                parts = Parts(group, conditions.chance)
 
                 def opened() -> None:
                     notify("READY=1")
@@ -102,16 +107,20 @@ async def _built(
     config: EdgeConfig,
     clock: Clock,
     machine: Machine = Machine(),  # noqa: B008  # frozen
+    conditions: Conditions = Conditions(),  # noqa: B008  # frozen
+    known: Knowledge | None = None,
 ) -> AsyncIterator[tuple[Agent, Knowledge]]:
     """Open the files of an edge and build its agent on them and on what people wrote."""
     versions = await asyncio.to_thread(Versions, config.edge.data_dir, clock)
-    knowledge = await asyncio.to_thread(read_knowledge, config, strict=False, versions=versions)
+    knowledge = known
+    if knowledge is None:
+        knowledge = await asyncio.to_thread(read_knowledge, config, strict=False, versions=versions)
     edge = config.edge
     options = spool_options(config)
     meter = Meter()
     async with contextlib.AsyncExitStack() as stack:
         spool = await stack.enter_async_context(
-            open_spool(edge.data_dir / "spool.db", edge.id, options, clock)
+            open_spool(edge.data_dir / "spool.db", edge.id, options, clock, conditions.writing)
         )
         register = await asyncio.to_thread(Register, edge.data_dir / "registry.db")
         stack.callback(register.close)

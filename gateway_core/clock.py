@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 Clock = Callable[[], int]
 """Returns the wall clock as nanoseconds since 1970-01-01T00:00:00Z."""
@@ -21,9 +22,22 @@ def wall_ns() -> int:
     return time.time_ns()
 
 
+_sources: list[Callable[[], float]] = [time.monotonic]
+
+
 def monotonic() -> float:
     """Return seconds on a clock that never jumps; only differences mean anything."""
-    return time.monotonic()
+    return _sources[-1]()
+
+
+@contextlib.contextmanager
+def monotonic_from(source: Callable[[], float]) -> Iterator[None]:
+    """Let `monotonic` ask ``source`` in the whole process meanwhile: where time is simulated."""
+    _sources.append(source)
+    try:
+        yield
+    finally:
+        _sources.pop()
 
 
 def steady_ns() -> int:

@@ -25,6 +25,7 @@ from gateway_core.spool.salvage import SOURCE, Wreck, examine, saved
 from gateway_core.spool.shapes import SpoolOptions
 from gateway_core.spool.spool import Spool
 from gateway_core.spool.transaction import OWN_SOURCE
+from gateway_core.spool.writer import MakeWriting, Writer
 
 log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ async def open_spool(
     owner: str,
     options: SpoolOptions = SpoolOptions(),  # noqa: B008  # frozen
     clock: Clock = wall_ns,
+    writing: MakeWriting = Writer,
 ) -> AsyncIterator[Spool]:
     """Open the spool at ``path``, creating it (and its folder) if need be.
 
@@ -53,7 +55,7 @@ async def open_spool(
     """
     with locked(path) as lock:
         db, wreck = await asyncio.to_thread(connect, path, options)
-        spool = Spool(path, owner, options, db, clock)
+        spool = Spool(path, owner, options, db, clock, writing)
         try:
             if wreck is not None:
                 await _salvage(spool, wreck, clock())
@@ -188,8 +190,8 @@ async def _salvage(spool: Spool, wreck: Wreck, now: int) -> None:
     why = f"{spool.path.name} was damaged ({wreck.why}) and is now {wreck.moved_to.name}"
     epoch = wreck.epoch if wreck.last or kept else ""  # nothing is known of what there was
     lost = wreck.lost(kept)
-    for first, last in lost:
-        loss = Loss(spool.owner, now, epoch, first, last, "damaged", why)
+    for at, (first, last) in enumerate(lost, now):  # each at an instant of its own
+        loss = Loss(spool.owner, at, epoch, first, last, "damaged", why)
         await spool.append([loss], source=OWN_SOURCE)
     explain(wreck.moved_to, f"{wreck.why}; {count} records were saved, ranges lost: {lost}")
     log.error("spool_salvaged", records=count, ranges_lost=len(lost))

@@ -15,12 +15,13 @@ from gateway_core.errors import Unavailable
 from gateway_core.model import Batch, Loss, Receipt, Record, Refusal
 from gateway_core.spool import accounts, jobs, room, rows, schema
 from gateway_core.spool.amending import Amending
+from gateway_core.spool.committer import Committer, Job, Outcome
 from gateway_core.spool.lookup import Lookup
 from gateway_core.spool.position import Position
 from gateway_core.spool.segment import Chunk, chunk
 from gateway_core.spool.shapes import Books, Quarantined, Span, SpoolOptions
 from gateway_core.spool.transaction import Transaction
-from gateway_core.spool.writer import Job, Outcome, Writer
+from gateway_core.spool.writer import MakeWriting, Writer
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class Spool:
         options: SpoolOptions,
         db: apsw.Connection,
         clock: Clock,
+        writing: MakeWriting = Writer,
     ) -> None:
         self.path, self.owner, self.epoch = path, owner, schema.about(db, "epoch")
         self.alarms_appended = 0
@@ -58,7 +60,7 @@ class Spool:
         self._pending = 0
         self._gate = asyncio.Lock()
         self._eased, self._grew = asyncio.Event(), asyncio.Event()
-        self._writer = Writer(db, path, owner, options, clock, self._report)
+        self._writer = writing(Committer(db, path, owner, options, clock, self._report), options)
         self._lookup = Lookup(path, owner, self.epoch, options.cache_records)
         self._writer.start()
 

@@ -9,9 +9,9 @@ from gateway_core.clock import wall_ns
 from gateway_core.errors import SpoolFull
 from gateway_core.model import Alarm, Receipt
 from gateway_core.spool import SpoolOptions, open_reader, schema
+from gateway_core.spool.committer import Committer, Job
 from gateway_core.spool.jobs import appending, registering, settling
 from gateway_core.spool.segment import chunk
-from gateway_core.spool.writer import Job, Writer
 from tests.core.test_spool_budget import noise
 from tests.fakes.core import readings
 
@@ -53,7 +53,7 @@ def disk():
 def test_a_full_disk_costs_only_what_was_not_acknowledged(tmp_path, disk):
     path = tmp_path / "s.db"
     db = schema.open_writer(path, OPTIONS, "small-disk")
-    writer = Writer(db, path, "edge-a", OPTIONS, wall_ns, lambda _: None)
+    writer = Committer(db, path, "edge-a", OPTIONS, wall_ns, lambda _: None)
     writer._transact([Job(registering("up"))])
 
     def append(first: int) -> None:
@@ -102,7 +102,7 @@ def test_on_a_full_disk_alarms_cursors_and_cleaning_go_on(tmp_path):
     disk = HeldDisk(path)
     options = SpoolOptions(max_bytes=64 << 20, keep_s=0.0)
     db = schema.open_writer(path, options, "small-disk")
-    writer = Writer(db, path, "edge-a", options, wall_ns, done.append)
+    writer = Committer(db, path, "edge-a", options, wall_ns, done.append)
     writer._ballast.take()
 
     def commit(work):
@@ -133,3 +133,18 @@ def test_on_a_full_disk_alarms_cursors_and_cleaning_go_on(tmp_path):
     finally:
         db.close()
         disk.unregister()
+
+
+@pytest.mark.fault("F2")
+def test_a_disk_that_fails_while_the_spool_closes_costs_nothing_and_raises_nothing(tmp_path, disk):
+    path = tmp_path / "s.db"
+    writer = Committer(
+        schema.open_writer(path, OPTIONS, "small-disk"), path, "edge-a", OPTIONS, wall_ns, print
+    )
+    for first in range(1, 500, 10):
+        writer.commit([Job(appending([chunk(readings(first, first + 9))], [], "s", {}, []))])
+    disk.full = True  # the last checkpoint has no room
+    writer.close()
+    with open_reader(path) as reader:
+        assert reader.head == 500
+        assert reader.read_after(490, 10).records == readings(491, 500)

@@ -18,9 +18,9 @@ import pytest
 from gateway_core.clock import wall_ns
 from gateway_core.model import Receipt
 from gateway_core.spool import SpoolOptions, open_reader, schema
+from gateway_core.spool.committer import Committer, Job
 from gateway_core.spool.jobs import appending, registering, settling
 from gateway_core.spool.segment import Chunk, chunk
-from gateway_core.spool.writer import Job, Writer
 from tests.fakes.core import readings
 
 OPTIONS = SpoolOptions(max_bytes=8 << 20, group_commit_s=0.0, group_records=50)
@@ -111,7 +111,7 @@ def run_until_the_power_goes(path, machine: Machine, vfs: str, synchronous: str)
         db = schema.open_writer(path, OPTIONS, vfs)
         db.execute("PRAGMA wal_autocheckpoint = 8").fetchall()  # cuts fall into checkpoints too
         db.execute(f"PRAGMA synchronous = {synchronous}")
-        writer = Writer(db, path, "edge-a", OPTIONS, wall_ns, lambda _: None)
+        writer = Committer(db, path, "edge-a", OPTIONS, wall_ns, lambda _: None)
         writer._transact([Job(registering("up"))])
         for n in range(1, RECORDS, GROUP):
             work = appending([group(n)], [], "s", {"last": str(n).encode()}, [])

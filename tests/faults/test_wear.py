@@ -12,9 +12,9 @@ import pytest
 from gateway_core.clock import wall_ns
 from gateway_core.model import Receipt
 from gateway_core.spool import SpoolOptions, schema
+from gateway_core.spool.committer import Committer, Job
 from gateway_core.spool.jobs import appending, registering, settling
 from gateway_core.spool.segment import chunk
-from gateway_core.spool.writer import Job, Writer
 from tests.fakes.core import reading
 
 OPTIONS = SpoolOptions(max_bytes=64 << 20)
@@ -50,7 +50,7 @@ class CountingFile(apsw.VFSFile):
 def test_no_more_than_three_bytes_are_written_for_each_byte_that_a_device_sent(tmp_path):
     vfs = CountingVFS()
     db = schema.open_writer(tmp_path / "s.db", OPTIONS, "counting")
-    writer = Writer(db, tmp_path / "s.db", "edge-a", OPTIONS, wall_ns, lambda _: None)
+    writer = Committer(db, tmp_path / "s.db", "edge-a", OPTIONS, wall_ns, lambda _: None)
     writer._transact([Job(registering("up"))])
     vfs.written = 0
     for n in range(GROUPS):
