@@ -84,7 +84,8 @@ class Turns:
         """Return the oldest alarms that are not settled, unless they come with the next batch."""
         spool, consumer = self._spool, self._consumer
         waiting, pieces = spool.outstanding(consumer)
-        if waiting <= self.most or pieces > MOST_PIECES:
+        whole = waiting <= self.most and pieces == 1  # a batch ends before what is settled
+        if whole or pieces > MOST_PIECES:
             return None
         self._alarms_to = max(self._alarms_to, spool.settled(consumer))
         while self._alarms_to < spool.head:

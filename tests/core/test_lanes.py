@@ -58,6 +58,19 @@ async def test_alarms_that_are_near_go_together(tmp_path):
     assert (sink.batches[0].first, sink.batches[0].last) == (1001, 1091)
 
 
+async def test_an_alarm_behind_a_gap_goes_before_the_rest_however_little_that_is(tmp_path):
+    sink = ListSink()
+    async with open_spool(tmp_path / "s.db", "edge-a", QUICK) as spool:
+        await spool.register("list")
+        for before in (10, 89, 48):  # alarms 11, 101 and 150; the first two are near
+            await spool.append(readings(1, before), source="s")
+            await spool.append([alarm(before)], source="s")
+        await spool.append(readings(1, 10), source="s")
+        await forward_until(spool, sink, limit=100, lanes=Lanes())
+    assert [(batch.first, batch.last) for batch in sink.batches[:2]] == [(11, 101), (150, 150)]
+    assert sorted(sink.seqs) == list(range(1, 161))
+
+
 async def test_alarms_wait_for_the_backlog_rather_than_leave_too_many_gaps(tmp_path, monkeypatch):
     monkeypatch.setattr(lanes_module, "MOST_PIECES", 3)
     sink = ListSink()
