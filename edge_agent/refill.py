@@ -263,8 +263,8 @@ class Refill:
             return
         why = "the centre asked for it, and neither spool nor archive holds it any more"
         losses = [
-            Loss(self._spool.owner, self._clock(), epoch, low, high, "evicted", why)
-            for low, high in new
+            Loss(self._spool.owner, at, epoch, low, high, "evicted", why)
+            for at, (low, high) in enumerate(new, self._clock())  # else they were one point
         ]
         every = {**self._gone, epoch: gone}
         state = msgspec.json.encode({name: list(each) for name, each in every.items()})

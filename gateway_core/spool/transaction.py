@@ -101,7 +101,8 @@ class Transaction:
             detail: For people.
             span: Earliest and latest receive time of what was lost; 0 for unknown.
         """
-        loss = Loss(self.owner, self.now, self.epoch, first, last, reason, detail, *span)
+        at = self.now + len(self.losses)  # at one instant they would be one point of a series
+        loss = Loss(self.owner, at, self.epoch, first, last, reason, detail, *span)
         self.losses.append(loss)
         for name in rows.consumers(self.db):
             self.count("dropped", name, reason, self.position(name).settle(first, last))

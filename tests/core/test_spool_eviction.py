@@ -104,6 +104,22 @@ async def test_when_all_is_thinned_the_oldest_goes_and_every_alarm_stays(tmp_pat
         assert not any(first <= seq <= last for seq in alarms for first, last in spans)
 
 
+async def test_losses_of_one_eviction_are_at_different_instants(tmp_path):
+    """At one instant they would be one point in a store of time series, and only the last."""
+    options = SpoolOptions(
+        max_bytes=256 * KIB, group_commit_s=0.0, when_full="evict", evict=("oldest",)
+    )
+    async with open_spool(tmp_path / "s.db", "edge-a", options, ToldClock()) as spool:
+        await spool.register("up")
+        for n in count():
+            await spool.append([*(second(9 * n + i) for i in range(9)), alarm(n)], source="s")
+            if (await spool.books()).consumers["up"].dropped.get("evicted"):
+                break
+        losses = [each for each in (await everything(spool)).values() if isinstance(each, Loss)]
+        assert len(losses) > 2
+        assert len({each.time for each in losses}) == len(losses)
+
+
 async def test_a_spool_of_nothing_but_alarms_refuses_and_says_why(tmp_path):
     async with open_spool(tmp_path / "s.db", "edge-a", EVICT) as spool:
         await spool.register("up")
