@@ -168,7 +168,8 @@ class Reception:
 
     async def _enter(self, edge: EdgeBook, upload: Upload, report: Report) -> UploadReceipt:
         book, now = edge.epochs.get(upload.epoch, EpochBook()), self.clock()
-        edge.epochs |= await self.runs.admit(upload.edge, upload.epoch, report.run, book)
+        span = (upload.first, upload.last)
+        edge.epochs |= await self.runs.admit(upload.edge, upload.epoch, report.run, book, span)
         book = edge.epochs.get(upload.epoch, book)
         fresh = book.fresh(upload.first, upload.last, upload.seqs)
         if _is_beat(upload):

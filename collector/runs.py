@@ -30,7 +30,7 @@ log = structlog.get_logger()
 HEADER = "Tidegate-Run"
 STATE = "run/"
 SURE_NS = 10 * NS
-"""A run that was followed and speaks again so long after its first word lives: it was no echo."""
+"""A run that was followed and says something new so long after its first new word lives."""
 _MOST = 64
 _FORM = re.compile(r"([0-9a-f]{1,32});([0-9a-f]{0,32})")
 _RETRY_S = 5
@@ -40,6 +40,7 @@ class _Stored(msgspec.Struct):
     current: str
     past: list[str] = []
     banned: list[str] = []
+    before: bytes = b""
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Line:
         past: Those that it followed, oldest first.
         banned: Those of another agent.
         before: The epoch's books when the current run took over; None: not known any more.
-        strays: Run that was followed to when it first spoke again.
+        strays: Run that was followed to when it first said something new.
     """
 
     current: str
@@ -62,7 +63,25 @@ class Line:
 
     def encode(self) -> bytes:
         """Return what must survive a restart."""
-        return msgspec.json.encode(_Stored(self.current, self.past, self.banned))
+        before = self.before.encode() if self.before is not None else b""
+        return msgspec.json.encode(_Stored(self.current, self.past, self.banned, before))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Line:
+        """Read what `encode` made.
+
+        Raises:
+            ValueError: It is not.
+        """
+        held = msgspec.json.decode(data, type=_Stored)
+        before = EpochBook.decode(held.before) if held.before else None
+        return cls(held.current, held.past, held.banned, before)
+
+    def repeats(self, span: tuple[int, int]) -> bool:
+        """Whether an upload says nothing that had not come before the current run took over."""
+        first, last = span
+        came = self.before.received.overlap(first, last) if self.before is not None else 0
+        return came == last - first + 1
 
 
 class Runs:
@@ -81,13 +100,13 @@ class Runs:
         """Take up what the spool holds."""
         for key, data in (await self._spool.state(STATE)).items():
             _, edge, epoch = key.split("/")
-            held = read(key, data, msgspec.json.Decoder(_Stored).decode)
-            if held is None:  # whoever sends next is taken for the first
+            line = read(key, data, Line.decode)
+            if line is None:  # whoever sends next is taken for the first
                 continue
-            self._lines[edge, epoch] = Line(held.current, held.past, held.banned)
+            self._lines[edge, epoch] = line
 
     async def admit(
-        self, edge: str, epoch: str, header: str, page: EpochBook
+        self, edge: str, epoch: str, header: str, page: EpochBook, span: tuple[int, int]
     ) -> dict[str, EpochBook]:
         """Let the right run pass; return the books that this changed, already stored.
 
@@ -96,6 +115,7 @@ class Runs:
             epoch: From which spool.
             header: What it says of its run; empty for an older program, which passes.
             page: The epoch's books.
+            span: First and last number that the upload accounts for.
 
         Raises:
             Refused: It is another agent's, or must be asked again.
@@ -113,6 +133,8 @@ class Runs:
         if run in line.banned or before in line.banned:
             raise _doubled(edge)
         if run in line.past:
+            if line.repeats(span):  # however late and often: a way that says things twice
+                raise _followed()
             return await self._returned(edge, epoch, line, run, page)
         if before and before in line.past:  # it follows one that another followed already
             await self._ban(edge, epoch, line, run, {})
@@ -128,8 +150,7 @@ class Runs:
         now = self._clock()
         since = line.strays.setdefault(run, now)
         if run != line.past[-1] or 0 <= now - since < SURE_NS:
-            detail = "another run of this agent has sent since; ask again"
-            raise Refused(503, "run_followed", detail, _RETRY_S)
+            raise _followed()
         second = line.current
         pages: dict[str, EpochBook] = {}
         if line.before is not None:
@@ -161,6 +182,11 @@ class Runs:
         keys = {**(state or {}), f"{STATE}{edge}/{epoch}": line.encode()}
         await self._spool.append(alarms or [], source="intake", state=keys)
         self._lines[edge, epoch] = line
+
+
+def _followed() -> Refused:
+    detail = "another run of this agent has sent since; ask again"
+    return Refused(503, "run_followed", detail, _RETRY_S)
 
 
 def _doubled(edge: str) -> Refused:

@@ -59,6 +59,23 @@ async def test_last_words_of_a_run_that_ended_are_no_second_agent(reception) -> 
     assert await alarms(reception) == []
 
 
+@pytest.mark.fault("F8")
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_upload_that_comes_again_and_again_is_no_second_agent(
+    reception, restarted
+) -> None:
+    await send(reception, 1, 10, "a1;")
+    await send(reception, 11, 20, "a2;a1")
+    if restarted:
+        reception = Reception(reception.spool, reception.clock, 10)
+        await reception.load()
+    for _ in range(5):
+        reception.clock.pass_seconds(20)
+        assert await refused(reception, 1, 10, "a1;") == (503, "run_followed")
+    assert await send(reception, 21, 30, "a2;a1") == 10
+    assert await alarms(reception) == []
+
+
 @pytest.mark.fault("F22")
 async def test_a_copy_that_starts_beside_its_original_is_found_out_and_takes_no_numbers(
     reception,
