@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import repeat
 
 from edge_agent.arrival import Arrival
 
@@ -13,15 +14,22 @@ class Heeded:
     """Remembers arrivals until they are read again; the rules then know them already."""
 
     def __init__(self) -> None:
-        self._held: dict[int, Arrival] = {}  # held, so that no other gets the id
+        # arrivals are held, so that no other gets the id
+        self._held: dict[int, tuple[Arrival, int]] = {}
 
     def __bool__(self) -> bool:
         """Whether any are remembered."""
         return bool(self._held)
 
-    def note(self, arrivals: Iterable[Arrival]) -> None:
-        """Remember arrivals; the oldest beyond a bound are forgotten."""
-        self._held.update((id(each), each) for each in arrivals)
+    def note(self, arrivals: Iterable[Arrival], received: Iterable[int] = repeat(0)) -> None:
+        """Remember arrivals; the oldest beyond a bound are forgotten.
+
+        Args:
+            arrivals: They.
+            received: The receive times that their readings were given; 0 for none yet.
+        """
+        pairs = zip(arrivals, received, strict=False)
+        self._held.update((id(each), (each, stamp)) for each, stamp in pairs)
         while len(self._held) > _MOST:
             del self._held[next(iter(self._held))]
 
@@ -29,6 +37,10 @@ class Heeded:
         """Tell whether an arrival is remembered."""
         return id(arrival) in self._held
 
-    def take(self, arrival: Arrival) -> bool:
-        """Tell whether an arrival was remembered, and forget it."""
-        return self._held.pop(id(arrival), None) is not None
+    def take(self, arrival: Arrival) -> int | None:
+        """Forget an arrival; return the receive time that its readings were given.
+
+        0 where they were given none, None where it was not remembered.
+        """
+        found = self._held.pop(id(arrival), None)
+        return None if found is None else found[1]

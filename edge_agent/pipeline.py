@@ -145,7 +145,7 @@ class Pipeline:
             if draft.bound:
                 self._recognise(arrivals, read.verdicts)
             else:
-                self._heeded.note(arrivals)  # their alarms are owed
+                self._heeded.note(arrivals, read.received)  # their alarms are owed
             raise
         if self._waiting.devices:
             self._waiting.observed(draft.records)
@@ -244,9 +244,13 @@ class Pipeline:
                 continue
             verdict: str | None = None
             detail = ""
-            reader.heeded = self._heeded.take(arrival)
+            given = self._heeded.take(arrival)
+            reader.heeded = given is not None
             try:
-                left = reader.read(arrival, draft, live=live)
+                if given:
+                    left = reader.read_again(arrival, given, draft)
+                else:
+                    left = reader.read(arrival, draft, live=live)
                 if left:
                     draft.refused.extend(remainder(arrival, left, KEPT_PAYLOAD))
             except PayloadError as exc:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import structs
+
 from device_profiles.decoded import Decoded, Unread
 from device_profiles.memory import Attempt
 from device_profiles.moments import RECEIPTS
@@ -125,6 +127,17 @@ class Reader:
         if attempt is not None:
             self._remember(attempt, arrival, draft, decoded, live=live)
         return left
+
+    def read_again(self, arrival: Arrival, received: int, draft: Draft) -> Sequence[Unread]:
+        """Read what an append did not store, as `read`; it keeps the instant that it was given.
+
+        What came after it may be stored by now: at a new instant it would pass for the later one.
+        """
+        newest, self._stamps.live = self._stamps.live, 0
+        try:
+            return self.read(structs.replace(arrival, received=received), draft)
+        finally:
+            self._stamps.live = max(newest, self._stamps.live)
 
     def _heard(self, device: Device, arrival: Arrival, draft: Draft, *, live: bool) -> None:
         """Note where a device spoke last, and that it is silent no more."""

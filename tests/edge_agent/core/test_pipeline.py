@@ -293,6 +293,31 @@ async def test_messages_that_came_at_one_instant_are_readings_of_different_insta
         assert [each.received - NOW for each in readings] == [0, 1, 2, 3]
 
 
+@pytest.mark.fault("F2")
+async def test_what_the_disk_refused_keeps_its_instant_whatever_was_stored_before_it_came_again(
+    tmp_path: Path,
+) -> None:
+    """Or its value, which is older, would pass for the device's latest."""
+    async with open_edge(tmp_path) as edge:
+        held = [arrival("tg/d1/up", '{"count": 1}'), arrival("tg/d1/up", '{"count": 2}')]
+        append, edge.pipeline._spool = edge.pipeline._spool, Refusing()
+        with pytest.raises(SpoolFull):
+            await edge.pipeline.ingest(held)
+        edge.pipeline._spool = append
+        await edge.pipeline.ingest([arrival("tg/d1/up", '{"count": 3}')])
+        await edge.pipeline.ingest(held)
+        await edge.pipeline.ingest([arrival("tg/d1/up", '{"count": 4}')])
+        found = [(each.time - NOW, each.fields["count"]) for each in await edge.readings()]
+        assert sorted(found) == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+class Refusing:
+    """A spool that has no room."""
+
+    async def append(self, *_: object, **__: object) -> None:
+        raise SpoolFull("no room")
+
+
 @pytest.mark.fault("F4")
 async def test_a_clock_that_was_set_back_is_followed(tmp_path: Path) -> None:
     async with open_edge(tmp_path) as edge:
