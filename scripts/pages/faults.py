@@ -68,6 +68,7 @@ What goes wrong, what is promised then, and which test shows it. All of them run
 ```sh
 scripts/test -m fault
 scripts/test --faults --cycles 1000 --seed 7   # kill -9 over edge, collector and broker, for as long as it takes
+scripts/test --simulation --seeds 1000         # whole cities in one process, each made of one seed (simulation.md)
 ```
 
 A fault without a test says *not yet*.
