@@ -137,14 +137,14 @@ def rejected_dropped() -> contextlib.AbstractContextManager[None]:
 
 BREAKAGES: dict[str, tuple[Break, int, int, tuple[str, ...]]] = {
     "acknowledged_before_commit": (acknowledged_before_commit, 1013, 40, ("lost: ",)),
-    "redelivery_forgotten": (redelivery_forgotten, 1000, 40, ("doubled: ", "order: ")),
+    "redelivery_forgotten": (redelivery_forgotten, 1020, 40, ("doubled: ", "order: ")),
     "cursor_before_answer": (cursor_before_answer, 1003, 40, ("lost: ",)),
     "numbers_not_remembered": (numbers_not_remembered, 1009, 40, ("books: ",)),
     "loss_not_recorded": (loss_not_recorded, 1017, 40, ("edge-1 counts ",)),
     "receipt_before_commit": (receipt_before_commit, 1036, 40, ("lost: ", "books: ")),
     "not_synced": (not_synced, 1024, 40, ("lost: ", "books: ")),
     "promise_believed": (promise_believed, 1010, 40, ("lost: ",)),
-    "alarms_wait": (alarms_wait, 1020, 40, ("edge-1: ",)),
+    "alarms_wait": (alarms_wait, 1023, 40, ("edge-1: ",)),
     "rejected_dropped": (rejected_dropped, 1003, 40, ("lost: ",)),
 }
 """Name to what breaks it, the first of the seeds in which it must be found, how many they are, and

@@ -22,6 +22,7 @@ from collector.timeseries.born import born
 from collector.timeseries.influx1 import open_influx1
 from device_profiles.catalogue import load_catalogue
 from edge_agent.agent import Agent
+from edge_agent.clock.keeper import Machine
 from edge_agent.config import EdgeConfig
 from edge_agent.declared import declare
 from edge_agent.egress import SiteEgress
@@ -89,6 +90,7 @@ class EdgeNode(Node):
                 "uplink": {"url": f"http://[{centre}]:{INTAKE}", **told.get("uplink", {})},
                 "spool": told["spool"],
                 "raw": {"keep": "0s"},
+                "clock": {"wait": "20s"},
                 "admin": {"listen": "127.0.0.1:0"},
             }
         )
@@ -106,6 +108,7 @@ class EdgeNode(Node):
         assert self.disk is not None
         edge = self._config.edge.model_copy(update={"data_dir": self.disk.folder})
         config = self._config.model_copy(update={"edge": edge})
+        machine = Machine(self.steady, lambda: None, self.boot)
         conditions = Conditions(writing_by(self.chance), self.chance)
 
         self._ending = asyncio.Event()
@@ -119,6 +122,7 @@ class EdgeNode(Node):
             stop=self._ending,
             ready=ready,
             clock=self.clock,
+            machine=machine,
             conditions=conditions,
             known=knowledge(),
         )

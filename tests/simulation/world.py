@@ -12,6 +12,7 @@ import random
 import secrets
 import tempfile
 import traceback
+import warnings
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -95,7 +96,11 @@ class World:
         gc.freeze()
         gc.disable()  # what a dead node left must not be closed in the middle of something
         try:
-            with monotonic_from(self.loop.time), simulated_disks(self.root, free_bytes):
+            with (
+                monotonic_from(self.loop.time),
+                simulated_disks(self.root, free_bytes),
+                warnings.catch_warnings(action="ignore"),  # a warning made an error ends a program
+            ):
                 try:
                     yield
                 finally:
@@ -137,6 +142,7 @@ class Node:
         self.trouble: list[str] = []
         self.life = Life(name, host)
         self._looked = 0
+        self._boots, self._switched_on = 1, 0.0
         self.disk: Disk | None = None
         self._image: dict[str, bytes] = {}
         world.nodes[name] = self
@@ -145,6 +151,14 @@ class Node:
         """Return what the machine takes for the time; to look takes a microsecond."""
         self._looked += 1
         return BEGAN + round(self.world.now * NS) + self.offset + 1000 * self._looked
+
+    def steady(self) -> int:
+        """Return nanoseconds since the machine was switched on."""
+        return round((self.world.now - self._switched_on) * NS)
+
+    def boot(self) -> str:
+        """Return the name of this run of the machine."""
+        return f"{self.name}/{self._boots}"
 
     async def run(self) -> None:
         """The program; ends only when something is wrong with it."""
@@ -199,6 +213,9 @@ class Node:
         self.life.alive = False
         self._image = self.disk.image(power=power)
         self.disk.off = True
+        if power:
+            self._boots += 1
+            self._switched_on = self.world.now
         self.world.network.vanish(self.life, power=power)
         self.after_death(power)
 
