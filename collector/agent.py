@@ -33,6 +33,7 @@ from collector.intake import Intake, open_intake
 from collector.lane import Lane
 from collector.lull import Lull
 from collector.mirror import Mirror, open_mirror
+from collector.pace import Pace
 from collector.profiles.desk import ProfileDesk, open_desk
 from collector.query import TimeSeries
 from collector.reception import Reception
@@ -252,7 +253,10 @@ async def open_collector(
         sockets = tcp_sockets(config.api.listen, "api.listen")
         stack.callback(_close, sockets)
         desk = open_desk(database, data, clock, config.intake.max_edges)
-        intake = await stack.enter_async_context(open_intake(config.intake, reception, meter, desk))
+        pace = None if config.timeseries.trail else Pace(spool, SINKS[0])  # a trail tells nothing
+        intake = await stack.enter_async_context(
+            open_intake(config.intake, reception, meter, desk, pace)
+        )
         enrolment = None
         if config.enrol is not None:
             enrolment = await stack.enter_async_context(

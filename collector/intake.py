@@ -22,6 +22,7 @@ from collector.balance_intake import add_balance_route
 from collector.balances import Balances
 from collector.config import IntakeSection
 from collector.identity import Gatekeeper, open_gate, tls_context
+from collector.pace import Pace
 from collector.plan_intake import add_plan_routes
 from collector.profiles.desk import ProfileDesk
 from collector.reception import Reception, Report
@@ -85,6 +86,7 @@ class Intake:
         gate: Gatekeeper,
         meter: Meter,
         desk: ProfileDesk | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.addresses: list[Address] = []
         self._settings = settings
@@ -92,6 +94,7 @@ class Intake:
         self._gate = gate
         self._meter = meter
         self._desk = desk
+        self._pace = pace
         self.balances = Balances(reception)
         self._decoding = asyncio.Semaphore(_DECODING)
         self._held = 0
@@ -135,6 +138,8 @@ class Intake:
         self._meter.count("tidegate_intake_connections_refused", reason=reason)
 
     async def _batch(self, request: web.Request) -> web.Response:
+        if self._pace is not None and await self._pace.turn():
+            self._meter.count("tidegate_intake_uploads_paced")
         async with self._body(request) as body, self._decoding:
             upload = await self._decode(body)
             certificate = request.get_extra_info("peercert")
@@ -266,14 +271,20 @@ def _whole(text: str | None) -> int | None:
 
 @contextlib.asynccontextmanager
 async def open_intake(
-    settings: IntakeSection, reception: Reception, meter: Meter, desk: ProfileDesk | None = None
+    settings: IntakeSection,
+    reception: Reception,
+    meter: Meter,
+    desk: ProfileDesk | None = None,
+    pace: Pace | None = None,
 ) -> AsyncIterator[Intake]:
     """Listen for edges until the end of the block; without a desk for their records alone.
+
+    Uploads wait for the ``pace``, if there is one.
 
     Raises:
         ConfigError: A certificate, key or tokens file cannot be read, or an address is taken.
     """
-    intake = Intake(settings, reception, open_gate(settings), meter, desk)
+    intake = Intake(settings, reception, open_gate(settings), meter, desk, pace)
     await intake.balances.load()
     async with intake.serve(tcp_sockets(settings.listen, "intake.listen")):
         log.info("intake_opened", addresses=[str(each) for each in intake.addresses])

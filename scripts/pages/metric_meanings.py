@@ -49,6 +49,7 @@ MEANINGS = {
     "tidegate_profile_plans_sent": "plans of profiles sent to edges, unchanged ones (304) not counted",
     "tidegate_profile_reports": "reports of edges about versions of profiles, by kind",
     "tidegate_intake_uploads": "uploads, by result",
+    "tidegate_intake_uploads_paced": "uploads that waited to come in while much was queued before the time-series store",
     "tidegate_memory_evicted": "keys that the decoders' memory forgot because it was full, by kind",
     "tidegate_mqtt_connected": "1 while connected to the broker",
     "tidegate_mqtt_connects": "connections made to the broker",
