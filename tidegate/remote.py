@@ -13,7 +13,7 @@ from gateway_core.errors import GatewayError, Unavailable
 from tidegate.usage import WrongUsage
 
 _ANSWER_S = 60.0
-_TYPED_WRONGLY = {"bad_request", "bad_time", "bad_agg", "bad_question"}
+_TYPED_WRONGLY = {"bad_request", "bad_time", "bad_window", "bad_agg", "bad_question"}
 """Codes of answers that find fault with what stands on the command line."""
 
 

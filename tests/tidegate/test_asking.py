@@ -57,10 +57,11 @@ def command(*words: str) -> int:
     ("body", "code", "words"),
     [
         (COLLECTOR % (b"bad_time", b"bad_time"), 2, "tidegate: bad_time: do this\n"),
+        (COLLECTOR % (b"bad_window", b"bad_window"), 2, "tidegate: bad_window: do this\n"),
         (COLLECTOR % (b"unknown_field", b"unknown_field"), 1, "tidegate: unknown_field: do this\n"),
         (EDGE, 2, "tidegate: the question cannot be read: bad_question: do this\n"),
     ],
-    ids=["typed wrongly", "not there", "an agent"],
+    ids=["typed wrongly", "turned around", "not there", "an agent"],
 )
 @pytest.mark.parametrize("form", ["table", "csv", "parquet"])
 def test_an_error_is_told_in_words_and_not_as_json(
