@@ -228,8 +228,14 @@ class Pipeline:
         self._owed.news.extend(news)
 
     def _read(self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool = True) -> Taken:
-        reader, told, found = self._reader, self._told, Taken()
         RECEIPTS.trusted = self._keeper is None or not self._keeper.doubtful
+        try:
+            return self._read_each(arrivals, draft, live=live)
+        finally:
+            RECEIPTS.trusted = True
+
+    def _read_each(self, arrivals: Sequence[Arrival], draft: Draft, *, live: bool) -> Taken:
+        reader, told, found = self._reader, self._told, Taken()
         judged, read_by, stamped = found.verdicts, found.profiles, found.received
         at, end, plainly = 0, len(arrivals), live and not (told or self._heeded)
         while at < end:

@@ -44,7 +44,8 @@ def at_its_key(config: BaseModel, path: Path, faults: Iterable[Fault]) -> list[F
     Args:
         config: What was read from ``path``.
         path: Of the configuration.
-        faults: Those with a line, and those of files that it does not name, stay as they are.
+        faults: Those of a place in a file, and those of files that it does not name, stay as they
+            are.
     """
     places = {file: place for place, file in named_files(config)}
     try:
@@ -54,9 +55,8 @@ def at_its_key(config: BaseModel, path: Path, faults: Iterable[Fault]) -> list[F
     told = []
     for fault in faults:
         place = places.get(Path(fault.file))
-        if place is None or fault.line:
+        if place is None or fault.line or fault.path:
             told.append(fault)
         else:
-            what = f"{fault.path}: {fault.message}" if fault.path else fault.message
-            told.append(document.fault(place, f"{fault.file}: {what}"))
+            told.append(document.fault(place, f"{fault.file}: {fault.message}"))
     return told

@@ -152,9 +152,12 @@ def _read_key(file: Path) -> bytes:
 def _decoded(text: str | bytes) -> bytes:
     """Return what URL-safe base64 stands for; nothing when it is none."""
     try:
-        return base64.b64decode(text, altchars=b"-_", validate=True)
+        raw = base64.b64decode(text, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):  # ValueError: it is not ASCII
         return b""
+    # the last character has bits that decoding does not look at
+    coded = text.encode() if isinstance(text, str) else text
+    return raw if base64.urlsafe_b64encode(raw) == coded else b""
 
 
 def _about(feed: str) -> bytes:

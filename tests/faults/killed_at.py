@@ -29,7 +29,9 @@ def arm(name: str) -> None:
     setattr(owner, attribute, _wrapped(getattr(owner, attribute), point))
     if point.hurry:
         module, _, pause = point.hurry.partition(":")
-        setattr(importlib.import_module(module), pause, 1.0)
+        holder = importlib.import_module(module)
+        getattr(holder, pause)  # a name that is gone is missed at once
+        setattr(holder, pause, 1.0)
 
 
 def _wrapped(function: Any, point: Point) -> Any:

@@ -87,6 +87,16 @@ def test_every_flipped_character_is_noticed(tmp_path: Path) -> None:
         )
 
 
+def test_a_flipped_bit_that_decoding_does_not_look_at_is_noticed(tmp_path: Path) -> None:
+    key = new_key(tmp_path)
+    seal = key.seal("c1", "s3cret")
+    assert seal.endswith("==")
+    last = seal[-3]
+    assert last in "AQgw"
+    other = f"{seal[:-3]}{chr(ord(last) + 1)}=="
+    assert "is no whole seal" in trouble(again(tmp_path), other)
+
+
 def test_each_trouble_has_its_name(tmp_path: Path) -> None:
     key = new_key(tmp_path)
     seal = key.seal("c1", "s3cret")

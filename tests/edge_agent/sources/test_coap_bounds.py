@@ -59,7 +59,8 @@ def test_addresses_that_were_asked_are_bounded_and_each_is_answered_from(
             device.sendto(b"hello", asked)
             came = server.receive()
             assert came is not None
-            assert server.send(b"answer", came.peer, came.local)
+            _, peer, local = came
+            assert server.send(b"answer", peer, local)
             assert device.recvfrom(100) == (b"answer", asked)
             assert len(server._locals) <= 4
     server.close()
