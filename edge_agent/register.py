@@ -24,13 +24,10 @@ from sqlite_utils.migrations import Migrations
 from gateway_core.aside import explain, set_aside
 from gateway_core.errors import ConfigError, Fault, Unavailable
 from gateway_core.sqlite_file import (
-    UNFIT,
     NotAsWritten,
-    check_place,
     check_whole,
     crc_of,
-    is_damage,
-    refused,
+    open_or_begin_anew,
     saved_rows,
 )
 
@@ -112,14 +109,7 @@ class Register:
     def __init__(self, path: Path) -> None:
         self._turn = threading.Lock()
         self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            check_place(path)
-            self._open()
-        except (sqlite3.Error, OSError, NotAsWritten, *UNFIT) as exc:
-            if not is_damage(exc):
-                raise refused(path, exc) from exc
-            self._begin_anew(str(exc))
+        open_or_begin_anew(path, self._open, self._begin_anew)
 
     def _open(self) -> None:
         self._connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,30 @@ UNFIT = (ValueError, TypeError, KeyError, LookupError, AssertionError)
 
 class NotAsWritten(Exception):  # internal: what was found in a file
     """Rows of a file are not what was written."""
+
+
+def open_or_begin_anew(
+    path: Path, open_: Callable[[], None], begin_anew: Callable[[str], None]
+) -> None:
+    """Open a file; begin another where it is damaged.
+
+    Args:
+        path: Of the file; its folder is made.
+        open_: Opens it and looks at what is in it.
+        begin_anew: Sets it aside, given why.
+
+    Raises:
+        ConfigError: It cannot be opened for writing.
+        Unavailable: The disk does not answer.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        check_place(path)
+        open_()
+    except (sqlite3.Error, OSError, NotAsWritten, *UNFIT) as exc:
+        if not is_damage(exc):
+            raise refused(path, exc) from exc
+        begin_anew(str(exc))
 
 
 def is_damage(exc: Exception) -> bool:

@@ -25,13 +25,10 @@ from edge_agent.commands.order import Order, State, Transition
 from gateway_core.aside import explain, set_aside
 from gateway_core.errors import ConfigError, Fault, Unavailable
 from gateway_core.sqlite_file import (
-    UNFIT,
     NotAsWritten,
-    check_place,
     check_whole,
     crc_of,
-    is_damage,
-    refused,
+    open_or_begin_anew,
     saved_rows,
 )
 
@@ -90,14 +87,7 @@ class CommandBook:
         self._turn = threading.Lock()
         self._path = path
         self._keep = keep
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            check_place(path)
-            self._open()
-        except (sqlite3.Error, OSError, NotAsWritten, *UNFIT) as exc:
-            if not is_damage(exc):
-                raise refused(path, exc) from exc
-            self._begin_anew(str(exc))
+        open_or_begin_anew(path, self._open, self._begin_anew)
 
     def _open(self) -> None:
         self._db = sqlite3.connect(self._path, check_same_thread=False, timeout=10)

@@ -13,6 +13,7 @@ import secrets
 import tempfile
 import traceback
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -118,7 +119,7 @@ class World:
                 gc.enable()
 
 
-class Node:
+class Node(ABC):
     """A machine with a disk, a clock of its own, and a program that can die at any step.
 
     Args:
@@ -160,9 +161,9 @@ class Node:
         """Return the name of this run of the machine."""
         return f"{self.name}/{self._boots}"
 
+    @abstractmethod
     async def run(self) -> None:
         """The program; ends only when something is wrong with it."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start the program on what is on the disk."""
@@ -219,7 +220,7 @@ class Node:
         self.world.network.vanish(self.life, power=power)
         self.after_death(power)
 
-    def after_death(self, power: bool) -> None:
+    def after_death(self, power: bool) -> None:  # noqa: B027 - most keep nothing there
         """Lose what a model keeps in memory."""
 
     def _again(self) -> None:
