@@ -73,6 +73,9 @@ scripts/test --simulation --seeds 1000         # whole cities in one process, ea
 
 A fault without a test says *not yet*.
 
+`python -m tests.faults --cycles 1000 --seed 20261130`, 1,000 messages a second, 770 s on a 2-core machine: edge ended 463 times (91 of them while starting),
+collector 234 (18), broker 201, edge and collector together 102 (27). 661,033 messages were acknowledged; lost 0, doubled 0, out of order 0, residual 0.
+
 """
 
 POINTS = """
