@@ -17,7 +17,7 @@ from gateway_core.spool import Spool
 QUEUED = 40_000
 """Records that may wait: about a second's work for InfluxDB on two cores (benchmarks/outage.py)."""
 LONGEST_S = 5.0
-"""An edge hears within a third of its shortest deadline."""
+"""An edge gives an upload up after 30 s (`gateway_core.link`)."""
 STILL_S = 2.0
 """A store that settled nothing for so long is away."""
 _LOOK_S = 0.05

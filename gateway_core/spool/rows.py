@@ -100,6 +100,9 @@ def fetch(db: apsw.Connection, seq: int, last: int, limit: int, owner: str, epoc
     """Return decoded segments from the one that holds ``seq``, until ``limit`` records or ``last``.
 
     Stops before a hole or a damaged segment; one that stands at ``seq`` itself is reported.
+
+    Raises:
+        SpoolDamaged: What is not found may be there; the next `open_spool` looks page by page.
     """
     found = Fetched([])
     expected, held = seq, 0
@@ -108,7 +111,7 @@ def fetch(db: apsw.Connection, seq: int, last: int, limit: int, owner: str, epoc
         if held >= limit or (index and head.first != expected):
             break
         if head.first > expected:
-            found.broken = Broken(expected, head.first - 1, "the segment is gone")
+            found.broken = _gone(db, expected, head.first - 1)
             break
         try:
             records = unpack(load(db, head), owner, epoch)
@@ -123,8 +126,20 @@ def fetch(db: apsw.Connection, seq: int, last: int, limit: int, owner: str, epoc
         held += head.last - max(head.first, seq) + 1
         expected = head.last + 1
     if not rows:
-        found.broken = Broken(seq, last, "the segment is gone")
+        found.broken = _gone(db, seq, last)
     return found
+
+
+def _gone(db: apsw.Connection, first: int, last: int) -> Broken:
+    """Report a hole.
+
+    Raises:
+        SpoolDamaged: Keys stand in a wrong order: one that was altered hides those beyond it.
+    """
+    told = db.execute("PRAGMA quick_check('segment')").fetchone()
+    if told is None or told[0] != "ok":
+        raise SpoolDamaged(f"segments {first} to {last} are not found: {told and told[0]}")
+    return Broken(first, last, "the segment is gone")
 
 
 def _end_before(db: apsw.Connection, first: int) -> int:

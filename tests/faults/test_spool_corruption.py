@@ -9,8 +9,10 @@ whose very last commit is torn: that is also what a power cut leaves.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
+import sqlite3
 
 import pytest
 
@@ -123,6 +125,26 @@ async def test_each_damage_is_noticed_or_harmless_and_what_is_lost_is_named(
         files = closed if seed % 3 else killed
         lost += await judge(tmp_path / f"d{seed}", files, seed)
     assert lost > 5
+
+
+@pytest.mark.fault("F14")
+@pytest.mark.parametrize("segment", [7, 10, 14])
+async def test_an_altered_key_hides_nothing_that_stands_beyond_it(tmp_path, closed, segment):
+    for name, image in closed.items():
+        (tmp_path / name).write_bytes(image)
+    with contextlib.closing(sqlite3.connect(tmp_path / "s.db")) as db:
+        (root,) = db.execute("select rootpage from sqlite_schema where name = 'segment'").fetchone()
+    image = bytearray((tmp_path / "s.db").read_bytes())
+    page = (root - 1) * PAGE
+    cell = page + int.from_bytes(image[page + 8 + 2 * segment : page + 10 + 2 * segment], "big")
+    assert image[cell + 1] & 0x80  # the key is a varint of two bytes
+    image[cell + 1] ^= 0x40  # 8,192 more: search for the next ones ends before it
+    (tmp_path / "s.db").write_bytes(image)
+    found = await served(tmp_path / "s.db")
+    kept = {each.fields["n"] for each in found if not isinstance(each, Loss)}
+    assert set(range(SETTLED + 1, RECORDS + 1)) - kept <= set(
+        range(segment * GROUP + 1, segment * GROUP + GROUP + 1)
+    )
 
 
 @pytest.mark.fault("F14")
