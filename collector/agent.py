@@ -33,7 +33,7 @@ from collector.intake import Intake, open_intake
 from collector.lane import Lane
 from collector.lull import Lull
 from collector.mirror import Mirror, open_mirror
-from collector.pace import Pace
+from collector.pace import QUEUED, Pace
 from collector.profiles.desk import ProfileDesk, open_desk
 from collector.query import TimeSeries
 from collector.reception import Reception
@@ -253,7 +253,7 @@ async def open_collector(
         sockets = tcp_sockets(config.api.listen, "api.listen")
         stack.callback(_close, sockets)
         desk = open_desk(database, data, clock, config.intake.max_edges)
-        pace = None if config.timeseries.trail else Pace(spool, SINKS[0])  # a trail tells nothing
+        pace = None if config.timeseries.trail else Pace(spool, SINKS[0], QUEUED)
         intake = await stack.enter_async_context(
             open_intake(config.intake, reception, meter, desk, pace)
         )

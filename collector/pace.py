@@ -28,7 +28,8 @@ class Pace:
 
     Args:
         spool: Holds the queue.
-        consumer: Whose queue; it is registered.
+        consumer: Whose queue; it is registered. A cursor that trails tells nothing of a store's
+            pace: there is none for such a store.
         queued: Records that may wait.
         now: Seconds, never going back.
     """
@@ -37,7 +38,7 @@ class Pace:
         self,
         spool: Spool,
         consumer: str,
-        queued: int = QUEUED,
+        queued: int,
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._spool, self._consumer, self._queued, self._now = spool, consumer, queued, now

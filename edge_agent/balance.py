@@ -153,7 +153,7 @@ def _signer(path: Path) -> Signer:
             try:
                 return load_signer(path)
             except BadKey as exc:
-                set_aside(path, f"{exc}; tell the collector of the new key: edges trust KEY")
+                set_aside(path, f"{exc}; at the centre: tidegate collector edges trust EDGE")
         elif path.exists():
             set_aside(path, "something that is no file stands in its place")
         if public.exists():

@@ -64,6 +64,9 @@ class SpoolReader:
         """Return the oldest readable records above ``seq``; None when there is none.
 
         A damaged segment is passed over: the owner records it when it meets it.
+
+        Raises:
+            Unavailable: The file's index is damaged; the owner's next start mends it.
         """
         with self._snapshot() as db:
             head = rows.head_of(db)

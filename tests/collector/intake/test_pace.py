@@ -9,12 +9,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from collector import agent
 from collector import pace as pacing
+from collector.agent import open_collector
+from collector.config import load_collector_config
 from collector.pace import LONGEST_S, STILL_S, Pace
 from gateway_core.model import Reading
 from gateway_core.spool import Spool, SpoolOptions, open_spool
+from tests.fakes.edges import Edge, upload
 
 STORE = "timeseries"
 
@@ -108,3 +113,22 @@ async def test_behind_a_slow_store_no_upload_waits_too_long(queue: Queue) -> Non
         assert not await is_in(coming)
         queue.now.at += 1
     assert await coming
+
+
+CONFIG = 'collector: {data_dir: ./var}\nintake: {listen: "[::1]:0"}\napi: {listen: "[::1]:0"}\n'
+
+
+async def test_a_collector_paces_its_edges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "QUEUED", 10)
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    config = load_collector_config(tmp_path / "c.yaml")
+    async with open_collector(config) as centre, aiohttp.ClientSession() as session:
+        edge = Edge(session, centre.intake.url)
+        assert (await edge.send(upload(1, 20)))[0] == 200
+        coming = asyncio.create_task(edge.send(upload(21, 40)))
+        async with asyncio.timeout(20):
+            while b"tidegate_intake_uploads_paced_total 1.0" not in centre.meter.render():
+                await centre.spool.settle(STORE, 1, 10)
+                await asyncio.sleep(0.01)
+        status, receipt = await coming
+        assert (status, receipt["accepted"]) == (200, 20)
