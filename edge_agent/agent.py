@@ -180,6 +180,7 @@ class Agent:
             clock=self._clock,
             started=self._clock(),
             running=parts.running,
+            failures=parts.failures,
             systems=self._watch.states if self._watch is not None else dict,
             feeds=self._patrol.states if self._patrol is not None else dict,
             patrol=self._patrol,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from gateway_core.supervise import Part, Patience, supervise
+from gateway_core.supervise import Failure, Part, Patience, supervise
 
 log = structlog.get_logger()
 
@@ -26,10 +26,12 @@ class Parts:
 
     Attributes:
         running: Part to whether it is running now; False while it waits to be tried again.
+        failures: Part to how it last failed, until it has run for `PATIENCE.steady` again.
     """
 
     def __init__(self, group: asyncio.TaskGroup, chance: random.Random | None = None) -> None:
         self.running: dict[str, bool] = {}
+        self.failures: dict[str, Failure] = {}
         self._group = group
         self._chance = chance
         self._sources: dict[str, asyncio.Task[object]] = {}
@@ -45,7 +47,8 @@ class Parts:
         """
         tasks = self._sources if source else self._others
         tasks[name] = self._group.create_task(
-            supervise(name, self._watched(name, run), PATIENCE, self._chance), name=name
+            supervise(name, self._watched(name, run), PATIENCE, self._chance, self.failures),
+            name=name,
         )
 
     async def restart(self, name: str, run: Part) -> None:
@@ -53,6 +56,7 @@ class Parts:
         task = self._sources[name]
         task.cancel()
         await asyncio.wait({task}, timeout=SOURCES_STOP_S)
+        self.failures.pop(name, None)
         self.start(name, run, source=True)
 
     async def stop(self, flush: Callable[[], Awaitable[None]]) -> None:

@@ -23,6 +23,7 @@ from gateway_core.clock import NS, Clock
 from gateway_core.meter import Meter
 from gateway_core.model import FeedState, SystemState
 from gateway_core.spool import Spool
+from gateway_core.supervise import Failure
 
 if TYPE_CHECKING:
     from edge_agent.balance import Balances
@@ -136,6 +137,7 @@ class Site:
     Attributes:
         started: When it started, nanoseconds since 1970.
         running: Part to whether it is running now; False while it waits to be tried again.
+        failures: Part to how it last failed; see `edge_agent.parts.Parts`.
         systems: Gives the state of each watched system.
         feeds: Gives how many feeds are in each state.
         patrol: Watches the feeds; None on an edge without cameras.
@@ -162,6 +164,7 @@ class Site:
     clock: Clock
     started: int
     running: dict[str, bool]
+    failures: dict[str, Failure]
     systems: Callable[[], Mapping[str, SystemState]]
     feeds: Callable[[], Mapping[FeedState, int]]
     patrol: Patrol | None

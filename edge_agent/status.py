@@ -18,7 +18,7 @@ from edge_agent.endurance import Endurance, alarms_s, done_s, telemetry_s
 from edge_agent.retired import Retired
 from edge_agent.site import Site
 from gateway_core.aside import Aside, asides
-from gateway_core.clock import NS
+from gateway_core.clock import NS, monotonic
 from gateway_core.meter import Sample
 from gateway_core.model import Reading
 from gateway_core.spool import Books
@@ -72,6 +72,22 @@ class Offline(msgspec.Struct, frozen=True):
     said: str
 
 
+class Interrupted(msgspec.Struct, frozen=True):
+    """A part that failed of late and is tried again and again, or was.
+
+    Attributes:
+        part: Its name.
+        why: What its last failure said, such as that the broker refuses the password.
+        tries: How often it failed in a row.
+        ago_s: Seconds since the last time.
+    """
+
+    part: str
+    why: str
+    tries: int
+    ago_s: float
+
+
 class ClockStatus(msgspec.Struct, frozen=True):
     """How far the edge trusts its clock; see docs/reference/clocks.md.
 
@@ -122,6 +138,8 @@ class Status(msgspec.Struct, frozen=True):
         retired: Profiles that are deprecated or withdrawn and that devices still have.
         clock: How far the edge trusts its clock.
         set_aside: Damaged files, until a person moves them away.
+        interrupted: Parts that failed, each until it has run for a minute without; no source that
+            is connected.
     """
 
     edge: str
@@ -153,6 +171,7 @@ class Status(msgspec.Struct, frozen=True):
     retired: list[Retired]
     clock: ClockStatus
     set_aside: list[Aside] = []
+    interrupted: list[Interrupted] = []
 
 
 async def take_status(site: Site) -> Status:
@@ -207,7 +226,17 @@ async def take_status(site: Site) -> Status:
         retired=site.retired(),
         clock=_clock(site.keeper),
         set_aside=await asyncio.to_thread(asides, folders(site.config.edge.data_dir)),
+        interrupted=_interrupted(site),
     )
+
+
+def _interrupted(site: Site) -> list[Interrupted]:
+    well, now = {s.name for s in site.links.sources if s.connected}, monotonic()
+    return [
+        Interrupted(part, each.why, each.tries, round(now - each.at, 1))
+        for part, each in site.failures.items()
+        if part not in well
+    ]
 
 
 def folders(data_dir: Path) -> list[Path]:

@@ -148,6 +148,10 @@ def status(*, config: Config = CONFIG, url: Url = None, json: bool = False) -> N
     console.print()
     sources = ((s["name"], s["connected"], s.get("held", "")) for s in found["sources"])
     print_table(("source", "connected", "held"), sources)
+    if found.get("interrupted"):
+        console.print()
+        columns = ("part", "tries", "ago_s", "why")
+        print_table(columns, ([each[c] for c in columns] for each in found["interrupted"]))
     listeners = [(s["name"], s["clients"]) for s in found["sources"] if s["clients"]]
     if listeners:
         console.print()

@@ -41,7 +41,7 @@ _ABOUT = {
     "GET /gaps": "what is missing of a `device` between `since` and `until`, and why ([gaps](gaps.md))",
     "GET /healthz": "200 while the spool takes data, parts that wait for their peer included; else 503",
     "GET /metrics": "[metrics](metrics.md) as Prometheus text",
-    "GET /status": "sources, books, lag, devices, feeds, systems, head of the egress ledger",
+    "GET /status": "sources, books, lag, what failed and why, devices, feeds, systems, head of the egress ledger",
     "GET /tap": "records as they come, one JSON object a line; `topic`, `device`, `field`, `after`; or with `client` what a client of `mqtt_listen` sends and what becomes of it",
     "POST /balances": "close the books now; returns the balance",
     "POST /query": "on-site history, what is not archived yet included: "

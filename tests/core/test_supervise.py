@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
 from structlog.testing import capture_logs
 
 from gateway_core.errors import Unavailable
-from gateway_core.supervise import Patience, supervise
+from gateway_core.supervise import Failure, Patience, supervise
 
 
 class Stop(Exception):
@@ -68,18 +69,40 @@ async def test_a_run_that_outlives_the_longest_wait_begins_anew_and_is_told():
 
     async def steady_third_run() -> None:
         if part.runs == 2:
-            import asyncio
-
             await asyncio.sleep(longest * 3)
         await part()
 
     with capture_logs() as events, pytest.raises(Stop):
-        await supervise("uplink", steady_third_run, Patience(0.01, longest), dice)
+        await supervise("uplink", steady_third_run, Patience(0.01, longest, steady=longest), dice)
     assert dice.ceilings[:4] == [0.01, 0.02, 0.01, 0.02]
     assert [e["event"] for e in events if e["log_level"] != "debug"] == [
         "part_interrupted",
         "part_recovered",
         "part_interrupted",
+    ]
+
+
+async def test_how_a_part_failed_is_there_until_it_has_run_for_long():
+    failures: dict[str, Failure] = {}
+    part = Part(failures=3)
+    seen: list[list[tuple[str, str, int]]] = []
+
+    async def steady_last_run() -> None:
+        seen.append([(name, each.why, each.tries) for name, each in failures.items()])
+        if part.runs == 3:
+            await asyncio.sleep(0.06)
+            seen.append([*failures])
+        await part()
+
+    patience = Patience(0.01, 0.01, steady=0.02)
+    with pytest.raises(Stop):
+        await supervise("uplink", steady_last_run, patience, NotedDice(), failures)
+    assert seen == [
+        [],
+        [("uplink", "no route", 1)],
+        [("uplink", "no route", 2)],
+        [("uplink", "no route", 3)],
+        [],
     ]
 
 

@@ -106,6 +106,19 @@ async def test_healthz_names_every_part(agent: RealAgent) -> None:
     assert set(told["parts"]) >= {"admin", "archive", "aggregate", "coap", "mqtt:site", "rules"}
 
 
+async def test_the_status_says_why_a_broker_is_away_until_it_is_back(
+    agent: RealAgent, broker: Mosquitto
+) -> None:
+    await broker.stop()
+    away = await agent.until(lambda status: bool(status["interrupted"]))
+    (told,) = away["interrupted"]
+    assert (told["part"], told["tries"] >= 1, told["ago_s"] >= 0) == ("mqtt:site", True, True)
+    assert str(broker.port) in told["why"] or "closed" in told["why"]
+    await broker.start()
+    back = await agent.until(connected)
+    assert back["interrupted"] == []
+
+
 async def test_a_coap_client_of_another_maker_is_heard(agent: RealAgent) -> None:
     process = await asyncio.create_subprocess_exec(
         *(COAP_CLIENT, "-m", "post", "-t", "50", "-e", '{"temperature": 19.5}'),
