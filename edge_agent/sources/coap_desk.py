@@ -18,7 +18,7 @@ from edge_agent.sources.coap_message import FormatError, Message, encode, uint
 from edge_agent.sources.coap_replies import STORED, Asked, Replies, stored_ack
 from edge_agent.sources.coap_request import Declined, Plain, Request, Verdict, read_request
 from edge_agent.sources.settings import CoapSettings
-from edge_agent.sources.udp_socket import Datagram, Local, Peer, UdpSocket, peer_text
+from edge_agent.sources.udp_socket import Datagram, Peer, Place, UdpSocket
 from gateway_core.clock import Clock
 from gateway_core.errors import Unavailable
 from gateway_core.meter import Meter
@@ -31,8 +31,6 @@ COMMITS_AT_ONCE = 4
 UNCOMMITTED, UNCOMMITTED_BYTES = 8192, 32 * 2**20
 PROMISE_AFTER_S = 1.5
 FINISH_S = 5.0
-_PEERS = 16_384
-"""Peers whose names are remembered."""
 
 # Max-Age says after how many seconds it is worth trying again (RFC 7252 5.9.3.4, RFC 8516)
 _FULL = Verdict(coap.UNAVAILABLE, "", ((coap.MAX_AGE, uint(30)),))
@@ -47,6 +45,7 @@ class _Batch:
 
     arrivals: list[Arrival] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    size: int = 0
     timer: asyncio.TimerHandle | None = None
 
 
@@ -75,11 +74,8 @@ class Desk:
         self._rates = Rates(settings.rate_per_source)
         self._replies = Replies(self._send, chance)
         self.v6 = ":" in sock.address.host
-        self.client = CoapClient(
-            lambda data, peer: self._send(data, peer, ()), self._replies.new_id, chance
-        )
+        self.client = CoapClient(self._send_request, self._replies.new_id, chance)
         self._plain = Plain()
-        self._peers: dict[Peer, str] = {}
         self._counts: Counter[str | int] = Counter()
         self._open = _Batch()
         self._flying = 0
@@ -90,12 +86,16 @@ class Desk:
     def readable(self) -> None:
         """Take in what is waiting; what comes while enough commits are under way waits for one."""
         now, received = self._now(), self._clock()
-        receive = self._sock.receive
-        for _ in range(DATAGRAMS_A_WAKE):
-            datagram = receive()
-            if datagram is None:
+        left = DATAGRAMS_A_WAKE
+        while left > 0:
+            datagrams = self._sock.receive()
+            if not datagrams:
                 break
-            self._take(datagram, now, received)
+            left -= len(datagrams)
+            at = 0
+            while (at := self._take_plain(datagrams, at, now, received)) < len(datagrams):
+                self._take(datagrams[at], now, received)
+                at += 1
         self._go()
         self._report()
 
@@ -122,61 +122,79 @@ class Desk:
             log.warning("commits_abandoned", source=SOURCE, after_s=FINISH_S)
         self._replies.close()
 
+    def _take_plain(
+        self, datagrams: Sequence[Datagram], start: int, now: float, received: int
+    ) -> int:
+        """Take in new requests whose options are known; return the place of the first other one."""
+        find, enter, allows = self._plain.find, self._answered.enter, self._rates.allows
+        most, admit = self._settings.max_payload, self._admit
+        for at in range(start, len(datagrams)):
+            data, place = datagrams[at]
+            plain = find(data)
+            if plain is None or self._crowded():
+                return at
+            request, payload = plain
+            key = hash((place.peer, data))
+            if len(payload) > most or not enter(key, now):
+                return at
+            if not allows(place.peer[0], now):
+                self._answered.forget(key)
+                return at
+            admit(Asked(data, place, key), request, payload, received, cut=False)
+        return len(datagrams)
+
     def _take(self, datagram: Datagram, now: float, received: int) -> None:
-        data, peer, local = datagram
-        plain, message = self._plain.find(data), None
-        if plain is None or len(plain[1]) > self._settings.max_payload:
-            message = self._request(data, peer, local)
-            if message is None:
-                return
-        key = hash((peer, data))
+        """Take in any datagram."""
+        data, place = datagram
+        message = self._request(data, place)
+        if message is None:
+            return
+        key = hash((place.peer, data))
         known = self._answered.find(key)
         if known is not None:
             self._count("repeated")
             if known:
-                self._send(known, peer, local)
+                self._send(known, place)
             return
-        asked = Asked(data, peer, local, key)
-        if not self._rates.allows(peer[0], now):
+        asked = Asked(data, place, key)
+        if not self._rates.allows(place.peer[0], now):
             self._count(coap.TOO_MANY)
             if asked.confirmable:
                 self._replies.answer(asked, _FLOOD)
             return
         try:
-            if message is not None:
-                request, payload, cut = self._read(asked, message, now)
-            else:
-                assert plain is not None
-                (request, payload), cut = plain, False
-            self._admit(asked, request, payload, cut=cut, now=now, received=received)
+            request, payload, cut = self._read(asked, message, now)
         except Declined as declined:
             self._settle(asked, declined.verdict)
+        else:
+            self._answered.keep(key, b"", now)
+            self._admit(asked, request, payload, received, cut=cut)
 
-    def _request(self, data: bytes, peer: Peer, local: Local) -> Message | None:
+    def _request(self, data: bytes, place: Place) -> Message | None:
         """Return the request in a datagram; None for what is none, which is dealt with."""
         try:
             message = coap.decode(data)
         except FormatError as exc:
             self._count("not_coap")
             if exc.reset is not None:
-                self._replies.reset(exc.reset, peer, local)
+                self._replies.reset(exc.reset, place)
             return None
         if message.kind in (coap.ACK, coap.RST) or message.code == coap.EMPTY or message.code >> 5:
-            self._take_answer(message, peer, local)
+            self._take_answer(message, place)
             return None
         return message
 
-    def _take_answer(self, message: Message, peer: Peer, local: Local) -> None:
+    def _take_answer(self, message: Message, place: Place) -> None:
         """Take what is no request: what belongs to ours, and what was never asked for."""
         mine = message.code != coap.EMPTY or message.kind in (coap.ACK, coap.RST)
-        if mine and self.client.heard(message, peer):
+        if mine and self.client.heard(message, place.peer):
             if message.kind == coap.CON:
-                self._send(encode(Message(coap.ACK, coap.EMPTY, message.message_id)), peer, local)
+                self._send(encode(Message(coap.ACK, coap.EMPTY, message.message_id)), place)
         elif message.kind in (coap.ACK, coap.RST):
-            self._replies.confirmed(peer, message.message_id)
+            self._replies.confirmed(place.peer, message.message_id)
         elif message.kind == coap.CON:
             # a ping (section 4.3), or an answer to a question that was never asked
-            self._replies.reset(message.message_id, peer, local)
+            self._replies.reset(message.message_id, place)
 
     def _read(self, asked: Asked, message: Message, now: float) -> tuple[Request, bytes, bool]:
         """Return a request, its whole payload and whether that is cut; or raise the answer."""
@@ -186,7 +204,7 @@ class Desk:
         if self._crowded():
             raise Declined(*_BUSY)
         try:
-            payload = self._whole(request, message, asked.peer, now)
+            payload = self._whole(request, message, asked.place, now)
         except TooLarge as beginning:
             asked.options = beginning.verdict.options
             return request, beginning.payload, True
@@ -200,48 +218,26 @@ class Desk:
         return self._messages >= UNCOMMITTED or self._bytes >= UNCOMMITTED_BYTES
 
     def _admit(
-        self,
-        asked: Asked,
-        request: Request,
-        payload: bytes,
-        *,
-        cut: bool,
-        now: float,
-        received: int,
+        self, asked: Asked, request: Request, payload: bytes, received: int, *, cut: bool
     ) -> None:
-        """Queue the arrival, or raise what is to be answered at once."""
-        if self._crowded():
-            raise Declined(*_BUSY)
-        self._answered.keep(asked.key, b"", now)
+        """Queue what is to be stored."""
+        batch, size, name = self._open, len(payload), asked.place.name
         self._messages += 1
-        self._bytes += len(payload)
-        peer = self._peers.get(asked.peer) or self._name(asked.peer)
-        self._open.arrivals.append(
-            Arrival(
-                SOURCE,
-                request.path,
-                payload,
-                received,
-                request.content_format,
-                "coap",
-                cut,
-                peer=peer,
-            )
+        self._bytes += size
+        batch.size += size
+        path, content_format = request[:2]  # by place: half the cost of names
+        batch.arrivals.append(
+            Arrival(SOURCE, path, payload, received, content_format, "coap", cut, None, name)
         )
-        self._open.asked.append(asked)
+        batch.asked.append(asked)
 
-    def _name(self, peer: Peer) -> str:
-        if len(self._peers) >= _PEERS:
-            self._peers.clear()
-        self._peers[peer] = name = peer_text(peer)
-        return name
-
-    def _whole(self, request: Request, message: Message, peer: Peer, now: float) -> bytes | None:
+    def _whole(self, request: Request, message: Message, place: Place, now: float) -> bytes | None:
         most = self._settings.max_payload
         if max(len(message.payload), request.size or 0) > most:
             raise TooLarge(most, message.payload)
         if request.block is None:
             return message.payload
+        peer = place.peer
         key = (peer, message.code, request.path, request.tag)
         return self._assemblies.take(key, peer[0], request.block, message.payload, now)
 
@@ -258,7 +254,7 @@ class Desk:
                 batch.timer.cancel()
             self._flying -= 1
             self._messages -= len(arrivals)
-            self._bytes -= sum([len(each.payload) for each in arrivals])
+            self._bytes -= batch.size
             if not self._messages:
                 self._idle.set()
         if outcomes is None:
@@ -280,18 +276,20 @@ class Desk:
         self, arrivals: list[Arrival], asked: list[Asked], outcomes: Sequence[str | None]
     ) -> None:
         """Answer the requests of one commit."""
-        now, send, keep, stored = self._now(), self._sock.send, self._answered.keep, 0
+        answers, stored = [], []
         for arrival, each, outcome in zip(arrivals, asked, outcomes, strict=True):
             answer = stored_ack(each) if outcome is None and not arrival.cut else None
             if answer is None:
                 self._settle(each, _verdict("too_large" if arrival.cut else outcome, each))
-                continue
-            stored += 1
-            if not send(answer, each.peer, each.local):
-                self._count("unsent")
-            keep(each.key, answer, now)
+            else:
+                answers.append(answer)
+                stored.append(each)
         if stored:
-            self._counts[coap.CHANGED] += stored
+            sent = self._sock.send_all(answers, [each.place for each in stored])
+            self._counts[coap.CHANGED] += len(stored)
+            self._note_sent(sent, len(stored))
+            keys = [each.key for each in stored]
+            self._answered.keep_all(dict(zip(keys, answers, strict=True)), self._now())
 
     def _settle(self, asked: Asked, verdict: Verdict) -> None:
         self._counts[verdict.code] += 1
@@ -301,9 +299,15 @@ class Desk:
         else:
             self._answered.keep(asked.key, answer, self._now())
 
-    def _send(self, data: bytes, peer: Peer, local: Local) -> None:
-        if not self._sock.send(data, peer, local):
-            self._count("unsent")
+    def _send(self, data: bytes, place: Place) -> None:
+        self._note_sent(self._sock.send(data, place.peer, place.local))
+
+    def _send_request(self, data: bytes, peer: Peer) -> None:
+        self._note_sent(self._sock.send(data, peer, ()))
+
+    def _note_sent(self, sent: int, of: int = 1) -> None:
+        if sent < of:
+            self._counts["unsent"] += of - sent
 
     def _count(self, answer: str | int) -> None:
         self._counts[answer] += 1

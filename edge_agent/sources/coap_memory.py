@@ -7,6 +7,7 @@ the number of senders.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge_agent.sources import coap_message as coap
@@ -55,9 +56,24 @@ class Answered:
             answer: The datagram to send again.
             now: Seconds on a clock that never jumps.
         """
+        self._turn(now)
+        self._young[key] = answer
+
+    def keep_all(self, answers: Mapping[int, bytes], now: float) -> None:
+        """Remember the answers of one commit, by their requests' keys, as `keep` does each."""
+        self._turn(now)
+        self._young.update(answers)
+
+    def enter(self, key: int, now: float) -> bool:
+        """Remember a request that has no answer yet; False when it is not new."""
+        if key in self._young or key in self._old:
+            return False
+        self.keep(key, b"", now)
+        return True
+
+    def _turn(self, now: float) -> None:
         if now - self._turned >= self._lifetime_s or 2 * len(self._young) >= self._most:
             self._old, self._young, self._turned = self._young, {}, now
-        self._young[key] = answer
 
     def forget(self, key: int) -> None:
         """Treat the request as new when it comes again."""
@@ -169,7 +185,7 @@ class Rates:
         self._rate = rate
         self._burst = 2.0 * rate
         self._most = most
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._buckets: dict[str, list[float]] = {}  # what is left, and when that was
 
     def __len__(self) -> int:
         """Addresses watched."""
@@ -179,11 +195,13 @@ class Rates:
         """Take one datagram of ``peer`` out of its bucket; False when it is empty."""
         found = self._buckets.get(peer)
         if found is None:
-            level = self._burst
             if len(self._buckets) >= self._most:
                 del self._buckets[next(iter(self._buckets))]
-        else:
-            level = min(self._burst, found[0] + (now - found[1]) * self._rate)
-        allowed = level >= 1.0
-        self._buckets[peer] = (level - 1.0 if allowed else level, now)
-        return allowed
+            found = self._buckets[peer] = [self._burst, now]
+        elif found[1] != now:
+            found[0] = min(self._burst, found[0] + (now - found[1]) * self._rate)
+            found[1] = now
+        if found[0] < 1.0:
+            return False
+        found[0] -= 1.0
+        return True

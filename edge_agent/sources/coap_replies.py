@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from edge_agent.sources import coap_message as coap
 from edge_agent.sources.coap_message import Message, encode
 from edge_agent.sources.coap_request import Verdict
-from edge_agent.sources.udp_socket import Local, Peer
+from edge_agent.sources.udp_socket import Peer, Place
 
 ACK_TIMEOUT_S, ACK_RANDOM_FACTOR, MAX_RETRANSMIT = 2.0, 1.5, 4
 SEPARATE_AT_ONCE = 1024
@@ -18,14 +19,12 @@ AMPLIFICATION = 3
 """An answer is at most so many times as long as its request, whose sender may be forged."""
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(msgspec.Struct, gc=False):
     """A request that has no answer yet; a message that could be decoded.
 
     Attributes:
         data: The request's datagram.
-        peer: Who asked.
-        local: Which of our addresses was asked.
+        place: Who asked, and at which of our addresses.
         key: Under which its answer is remembered.
         silence: Classes of answers not wanted (RFC 7967).
         options: For a good answer: the Block1 option that is to be echoed.
@@ -33,8 +32,7 @@ class Asked:
     """
 
     data: bytes
-    peer: Peer
-    local: Local
+    place: Place
     key: int
     silence: int = 0
     options: tuple[tuple[int, bytes], ...] = ()
@@ -62,7 +60,7 @@ STORED = Verdict(coap.CHANGED)
 _STORED_ACK = [encode(Message(coap.ACK, coap.CHANGED, 0, bytes(n)))[:2] for n in range(9)]
 """The first two bytes of that answer, by the length of its token; message id and token follow."""
 
-Send = Callable[[bytes, Peer, Local], None]
+Send = Callable[[bytes, Place], None]
 
 
 class Replies:
@@ -82,7 +80,7 @@ class Replies:
     def answer(self, asked: Asked, verdict: Verdict) -> bytes:
         """Send the answer; return the datagram to send again if the request comes again."""
         if verdict is STORED and (data := stored_ack(asked)) is not None:
-            self._send(data, asked.peer, asked.local)
+            self._send(data, asked.place)
             return data
         confirmable = asked.confirmable
         if not confirmable and asked.silence & (1 << (verdict.code >> 5) - 1):
@@ -93,19 +91,19 @@ class Replies:
             (coap.ACK, asked.message_id) if confirmable else (coap.NON, self.new_id())
         )
         data = _fitting(kind, message_id, asked, verdict)
-        self._send(data, asked.peer, asked.local)
+        self._send(data, asked.place)
         return data if confirmable else b""
 
     def promise(self, asked: Asked) -> bytes:
         """Acknowledge a confirmable request now; its answer comes when there is one."""
         asked.promised = True
         data = encode(Message(coap.ACK, coap.EMPTY, asked.message_id))
-        self._send(data, asked.peer, asked.local)
+        self._send(data, asked.place)
         return data
 
-    def reset(self, message_id: int, peer: Peer, local: Local) -> None:
+    def reset(self, message_id: int, place: Place) -> None:
         """Reject a message."""
-        self._send(encode(Message(coap.RST, coap.EMPTY, message_id)), peer, local)
+        self._send(encode(Message(coap.RST, coap.EMPTY, message_id)), place)
 
     def confirmed(self, peer: Peer, message_id: int) -> None:
         """Stop repeating a separate answer: its ACK or RST came."""
@@ -124,15 +122,15 @@ class Replies:
         crowded = len(self._unconfirmed) >= SEPARATE_AT_ONCE
         data = _fitting(coap.NON if crowded else coap.CON, message_id, asked, verdict)
         if crowded:
-            self._send(data, asked.peer, asked.local)
+            self._send(data, asked.place)
         else:
             wait = ACK_TIMEOUT_S * self._chance.uniform(1.0, ACK_RANDOM_FACTOR)
             self._repeat(data, asked, message_id, wait, MAX_RETRANSMIT)
         return encode(Message(coap.ACK, coap.EMPTY, asked.message_id))
 
     def _repeat(self, data: bytes, asked: Asked, message_id: int, wait: float, left: int) -> None:
-        key = (asked.peer, message_id)
-        self._send(data, asked.peer, asked.local)
+        key = (asked.place.peer, message_id)
+        self._send(data, asked.place)
         if not left:
             self._unconfirmed.pop(key, None)
             return

@@ -8,7 +8,12 @@ sent to also tells a multicast or broadcast, which is never answered.
 from __future__ import annotations
 
 import socket
+import struct
+from collections.abc import Sequence
 
+import msgspec
+
+from edge_agent.sources.udp_tray import AT_ONCE, NAME_ROOM, Tray
 from gateway_core.errors import ConfigError, Fault
 from gateway_core.units import Address
 
@@ -17,8 +22,16 @@ _IP_MULTICAST_ALL = 49
 _IPV6_MULTICAST_ALL = 29
 _MAPPED = bytes(10) + b"\xff\xff"
 _RECEIVE_BUFFER = 4 * 2**20
-_LOCALS = 1024
-"""Addresses of this machine, with the interface of each, that are remembered."""
+_LONGEST = 65_536 + 448
+"""Room for any datagram; no multiple of a page, or all would share a few lines of the cache."""
+
+_SHORT = 16
+"""Bytes of the longest datagram of many that are sent at once."""
+
+_PLACES = 16_384
+"""Peers that are remembered, each with the address of ours that it spoke to."""
+
+_CONTROL = struct.Struct("@Nii")
 
 Peer = tuple[str, int] | tuple[str, int, int, int]
 """Host and port; for IPv6 flow label and scope as well."""
@@ -27,8 +40,24 @@ Local = tuple[tuple[int, int, bytes], ...]
 """Ancillary data that makes an answer leave from the address that was asked."""
 
 
-Datagram = tuple[bytes, Peer, Local]
-"""What came: the bytes, from whom, and at which of our addresses."""
+class Place(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """Where a datagram came from, and at which of our addresses it arrived.
+
+    Attributes:
+        peer: Who sent it.
+        local: Which of our addresses it came to.
+        name: The peer as text that `peer_of` reads.
+        label: Peer and address as the kernel is told them.
+    """
+
+    peer: Peer
+    local: Local
+    name: str
+    label: bytes
+
+
+Datagram = tuple[bytes, Place]
+"""What came, and where."""
 
 
 class UdpSocket:
@@ -45,28 +74,28 @@ class UdpSocket:
             raise ConfigError(
                 Fault("", 0, 0, "coap.listen", f"cannot listen on udp {address}: {exc.strerror}")
             ) from exc
-        self._buffer = bytearray(65_535)
-        self._buffers = (self._buffer,)
-        self._view = memoryview(self._buffer)
-        self._locals: dict[tuple[int, int, bytes], Local] = {}
-        self._space = socket.CMSG_SPACE(20)
+        shape = (28, socket.CMSG_SPACE(20)) if self._six else (16, socket.CMSG_SPACE(12))
+        self._arrived, self._leaving = Tray(_LONGEST, *shape), Tray(_SHORT, *shape)
+        self._places: dict[bytes, Place] = {}
         name = self._sock.getsockname()
         self.address = Address(name[0], name[1])
+
+    @property
+    def _six(self) -> bool:
+        return self._sock.family == socket.AF_INET6
 
     def fileno(self) -> int:
         """Return the descriptor, for the event loop."""
         return self._sock.fileno()
 
-    def receive(self) -> Datagram | None:
-        """Return the next datagram meant for this machine alone, or None when there is no more."""
-        while True:
-            try:
-                size, ancillary, _flags, peer = self._sock.recvmsg_into(self._buffers, self._space)
-            except OSError:
-                return None
-            local = self._local(ancillary[0]) if ancillary else ()
-            if local is not None:
-                return bytes(self._view[:size]), peer, local
+    def receive(self) -> list[Datagram]:
+        """Return what came for this machine alone; nothing when no more is there."""
+        known, find = self._places.get, self._find
+        return [
+            (data, place)
+            for data, label in zip(*self._arrived.receive(self._sock.fileno()), strict=True)
+            if (place := known(label) or find(label)) is not None
+        ]
 
     def send(self, data: bytes, peer: Peer, local: Local) -> bool:
         """Send; False if the system would not take it."""
@@ -76,18 +105,28 @@ class UdpSocket:
             return False
         return True
 
-    def _local(self, told: tuple[int, int, bytes]) -> Local | None:
-        """Return what to answer with, or None for a datagram to many; each is found out once."""
-        known = self._locals.get(told)
-        if known is not None:
-            return known
-        found = _local(*told)
-        if found is None:
+    def send_all(self, datagrams: Sequence[bytes], places: Sequence[Place]) -> int:
+        """Send short datagrams, each to its place; return how many the system took."""
+        labels, taken = [place.label for place in places], 0
+        for at in range(0, len(datagrams), AT_ONCE):
+            some = slice(at, at + AT_ONCE)
+            taken += self._leaving.send(self._sock.fileno(), datagrams[some], labels[some])
+        return taken
+
+    def _find(self, label: bytes) -> Place | None:
+        """Return a place and remember it; None for a datagram to many."""
+        size, level, kind = _CONTROL.unpack_from(label, NAME_ROOM)
+        data = label[NAME_ROOM + _CONTROL.size : NAME_ROOM + size]
+        local = _local(level, kind, data)
+        if local is None:
             return None
-        if len(self._locals) >= _LOCALS:
-            self._locals.clear()
-        self._locals[told] = (found,)
-        return self._locals[told]
+        if len(self._places) >= _PLACES:
+            self._places.clear()
+        peer = _peer(label)
+        told = label[: NAME_ROOM + _CONTROL.size] + local[2] + label[NAME_ROOM + size :]
+        place = Place(peer, (local,), peer_text(peer), told)
+        self._places[label] = place
+        return place
 
     def close(self) -> None:
         """Close it."""
@@ -110,6 +149,17 @@ def peer_of(text: str) -> Peer | None:
     if ":" not in host:
         return host, int(port)
     return host, int(port), 0, int(scope) if scope.isdecimal() else 0
+
+
+def _peer(label: bytes) -> Peer:
+    """Return who stands on a label, as the socket module would."""
+    (family,) = struct.unpack_from("=H", label)
+    if family == socket.AF_INET:
+        port, host = struct.unpack_from("!H4s", label, 2)
+        return socket.inet_ntoa(host), port
+    port, flow, host = struct.unpack_from("!HI16s", label, 2)
+    (scope,) = struct.unpack_from("=I", label, 24)
+    return socket.inet_ntop(socket.AF_INET6, host), port, flow, scope
 
 
 def _bound(address: Address) -> socket.socket:
