@@ -6,14 +6,14 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import structlog
 
 from edge_agent.arrival import Arrival, Ingest
 from edge_agent.sources import coap_message as coap
+from edge_agent.sources.coap_batch import Batch, asked_of, key_of
 from edge_agent.sources.coap_client import CoapClient
-from edge_agent.sources.coap_memory import Answered, Assemblies, Rates, TooLarge
+from edge_agent.sources.coap_memory import Answered, Assemblies, Fate, Rates, TooLarge
 from edge_agent.sources.coap_message import FormatError, Message, encode, uint
 from edge_agent.sources.coap_replies import STORED, Asked, Replies, stored_ack
 from edge_agent.sources.coap_request import Declined, Plain, Request, Verdict, read_request
@@ -37,16 +37,6 @@ _FULL = Verdict(coap.UNAVAILABLE, "", ((coap.MAX_AGE, uint(30)),))
 _BUSY = Verdict(coap.UNAVAILABLE, "", ((coap.MAX_AGE, uint(2)),))
 _FLOOD = Verdict(coap.TOO_MANY, "", ((coap.MAX_AGE, uint(1)),))
 _NOT_FOUND = frozenset({"no_match", "bad_topic", "unknown_device", "device_held"})
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Requests that are stored by one commit, and what they bring."""
-
-    arrivals: list[Arrival] = field(default_factory=list)
-    asked: list[Asked] = field(default_factory=list)
-    size: int = 0
-    timer: asyncio.TimerHandle | None = None
 
 
 class Desk:
@@ -77,7 +67,7 @@ class Desk:
         self.client = CoapClient(self._send_request, self._replies.new_id, chance)
         self._plain = Plain()
         self._counts: Counter[str | int] = Counter()
-        self._open = _Batch()
+        self._open = Batch()
         self._flying = 0
         self._messages = self._bytes = 0
         self._idle = asyncio.Event()
@@ -109,7 +99,7 @@ class Desk:
                 PROMISE_AFTER_S, self._promise, batch
             )
         if self._flying < COMMITS_AT_ONCE:
-            self._open = _Batch()
+            self._open = Batch()
             self._flying += 1
             self._tasks.create_task(self._commit(batch))
 
@@ -127,21 +117,35 @@ class Desk:
     ) -> int:
         """Take in new requests whose options are known; return the place of the first other one."""
         find, enter, allows = self._plain.find, self._answered.enter, self._rates.allows
-        most, admit = self._settings.max_payload, self._admit
+        batch, most, at = self._open, self._settings.max_payload, start
+        arrive, ask, fate = batch.arrivals.append, batch.asked.append, batch.fate
+        messages, held = self._messages, self._bytes
+        self._answered.age(now)
         for at in range(start, len(datagrams)):
-            data, place = datagrams[at]
+            datagram = datagrams[at]
+            data, place = datagram
             plain = find(data)
-            if plain is None or self._crowded():
-                return at
+            if plain is None or messages >= UNCOMMITTED or held >= UNCOMMITTED_BYTES:
+                break
             request, payload = plain
-            key = hash((place.peer, data))
-            if len(payload) > most or not enter(key, now):
-                return at
+            key = key_of(data, place)
+            if len(payload) > most or not enter(key, fate):
+                break
             if not allows(place.peer[0], now):
                 self._answered.forget(key)
-                return at
-            admit(Asked(data, place, key), request, payload, received, cut=False)
-        return len(datagrams)
+                break
+            messages += 1
+            held += len(payload)
+            path, content_format, name = request[0], request[1], place.name
+            arrive(
+                Arrival(SOURCE, path, payload, received, content_format, "coap", False, None, name)  # noqa: FBT003
+            )
+            ask(datagram)
+        else:
+            at = len(datagrams)
+        batch.size += held - self._bytes
+        self._messages, self._bytes = messages, held
+        return at
 
     def _take(self, datagram: Datagram, now: float, received: int) -> None:
         """Take in any datagram."""
@@ -149,10 +153,12 @@ class Desk:
         message = self._request(data, place)
         if message is None:
             return
-        key = hash((place.peer, data))
+        key = key_of(data, place)
         known = self._answered.find(key)
         if known is not None:
             self._count("repeated")
+            if isinstance(known, Fate):
+                known = stored_ack(data) if known.stored else b""
             if known:
                 self._send(known, place)
             return
@@ -241,8 +247,8 @@ class Desk:
         key = (peer, message.code, request.path, request.tag)
         return self._assemblies.take(key, peer[0], request.block, message.payload, now)
 
-    async def _commit(self, batch: _Batch) -> None:
-        arrivals, asked = batch.arrivals, batch.asked
+    async def _commit(self, batch: Batch) -> None:
+        arrivals = batch.arrivals
         outcomes: Sequence[str | None] | None
         try:
             outcomes = await self._ingest(arrivals, {})
@@ -258,38 +264,41 @@ class Desk:
             if not self._messages:
                 self._idle.set()
         if outcomes is None:
-            for each in asked:
-                self._settle(each, _FULL)
+            for each in batch.asked:
+                self._settle(asked_of(each), _FULL)
         else:
-            self._settle_all(arrivals, asked, outcomes)
+            batch.fate.stored = True
+            self._settle_all(arrivals, batch.asked, outcomes)
         self._go()
         self._report()
 
-    def _promise(self, batch: _Batch) -> None:
+    def _promise(self, batch: Batch) -> None:
         batch.timer = None  # what joins the batch from now on is promised by a timer of its own
         now = self._now()
-        for each in batch.asked:
+        asked = [asked_of(each) for each in batch.asked]
+        batch.asked[:] = asked
+        for each in asked:
             if each.confirmable and not each.promised:
                 self._answered.keep(each.key, self._replies.promise(each), now)
 
     def _settle_all(
-        self, arrivals: list[Arrival], asked: list[Asked], outcomes: Sequence[str | None]
+        self,
+        arrivals: list[Arrival],
+        asked: list[Asked | Datagram],
+        outcomes: Sequence[str | None],
     ) -> None:
         """Answer the requests of one commit."""
-        answers, stored = [], []
+        answers, places = [], []
         for arrival, each, outcome in zip(arrivals, asked, outcomes, strict=True):
-            answer = stored_ack(each) if outcome is None and not arrival.cut else None
-            if answer is None:
-                self._settle(each, _verdict("too_large" if arrival.cut else outcome, each))
+            if outcome is None and type(each) is tuple and not each[0][0] & 0x30:  # CON
+                answers.append(stored_ack(each[0]))
+                places.append(each[1])
             else:
-                answers.append(answer)
-                stored.append(each)
-        if stored:
-            sent = self._sock.send_all(answers, [each.place for each in stored])
-            self._counts[coap.CHANGED] += len(stored)
-            self._note_sent(sent, len(stored))
-            keys = [each.key for each in stored]
-            self._answered.keep_all(dict(zip(keys, answers, strict=True)), self._now())
+                one = asked_of(each)
+                self._settle(one, _verdict("too_large" if arrival.cut else outcome, one))
+        if answers:
+            self._counts[coap.CHANGED] += len(answers)
+            self._note_sent(self._sock.send_all(answers, places), len(answers))
 
     def _settle(self, asked: Asked, verdict: Verdict) -> None:
         self._counts[verdict.code] += 1

@@ -7,7 +7,6 @@ the number of senders.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge_agent.sources import coap_message as coap
@@ -20,6 +19,19 @@ ASSEMBLIES, ASSEMBLIES_A_PEER, ASSEMBLY_IDLE_S = 256, 4, 60.0
 BUCKETS = 16_384
 
 
+class Fate:
+    """What became of the plain requests of one commit.
+
+    Attributes:
+        stored: Whether they are on disk: each is answered 2.04, which its own bytes say.
+    """
+
+    __slots__ = ("stored",)
+
+    def __init__(self) -> None:
+        self.stored = False
+
+
 class Answered:
     """Answers to recent requests, so that a request that came twice is stored once.
 
@@ -28,22 +40,22 @@ class Answered:
     two lifetimes; with more than ``most`` of them in that time the older half goes early.
 
     Args:
-        most: Answers to hold.
+        most: Answers to hold; those of one wake-up more, at times.
         lifetime_s: Seconds during which a sender may repeat itself.
     """
 
     def __init__(self, most: int = EXCHANGES, lifetime_s: float = EXCHANGE_LIFETIME_S) -> None:
         self._most = most
         self._lifetime_s = lifetime_s
-        self._young: dict[int, bytes] = {}
-        self._old: dict[int, bytes] = {}
+        self._young: dict[int, bytes | Fate] = {}
+        self._old: dict[int, bytes | Fate] = {}
         self._turned = float("-inf")
 
     def __len__(self) -> int:
         """Answers held."""
         return len(self._young) + len(self._old)
 
-    def find(self, key: int) -> bytes | None:
+    def find(self, key: int) -> bytes | Fate | None:
         """Return the answer so far (empty while there is none), or None for a new request."""
         found = self._young.get(key)
         return found if found is not None else self._old.get(key)
@@ -56,22 +68,19 @@ class Answered:
             answer: The datagram to send again.
             now: Seconds on a clock that never jumps.
         """
-        self._turn(now)
+        self.age(now)
         self._young[key] = answer
 
-    def keep_all(self, answers: Mapping[int, bytes], now: float) -> None:
-        """Remember the answers of one commit, by their requests' keys, as `keep` does each."""
-        self._turn(now)
-        self._young.update(answers)
-
-    def enter(self, key: int, now: float) -> bool:
-        """Remember a request that has no answer yet; False when it is not new."""
-        if key in self._young or key in self._old:
+    def enter(self, key: int, fate: Fate) -> bool:
+        """Remember a plain request that a commit will store; False when it is not new."""
+        young = self._young
+        if key in young or key in self._old:
             return False
-        self.keep(key, b"", now)
+        young[key] = fate
         return True
 
-    def _turn(self, now: float) -> None:
+    def age(self, now: float) -> None:
+        """Let go of what is old, if it is time; to be called before `enter`."""
         if now - self._turned >= self._lifetime_s or 2 * len(self._young) >= self._most:
             self._old, self._young, self._turned = self._young, {}, now
 

@@ -79,7 +79,8 @@ class Replies:
 
     def answer(self, asked: Asked, verdict: Verdict) -> bytes:
         """Send the answer; return the datagram to send again if the request comes again."""
-        if verdict is STORED and (data := stored_ack(asked)) is not None:
+        if verdict is STORED and not (asked.promised or asked.options) and asked.confirmable:
+            data = stored_ack(asked.data)
             self._send(data, asked.place)
             return data
         confirmable = asked.confirmable
@@ -145,14 +146,10 @@ class Replies:
         return self._next_id
 
 
-def stored_ack(asked: Asked) -> bytes | None:
-    """Return the answer to nearly every request, 2.04 in its ACK; None where it is another."""
-    data = asked.data
-    head = data[0]
-    if head & 0x30 or asked.promised or asked.options:  # no CON, or more is to be said
-        return None
-    token_end = 4 + (head & 15)
-    return _STORED_ACK[token_end - 4] + data[2:token_end]
+def stored_ack(data: bytes) -> bytes:
+    """Return the answer to nearly every confirmable request: 2.04, in its ACK."""
+    length = data[0] & 15
+    return _STORED_ACK[length] + data[2 : 4 + length]
 
 
 def _fitting(kind: int, message_id: int, asked: Asked, verdict: Verdict) -> bytes:

@@ -54,7 +54,8 @@ class Tray:
         self._labels = mmap.mmap(-1, self._label * AT_ONCE)
         pieces = bytearray(_PIECE.size * AT_ONCE)
         headers = bytearray(_HEADER.size * AT_ONCE)
-        data, label, piece = map(_address, (self._datagrams, self._labels, pieces))
+        data, label = _address(self._datagrams), _address(self._labels)
+        piece = _address(pieces)
         for at in range(AT_ONCE):
             _PIECE.pack_into(pieces, at * _PIECE.size, data, room)
             told = label + NAME_ROOM

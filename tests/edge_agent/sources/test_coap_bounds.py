@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from edge_agent.sources import coap_desk, udp_socket
 from edge_agent.sources import coap_message as coap
+from edge_agent.sources import udp_socket
 from edge_agent.sources.coap import CoapSource
 from edge_agent.sources.coap_message import Message, encode
 from edge_agent.sources.settings import CoapSettings
@@ -22,7 +22,7 @@ from tests.fakes.ingest import FakeIngest, supervised
 async def test_names_of_peers_are_bounded_and_each_arrival_has_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(coap_desk, "_PEERS", 4)
+    monkeypatch.setattr(udp_socket, "_PLACES", 4)
     ingest = FakeIngest()
     source = CoapSource(
         CoapSettings.model_validate({"listen": "127.0.0.1:0"}),
@@ -40,7 +40,7 @@ async def test_names_of_peers_are_bounded_and_each_arrival_has_its_own(
             said = Message(coap.NON, coap.PUT, number, b"\x42", path, b"%d" % number)
             sock.sendto(encode(said), ("127.0.0.1", source.addresses[0].port))
             await ingest.until(number + 1)
-            assert len(desk._peers) <= 4
+            assert len(desk._sock._places) <= 4
         names = [f"127.0.0.1:{sock.getsockname()[1]}" for sock in socks]
         for sock in socks:
             sock.close()
@@ -50,17 +50,19 @@ async def test_names_of_peers_are_bounded_and_each_arrival_has_its_own(
 def test_addresses_that_were_asked_are_bounded_and_each_is_answered_from(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(udp_socket, "_LOCALS", 4)
+    monkeypatch.setattr(udp_socket, "_PLACES", 4)
     server = UdpSocket(Address("0.0.0.0", 0))  # every address of loopback is ours
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
         device.settimeout(10)
+        device.bind(("127.0.0.1", 0))
         for number in [*range(1, 10), *range(1, 10)]:
             asked = (f"127.0.0.{number}", server.address.port)
             device.sendto(b"hello", asked)
-            came = server.receive()
-            assert came is not None
-            _, peer, local = came
-            assert server.send(b"answer", peer, local)
+            ((data, place),) = server.receive()
+            assert (data, place.peer) == (b"hello", device.getsockname())
+            assert server.send(b"answer", place.peer, place.local)
             assert device.recvfrom(100) == (b"answer", asked)
-            assert len(server._locals) <= 4
+            assert server.send_all([b"short"], [place]) == 1
+            assert device.recvfrom(100) == (b"short", asked)
+            assert len(server._places) <= 4
     server.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_agent.sources import coap_message as coap
-from edge_agent.sources.coap_memory import Answered, Assemblies, Rates
+from edge_agent.sources.coap_memory import Answered, Assemblies, Fate, Rates
 from edge_agent.sources.coap_request import Block, Declined
 
 
@@ -41,6 +41,16 @@ def test_a_forgotten_request_is_new_again() -> None:
     answers.keep(1, b"", 0.0)
     answers.forget(1)
     assert answers.find(1) is None
+
+
+def test_a_plain_request_is_new_once_and_its_answer_counts_more_than_its_fate() -> None:
+    answers, fate = Answered(most=100, lifetime_s=247), Fate()
+    answers.age(0.0)
+    assert [answers.enter(key, fate) for key in (1, 1, 2)] == [True, False, True]
+    answers.age(247.0)
+    assert [answers.enter(key, fate) for key in (1, 3)] == [False, True]
+    answers.keep(2, b"refused", 247.0)
+    assert [answers.find(key) for key in (1, 2, 3)] == [fate, b"refused", fate]
 
 
 def test_blocks_in_order_become_the_payload() -> None:

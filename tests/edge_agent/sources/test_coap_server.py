@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import socket
 from collections.abc import AsyncIterator
@@ -12,55 +11,13 @@ import pytest
 from edge_agent.sources import coap_desk
 from edge_agent.sources import coap_message as coap
 from edge_agent.sources.coap import CoapSource
-from edge_agent.sources.coap_message import Message, decode, encode, uint
+from edge_agent.sources.coap_message import Message, encode, uint
 from edge_agent.sources.settings import CoapSettings
 from gateway_core.clock import wall_ns
 from gateway_core.errors import ConfigError, SpoolFull
 from gateway_core.meter import Meter
+from tests.fakes.coap_device import PATH, Device, put
 from tests.fakes.ingest import FakeIngest, supervised
-
-PATH = ((11, b"tg"), (11, b"a"))
-
-
-class Device:
-    """A device's end of a UDP socket: sends and receives datagrams as they are."""
-
-    def __init__(self, host: str, port: int) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._sock = socket.socket(family, socket.SOCK_DGRAM)
-        self._sock.setblocking(False)
-        self._sock.connect((host, port))
-
-    def send(self, message: Message | bytes) -> int:
-        data = message if isinstance(message, bytes) else encode(message)
-        self._sock.send(data)
-        return len(data)
-
-    async def receive(self) -> Message:
-        return decode(await self.raw())
-
-    async def raw(self) -> bytes:
-        async with asyncio.timeout(10):
-            return await asyncio.get_running_loop().sock_recv(self._sock, 65_535)
-
-    async def ask(self, message: Message | bytes) -> Message:
-        self.send(message)
-        return await self.receive()
-
-    def silent(self) -> bool:
-        try:
-            self._sock.recv(65_535)
-        except BlockingIOError:
-            return True
-        return False
-
-    def close(self) -> None:
-        self._sock.close()
-
-
-def _put(message_id: int, payload: bytes = b"{}", kind: int = coap.CON, **more) -> Message:
-    options = tuple(sorted([*PATH, *more.get("options", ())], key=lambda each: each[0]))
-    return Message(kind, coap.PUT, message_id, b"\x42", options, payload)
 
 
 @pytest.fixture
@@ -92,7 +49,6 @@ async def device(
     async with supervised(source):
         await source.opened.wait()
         each = Device("127.0.0.1", source.addresses[0].port)
-        each.port = source.addresses[0].port
         yield each
         each.close()
         ingest.gate.set()
@@ -100,7 +56,7 @@ async def device(
 
 async def test_a_reading_is_stored_and_then_answered_2_04(device: Device, ingest) -> None:
     ingest.gate.clear()
-    device.send(_put(7, b'{"t":1}', options=[(12, b"\x32")]))
+    device.send(put(7, b'{"t":1}', options=[(12, b"\x32")]))
     await ingest.when(lambda: ingest.calls == 1)
     assert device.silent()
     ingest.gate.set()
@@ -110,50 +66,19 @@ async def test_a_reading_is_stored_and_then_answered_2_04(device: Device, ingest
     assert (arrival.payload, arrival.content_format) == (b'{"t":1}', 50)
 
 
-async def test_a_retransmission_gets_the_same_answer_and_is_not_stored_again(
-    device: Device, ingest
-) -> None:
-    first = await device.ask(_put(7))
-    again = await device.ask(_put(7))
-    assert first == again
-    assert len(ingest.stored) == 1
-
-
-async def test_a_retransmission_during_the_commit_is_not_stored_again(
-    device: Device, ingest
-) -> None:
-    ingest.gate.clear()
-    device.send(_put(7))
-    await ingest.when(lambda: ingest.calls == 1)
-    device.send(_put(7))
-    device.send(_put(8, b"other"))
-    await ingest.when(lambda: ingest.calls == 2)
-    ingest.gate.set()
-    assert {(await device.receive()).message_id for _ in range(2)} == {7, 8}
-    assert sorted(ingest.payloads()) == [b"other", b"{}"]
-
-
-async def test_the_same_message_id_with_other_words_is_a_new_reading(
-    device: Device, ingest
-) -> None:
-    await device.ask(_put(7, b"one"))
-    await device.ask(_put(7, b"two"))
-    assert ingest.payloads() == [b"one", b"two"]
-
-
 async def test_a_request_not_confirmable_is_answered_so_and_stored_once(
     device: Device, ingest
 ) -> None:
-    answer = await device.ask(_put(7, kind=coap.NON))
+    answer = await device.ask(put(7, kind=coap.NON))
     assert (answer.kind, answer.code, answer.token) == (coap.NON, coap.CHANGED, b"\x42")
-    device.send(_put(7, kind=coap.NON))
-    await device.ask(_put(8, b"fence"))
+    device.send(put(7, kind=coap.NON))
+    await device.ask(put(8, b"fence"))
     assert len(ingest.stored) == 2
 
 
 async def test_a_device_that_wants_no_answer_gets_none(device: Device, ingest) -> None:
-    device.send(_put(7, kind=coap.NON, options=[(coap.NO_RESPONSE, b"\x02")]))
-    assert (await device.ask(_put(8))).message_id == 8
+    device.send(put(7, kind=coap.NON, options=[(coap.NO_RESPONSE, b"\x02")]))
+    assert (await device.ask(put(8))).message_id == 8
     assert device.silent()
 
 
@@ -162,9 +87,9 @@ async def test_a_slow_commit_is_acknowledged_first_and_answered_later(
 ) -> None:
     monkeypatch.setattr(coap_desk, "PROMISE_AFTER_S", 0.01)
     ingest.gate.clear()
-    promise = await device.ask(_put(7))
+    promise = await device.ask(put(7))
     assert promise == Message(coap.ACK, coap.EMPTY, 7, b"", [])
-    assert await device.ask(_put(7)) == promise
+    assert await device.ask(put(7)) == promise
     ingest.gate.set()
     answer = await device.receive()
     assert (answer.kind, answer.code, answer.token) == (coap.CON, coap.CHANGED, b"\x42")
@@ -178,7 +103,7 @@ async def test_a_separate_answer_is_repeated_until_it_is_acknowledged(
     monkeypatch.setattr(coap_desk, "PROMISE_AFTER_S", 0.01)
     monkeypatch.setattr("edge_agent.sources.coap_replies.ACK_TIMEOUT_S", 0.01)
     ingest.gate.clear()
-    await device.ask(_put(7))
+    await device.ask(put(7))
     ingest.gate.set()
     answers = [await device.raw() for _ in range(5)]  # the first and four repetitions
     assert len(set(answers)) == 1
@@ -188,10 +113,10 @@ async def test_a_full_spool_is_5_03_and_the_retransmission_is_tried_anew(
     device: Device, ingest
 ) -> None:
     ingest.trouble = SpoolFull("no room in this test")
-    answer = await device.ask(_put(7))
+    answer = await device.ask(put(7))
     assert (answer.code, answer.options) == (coap.UNAVAILABLE, [(coap.MAX_AGE, b"\x1e")])
     ingest.trouble = None
-    assert (await device.ask(_put(7))).code == coap.CHANGED
+    assert (await device.ask(put(7))).code == coap.CHANGED
     assert len(ingest.stored) == 1
 
 
@@ -208,7 +133,7 @@ async def test_a_refused_payload_is_answered_with_its_code(
     rejection: str, code: str, device: Device, ingest
 ) -> None:
     ingest.verdict = lambda _arrival: rejection
-    answer = await device.ask(_put(7))
+    answer = await device.ask(put(7))
     assert (coap.dotted(answer.code), answer.payload) == (code, rejection.encode())
 
 
@@ -217,7 +142,7 @@ async def test_blocks_become_one_reading(device: Device, ingest) -> None:
     for number in range(20):
         block = (coap.BLOCK1, uint(number << 4 | (number < 19) << 3 | 2))
         part = payload[64 * number : 64 * number + 64]
-        answer = await device.ask(_put(number, part, options=[block]))
+        answer = await device.ask(put(number, part, options=[block]))
         assert answer.options == [block]
         assert answer.code == (coap.CONTINUE if number < 19 else coap.CHANGED)
     assert ingest.payloads() == [payload]
@@ -225,7 +150,7 @@ async def test_blocks_become_one_reading(device: Device, ingest) -> None:
 
 async def test_a_payload_announced_too_large_is_declined_at_its_first_block(device: Device) -> None:
     options = [(coap.BLOCK1, b"\x0a"), (coap.SIZE1, uint(65_537))]
-    answer = await device.ask(_put(1, b"x" * 64, options=options))
+    answer = await device.ask(put(1, b"x" * 64, options=options))
     assert (answer.code, answer.options) == (coap.TOO_LARGE, [(coap.SIZE1, uint(65_536))])
 
 
@@ -258,12 +183,12 @@ async def test_what_is_no_message_is_reset_or_ignored(device: Device, ingest) ->
     assert await device.ask(b"\x40\x01\x00\x03\xff") == Message(coap.RST, 0, 3, b"", [])
     device.send(b"\x00garbage")
     device.send(b"\x50\x01\x00\x03\xff")
-    assert (await device.ask(_put(4))).code == coap.CHANGED
+    assert (await device.ask(put(4))).code == coap.CHANGED
 
 
 @pytest.mark.parametrize("settings", [{"rate_per_source": 5}])
 async def test_an_address_that_floods_is_told_to_slow_down(device: Device, ingest) -> None:
-    codes = [(await device.ask(_put(number))).code for number in range(12)]
+    codes = [(await device.ask(put(number))).code for number in range(12)]
     assert codes.count(coap.CHANGED) >= 10
     assert codes[-1] == coap.TOO_MANY
     assert len(ingest.stored) == codes.count(coap.CHANGED)
@@ -272,7 +197,7 @@ async def test_an_address_that_floods_is_told_to_slow_down(device: Device, inges
 async def test_many_waiting_datagrams_become_one_commit(device: Device, ingest) -> None:
     ingest.gate.clear()
     for number in range(100):
-        device.send(_put(number, b"%d" % number))
+        device.send(put(number, b"%d" % number))
     ingest.gate.set()
     await ingest.until(100)
     assert ingest.commits < 20
@@ -285,9 +210,9 @@ async def test_what_comes_while_enough_commits_are_under_way_is_promised_and_sto
     monkeypatch.setattr(coap_desk, "PROMISE_AFTER_S", 0.01)
     ingest.gate.clear()
     for number in range(coap_desk.COMMITS_AT_ONCE):
-        assert (await device.ask(_put(number))).code == coap.EMPTY
+        assert (await device.ask(put(number))).code == coap.EMPTY
     for number in range(100, 120):
-        assert await device.ask(_put(number, b"late")) == Message(
+        assert await device.ask(put(number, b"late")) == Message(
             coap.ACK, coap.EMPTY, number, b"", []
         )
     assert ingest.calls == coap_desk.COMMITS_AT_ONCE
@@ -298,7 +223,7 @@ async def test_what_comes_while_enough_commits_are_under_way_is_promised_and_sto
 
 async def test_every_request_is_counted_by_its_answer(device: Device, ingest, meter: Meter) -> None:
     for number in (1, 1, 2):
-        await device.ask(_put(number))
+        await device.ask(put(number))
     await device.ask(Message(coap.CON, coap.GET, 9, b"", PATH))
     counts = {"2.04": 2.0, "repeated": 1.0, "4.05": 1.0}
     for answer, count in counts.items():
@@ -308,14 +233,14 @@ async def test_every_request_is_counted_by_its_answer(device: Device, ingest, me
 
 async def test_ipv6_is_as_good(device: Device, ingest) -> None:
     six = Device("::1", device.port)
-    assert (await six.ask(_put(1))).code == coap.CHANGED
+    assert (await six.ask(put(1))).code == coap.CHANGED
     six.close()
 
 
 async def test_an_answer_leaves_from_the_address_that_was_asked(device: Device) -> None:
     # a connected socket takes answers from that address alone
     other = Device("127.0.0.2", device.port)
-    assert (await other.ask(_put(1))).code == coap.CHANGED
+    assert (await other.ask(put(1))).code == coap.CHANGED
     other.close()
 
 
@@ -328,8 +253,8 @@ async def test_a_datagram_to_many_is_ignored(device: Device, ingest) -> None:
         # Linux gives what one program joined to every socket on that port
         member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + loopback)
         sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
-        sender.sendto(encode(_put(1, b"to many")), ("224.0.1.187", device.port))
-    assert (await device.ask(_put(2, b"to one"))).code == coap.CHANGED
+        sender.sendto(encode(put(1, b"to many")), ("224.0.1.187", device.port))
+    assert (await device.ask(put(2, b"to one"))).code == coap.CHANGED
     assert ingest.payloads() == [b"to one"]
 
 
