@@ -250,7 +250,8 @@ class City:
         """Publish one message as a person would, with mosquitto_pub and QoS 1."""
         raw = text.encode() if isinstance(text, str) else text
         command = ["mosquitto_pub", "-h", self.host, "-p", str(self.mqtt_port), "-q", "1"]
-        subprocess.run([*command, "-t", topic.format(device), "-s"], input=raw, check=True)
+        words = [*command, "-t", topic.format(device), "-s"]
+        subprocess.run(words, input=raw, check=True, timeout=30)
 
     def put(self, path: str, text: str | bytes, content_format: int = 50) -> str:
         """PUT one CoAP message as a person would, with libcoap's client; return its answer."""

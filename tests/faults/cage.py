@@ -17,9 +17,10 @@ open("/proc/self/oom_score_adj", "w").write("-1000")  # the kernel takes another
 held = []
 print("ready", flush=True)
 sys.stdin.readline()
-while True:
+while len(held) < 256:
     held.append(b"x" * (1 << 20))
     print(len(held), flush=True)
+sys.stdin.readline()
 """
 
 
@@ -48,16 +49,17 @@ class Cage:
 
     @contextlib.contextmanager
     def neighbour(self) -> Iterator[subprocess.Popen[bytes]]:
-        """A process in it that takes all the memory once a line is written to it."""
+        """A process in it that takes 256 MiB once a line is written to it."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with subprocess.Popen([sys.executable, "-c", _HOG], **pipes) as hog:
-            try:
-                assert hog.stdout is not None
-                assert hog.stdout.readline() == b"ready\n"
-                self.take(hog.pid)
-                yield hog
-            finally:
-                hog.kill()
+        hog = subprocess.Popen([sys.executable, "-c", _HOG], **pipes)
+        try:
+            assert hog.stdout is not None
+            assert hog.stdout.readline() == b"ready\n"
+            self.take(hog.pid)
+            yield hog
+        finally:
+            hog.kill()
+            hog.communicate(timeout=30)  # nobody waits for ever for one that the kernel keeps
 
 
 @contextlib.contextmanager
