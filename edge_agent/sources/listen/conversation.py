@@ -218,6 +218,8 @@ class Conversation:
         self._over = True
         if self._inbox is not None:
             self._inbox.left()
+        # what knows this conversation lets go of it: all goes at once, and not when thousands wait
+        self._inbox, self._end = None, _nothing
         if self._house.followed.clients:
             self._house.followed.tell(self.client, "disconnected")
         if session is not None and connect is not None:
@@ -281,3 +283,7 @@ class Conversation:
             self._connect = replace(connect, will=None)
         self._over = True
         self._end(self)
+
+
+def _nothing(talk: Conversation) -> None:
+    """End what has ended."""

@@ -109,6 +109,7 @@ class Visit(asyncio.Protocol):
         self.talk.left(self._desk.now())
         if self._placed:
             self._desk.left(self)
+        self._transport = None  # it knows this visit: both would wait for the garbage collector
 
     def peer_name(self) -> str | None:
         """Return the common name of the client's certificate, or None without one."""

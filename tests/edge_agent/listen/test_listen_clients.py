@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from edge_agent.sources.listen.source import ListenSource
 from edge_agent.sources.listen.users import hash_key, hash_password
 from gateway_core.errors import SpoolFull
 from tests.edge_agent.listen.conftest import listening
+from tests.edge_agent.listen.test_listen_protocol import V5
 from tests.fakes.ingest import FakeIngest
 
 VERSIONS = pytest.mark.parametrize("version", ["mqttv311", "mqttv5"])
@@ -34,6 +37,23 @@ async def mosquitto(
     async with asyncio.timeout(20):
         out, _ = await process.communicate(stdin.encode())
     return process.returncode or 0, out.decode()
+
+
+async def test_a_connection_that_ended_is_gone_without_the_garbage_collector() -> None:
+    async with listening(FakeIngest()) as source:
+        _, writer = await asyncio.open_connection("127.0.0.1", source.ports[0])
+        writer.write(V5)
+        while not source.states()["connected"]:
+            await asyncio.sleep(0.01)
+        (visit,) = (weakref.ref(each) for each in source.visits)
+        gc.disable()
+        try:
+            writer.close()
+            async with asyncio.timeout(20):
+                while visit() is not None:
+                    await asyncio.sleep(0.01)
+        finally:
+            gc.enable()
 
 
 @VERSIONS

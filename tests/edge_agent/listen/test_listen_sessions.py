@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -55,6 +57,20 @@ def test_a_packet_id_that_was_released_is_free_for_the_same_words(client) -> Non
     talk.say(packet(0x62, b"\0\x01"))
     talk.say(publish(V5, "t/a", b"same", 0x3C, 1))
     assert talk.stored == [("t/a", b"same")] * 2
+
+
+def test_a_conversation_that_ended_is_gone_without_the_garbage_collector(client) -> None:
+    talk: Talk = client()
+    talk.say(LASTING)
+    talk.say(publish(V5, "t/a", b"1"))
+    ended = weakref.ref(talk.talk)
+    gc.disable()
+    try:
+        talk.leave()
+        del talk
+        assert ended() is None
+    finally:
+        gc.enable()
 
 
 def test_a_clean_start_forgets_what_was_sent(client) -> None:
