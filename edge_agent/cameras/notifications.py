@@ -6,9 +6,10 @@ ONVIF Core specification, section 9 (events), and the topics that makers use for
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from edge_agent.cameras.parse import Document, Element
+if TYPE_CHECKING:
+    from edge_agent.cameras.parse import Document, Element
 
 Change = Literal["Initialized", "Changed", "Deleted", ""]
 EventFault = Literal[
