@@ -14,7 +14,7 @@ import structlog
 from edge_agent.config import load_edge_config
 from edge_agent.run import run_agent
 from gateway_core.errors import ConfigError, GatewayError
-from gateway_core.heap import few_arenas, settle_heap
+from gateway_core.heap import few_arenas, give_back, settle_heap
 from gateway_core.log import setup_logging
 from gateway_core.named_files import at_its_key
 
@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     setup_logging(asked.log_level)
     few_arenas()
+    give_back()
     config = None
     try:
         config = load_edge_config(asked.config)
