@@ -22,7 +22,7 @@ class Alternatives(Route):
     it can read the message; else the next is asked.
 
     Attributes:
-        routes: All of them; what stands in `captures` and `entry` is of the first.
+        routes: All of them; what stands in `said` and `entry` is of the first.
     """
 
     routes: tuple[Route, ...] = ()
@@ -88,4 +88,4 @@ def _joined(group: list[Route]) -> Route:
     first = group[0]
     if len(group) == 1:
         return first
-    return Alternatives(first.profile, first.captures, first.entry, routes=tuple(group))
+    return Alternatives(first.profile, first.said, first.entry, routes=tuple(group))

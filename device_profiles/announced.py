@@ -92,7 +92,7 @@ class Announced:
         """Return the route of a topic; None where nobody announced it."""
         route = self._routes.get(topic)
         if route is None and topic in self._topics:
-            route = self._routes[topic] = Route(self._profile, {}, self._entry(topic))
+            route = self._routes[topic] = Route(self._profile, (), self._entry(topic))
         return route
 
     def _entry(self, topic: str) -> Entry:

@@ -19,9 +19,6 @@ SHIPPED = Path(__file__).with_name("vendors")
 MOST_FILES = 10_000
 """Profile files that one catalogue takes."""
 
-_REMEMBERED_TOPICS = 65_536
-_MOST_ROUTES = 262_144
-
 _Item = tuple[Profile, Entry]
 
 
@@ -45,8 +42,6 @@ class Catalogue:
         self.faults: tuple[Fault, ...] = tuple(faults)
         self._mqtt: Tree[_Item] = Tree()
         self._coap: Tree[_Item] = Tree()
-        self._found: dict[str, list[Route]] = {}
-        self._routes = 0
         for profile in self.profiles.values():
             for entry in profile.entries:
                 tree = self._coap if entry.via == "coap" else self._mqtt
@@ -86,12 +81,12 @@ class Catalogue:
         )
 
     def mqtt(self, topic: str) -> list[Route]:
-        """Return the routes of a topic; do not change the list, it is kept for the next time.
+        """Return the routes of a topic, found anew: who asks often remembers them.
 
         Literal levels go before captures; several profiles may read one topic (a network
         server's), then the device's own profile is the one to take.
         """
-        return self._lookup("m" + topic, self._mqtt, topic)
+        return _lookup(self._mqtt, topic)
 
     def coap(self, path: str, content_format: int | None = None) -> list[Route]:
         """Return the routes of a CoAP path that take this Content-Format.
@@ -101,28 +96,16 @@ class Catalogue:
             content_format: As sent; None (not said) suits every profile.
         """
         path = path.removeprefix("/")
-        found = self._lookup("c" + path, self._coap, path)
+        found = _lookup(self._coap, path)
         if content_format is None:
             return found
         exact = [route for route in found if content_format in (route.entry.formats or ())]
         return exact or [route for route in found if route.entry.formats is None]
 
-    def _lookup(self, key: str, tree: Tree[_Item], address: str) -> list[Route]:
-        found = self._found.get(key)
-        if found is None:
-            every = [
-                profile.route(entry, captures) for (profile, entry), captures in tree.find(address)
-            ]
-            found = gather(_heeded(every))
-            self._remember(key, found)
-        return found
 
-    def _remember(self, key: str, found: list[Route]) -> None:
-        if len(self._found) >= _REMEMBERED_TOPICS or self._routes >= _MOST_ROUTES:
-            self._found.clear()
-            self._routes = 0
-        self._found[key] = found
-        self._routes += len(found)
+def _lookup(tree: Tree[_Item], address: str) -> list[Route]:
+    every = [profile.route(entry, captures) for (profile, entry), captures in tree.find(address)]
+    return gather(_heeded(every))
 
 
 def _heeded(found: list[Route]) -> list[Route]:

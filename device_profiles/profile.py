@@ -180,7 +180,7 @@ class Profile:
 
     def route(self, entry: Entry, captures: dict[str, str]) -> Route:
         """Return the route of one topic or path through ``entry``."""
-        return Route(self, captures, entry)
+        return Route(self, tuple(captures.values()), entry)
 
 
 def load_profile(

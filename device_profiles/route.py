@@ -92,15 +92,23 @@ class Route:
 
     Attributes:
         profile: The profile.
-        captures: What the template's ``{names}`` stood for.
+        said: What the template's ``{names}`` stood for, in their order.
         entry: The matching element of its ``match``.
     """
 
     profile: Profile
-    captures: dict[str, str]
+    said: tuple[str, ...]
     entry: Entry
     _device: str | None = field(default=None, repr=False)
     _tags: dict[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def captures(self) -> dict[str, str]:
+        """What the template's ``{names}`` stood for.
+
+        Made anew each time: every device has a route, and a dict takes four times the tuple.
+        """
+        return dict(zip(self.entry.template.names, self.said, strict=True))
 
     @property
     def parts(self) -> tuple[Route, ...]:

@@ -55,10 +55,17 @@ class Template:
     Attributes:
         text: As written, without a leading slash for paths.
         levels: What stands between the slashes.
+        names: All captured names.
     """
 
     text: str
     levels: tuple[Level, ...]
+    names: tuple[str, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Find the names once: every message that is read the long way asks for them."""
+        names = tuple(name for level in self.levels for name in level.names)
+        object.__setattr__(self, "names", names)
 
     @property
     def spans(self) -> bool:
@@ -72,11 +79,6 @@ class Template:
             before = takewhile(lambda level: not level.spans, self.levels)
             return "/".join([*map(_wild, before), "#"])
         return "/".join(map(_wild, self.levels))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All captured names."""
-        return tuple(name for level in self.levels for name in level.names)
 
 
 def _wild(level: Level) -> str:

@@ -16,8 +16,9 @@ from device_profiles.conditions import Condition, Limit
 from device_profiles.profile import Profile
 from gateway_core.model import Value
 
-Known = tuple[int, Mapping[str, Value]]
-"""The last reading of a calm device: its time in nanoseconds and its fields."""
+Known = tuple[int, *tuple[Value | None, ...]]
+"""The last reading of a calm device: its time in nanoseconds, and what it says of each of the
+rules' inputs, None for nothing. A dict of its fields would be most of what a device takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,13 @@ class Calm:
     """The rules of one profile, as far as they say whether a device stays calm.
 
     Attributes:
-        inputs: Fields that the rules look at.
+        inputs: Fields that the rules look at, in the order of `Known`.
         limits: When those that compare one field with a limit begin to hold: field, how, limit.
         others: When the others do.
         beside: The fields that no limit looks at.
     """
 
-    inputs: frozenset[str]
+    inputs: tuple[str, ...]
     limits: tuple[tuple[str, Callable[[Value, Value], bool], Value], ...]
     others: tuple[Condition, ...]
     beside: tuple[str, ...]
@@ -47,13 +48,16 @@ class Calm:
         limits = [(one.name, one.compare, one.limit) for one in begins if isinstance(one, Limit)]
         others = tuple(one for one in begins if not isinstance(one, Limit))
         beside = inputs.difference(name for name, _, _ in limits)
-        return cls(inputs, tuple(limits), others, tuple(beside))
+        return cls(tuple(sorted(inputs)), tuple(limits), others, tuple(beside))
 
-    def stays(self, fields: Mapping[str, Value], known: Known | None) -> bool:
-        """Whether a calm device is calm after a reading that replaces all that is known of it.
+    def after(self, time: int, fields: Mapping[str, Value], known: Known | None) -> Known | None:
+        """Return what is to be remembered of a calm device after a reading; None for more.
+
+        It stays calm where the reading replaces all that is known of it, and no rule holds.
 
         Args:
-            fields: Of the reading.
+            time: Of the reading.
+            fields: Likewise.
             known: The one before; None where nothing is known of the device.
         """
         whole = True
@@ -62,20 +66,27 @@ class Calm:
             if value is None:
                 whole = False
             elif compare(value, limit):
-                return False
+                return None
         for name in self.beside:
             whole = whole and name in fields
-        if not whole and known is not None and not fields.keys() >= known[1].keys():
-            return False
-        for begins in self.others:  # noqa: SIM110 - a generator costs as much as the rest
+        if not whole and known is not None:
+            for name, value in zip(self.inputs, known[1:], strict=True):
+                if value is not None and name not in fields:
+                    return None
+        for begins in self.others:
             if begins(fields):
-                return False
-        return True
+                return None
+        return (time, *map(fields.get, self.inputs))
+
+    def known(self, time: int, fields: Mapping[str, Value]) -> Known:
+        """Return what is to be remembered of a reading after which a device is calm."""
+        return (time, *map(fields.get, self.inputs))
 
     def remember(self, known: Known) -> AlarmMemory:
         """Return the memory of a device that was calm after this reading."""
-        time, fields = known
-        values = {name: fields[name] for name in self.inputs if name in fields}
+        time, *said = known
+        pairs = zip(self.inputs, said, strict=True)
+        values = {name: value for name, value in pairs if value is not None}
         return AlarmMemory(values, dict.fromkeys(values, time), {})
 
     def forget(self, memory: AlarmMemory, time: int, fields: Mapping[str, Value]) -> bool:

@@ -98,8 +98,15 @@ class PlainReader:
                     break
                 fields, time = said
                 if came > device.last_seen:
-                    device.last_seen, device.source = came, arrival.source
-                    device.heard, device.peer = arrival.address, arrival.peer
+                    device.last_seen, device.source, device.peer = (
+                        came,
+                        arrival.source,
+                        arrival.peer,
+                    )
+                    # an equal text is not kept twice
+                    device.heard = (
+                        device.heard if device.heard == arrival.address else arrival.address
+                    )
                 if silent and name in silent:
                     rules.spoke(device, came, draft)
                 if profile.alarms:

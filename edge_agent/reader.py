@@ -144,7 +144,8 @@ class Reader:
         if arrival.received > device.last_seen:
             device.last_seen = arrival.received
             device.source = arrival.source
-            device.heard = arrival.address
+            if device.heard != arrival.address:  # else one text would be kept twice
+                device.heard = arrival.address
             device.peer = arrival.peer
         if live and device.id in self._rules.silent:
             self._rules.spoke(device, arrival.received, draft)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlite_utils
 from sqlite_utils.db import Table
@@ -43,6 +43,8 @@ _DEVICE = ("id", "profile", "address", "name", "lat", "lon", "origin", "first_se
 _LAT = _DEVICE.index("lat")  # the longitude is behind it
 _FEED = ("id", "state", "judged", "faults")
 _COLUMNS = {"devices": _DEVICE, "feeds": _FEED}
+
+T = TypeVar("T")
 
 migrations = Migrations("edge_registry")
 
@@ -163,10 +165,10 @@ class Register:
             )
             raise ConfigError(Fault(self._path, 0, 0, "", message))
 
-    def devices(self) -> list[dict[str, Any]]:
-        """Return every device row."""
+    def devices(self, make: Callable[[dict[str, Any]], T]) -> list[T]:
+        """Return what is made of every device row, one after the other."""
         with self._turn:
-            return list(_table(self._db, "devices").rows)
+            return list(map(make, _table(self._db, "devices").rows))
 
     def feeds(self) -> list[dict[str, Any]]:
         """Return every feed row."""

@@ -110,8 +110,9 @@ class Rules:
         engine, calm = both
         if calm is not None and name not in self._memory:
             known = device.calm
-            if (known is None or known[0] <= time) and calm.stays(fields, known):
-                device.calm = (time, fields)
+            after = calm.after(time, fields, known) if known is None or known[0] <= time else None
+            if after is not None:
+                device.calm = after
                 return
         if not engine.concerns(fields):
             return
@@ -125,7 +126,7 @@ class Rules:
             self._wait(name, engine.due(memory))
         if calm is not None and name not in self._due and calm.forget(memory, time, fields):
             del self._memory[name]
-            device.calm = (time, fields)
+            device.calm = calm.known(time, fields)
 
     def _remember(self, device: Device, known: Known) -> None:
         """Give a device that was calm a memory of its own."""

@@ -72,7 +72,7 @@ def test_a_damaged_registry_holds_only_what_was_written_and_the_rest_is_asked_of
         folder = fresh(tmp_path / "d", whole)
         what = damage(folder / "registry.db", seed)
         register = Register(folder / "registry.db")
-        devices, feeds, mark = register.devices(), register.feeds(), register.mark()
+        devices, feeds, mark = register.devices(dict), register.feeds(), register.mark()
         register.close()
         assert [row for row in devices if _plain(row) != device(int(row["id"][1:]))] == [], what
         assert [row for row in feeds if _plain(row) != feed(int(row["id"][4:]))] == [], what

@@ -61,7 +61,7 @@ async def test_an_edge_goes_on_from_what_an_earlier_program_left(old: Path) -> N
         await archive.open()
         assert [r for _, r in await archive.recall(spool.epoch, 1, 44)] == records()
     register = Register(old / "edge" / "registry.db")
-    assert [row["name"] for row in register.devices()] == ["阀门 1"]
+    assert [row["name"] for row in register.devices(dict)] == ["阀门 1"]
     register.close()
     CommandBook(old / "edge" / "commands.db").close()
 

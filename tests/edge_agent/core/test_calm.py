@@ -73,19 +73,21 @@ def test_a_device_is_calm_only_after_a_reading_that_says_everything(tmp_path: Pa
     calm = Calm.of(profile_of(tmp_path))
     assert calm is not None
     both: dict[str, Value] = {"temperature": 20.0, "humidity": 40.0}
-    assert calm.stays({**both, "count": 3}, (NOW, both))
-    assert not calm.stays({"temperature": 20.0}, (NOW, both))
-    assert not calm.stays({"temperature": 61.0, "humidity": 40.0}, (NOW, both))
+    known = calm.known(NOW, both)
+    assert calm.after(NOW, {**both, "count": 3}, known) == (NOW, 40.0, 20.0)
+    assert calm.after(NOW, {"temperature": 20.0}, known) is None
+    assert calm.after(NOW, {"temperature": 61.0, "humidity": 40.0}, known) is None
 
 
 def test_a_device_that_never_says_everything_is_calm_after_all_that_it_says(tmp_path: Path) -> None:
     calm = Calm.of(profile_of(tmp_path))
     assert calm is not None
     one: dict[str, Value] = {"temperature": 20.0}
-    assert calm.stays(one, None)
-    assert calm.stays({"temperature": 21.0}, (NOW, one))
-    assert not calm.stays({"humidity": 40.0}, (NOW, one))
-    assert not calm.stays({"temperature": 61.0}, (NOW, one))
+    assert calm.after(NOW, one, None) == (NOW, None, 20.0)
+    known = calm.known(NOW, one)
+    assert calm.after(NOW, {"temperature": 21.0}, known) == (NOW, None, 21.0)
+    assert calm.after(NOW, {"humidity": 40.0}, known) is None
+    assert calm.after(NOW, {"temperature": 61.0}, known) is None
     assert calm.forget(AlarmMemory(dict(one), {"temperature": NOW}, {}), NOW, one)
     assert not calm.forget(AlarmMemory(dict(one), {"temperature": NOW}, {}), NOW, {"count": 1})
 

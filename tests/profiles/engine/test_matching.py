@@ -58,7 +58,6 @@ def test_several_profiles_may_read_one_topic():
     assert found[0].captures == {"site": "s1", "node": "n1"}
     assert found[0].role == "data"
     assert found[0].device == "s1-n1"
-    assert catalogue.mqtt("acme/s1/n1/up") is found
 
 
 def test_coap_content_formats_choose_the_profile():
