@@ -78,12 +78,15 @@ class Changes:
 
     def take(self, items: Sequence[Item]) -> None:
         """Fold each record, by its sequence number, into its row, made where there is none."""
-        self._edges(items)
+        marks: dict[str, int] = {}
         for item in items:
             if isinstance(item, Bundle):
-                self._readings(item)
+                times = [each.time for each in item.readings]
+                self._count(item.edge, item.seqs, times, marks)
+                self._readings(item, times)
                 continue
-            record = item[1]
+            seq, record = item
+            edge = self._count(record.edge, [seq], [record.time], marks)
             match record:
                 case FeedHealth():
                     self._feed(record)
@@ -95,7 +98,10 @@ class Changes:
                     self._alarm(record)
                 case ProfileUse():
                     self.uses.append(record)
-                case Reading() | Loss():
+                case Loss():
+                    if edge is not None:
+                        edge["lost"] += record.last - record.first + 1
+                case Reading():
                     pass
 
     def _row(self, table: str, key: Key, blank: Mapping[str, Any]) -> Row:
@@ -107,44 +113,46 @@ class Changes:
             rows[key] = row
         return row
 
-    def _edges(self, items: Iterable[Item]) -> None:
-        """Count every record with its edge, once."""
-        counted: dict[str, int] = {}
-        for item in items:
-            if isinstance(item, Bundle):
-                edge, seqs = item.edge, item.seqs
-                times = [each.time for each in item.readings]
-            else:
-                edge, seqs, times = item[1].edge, [item[0]], [item[1].time]
-            row = self._row("edges", (edge,), _BLANK_EDGE)
-            mark = counted.setdefault(edge, row["seq"])
-            if seqs[0] <= mark:
-                times = [time for seq, time in zip(seqs, times, strict=True) if seq > mark]
-                if not times:
-                    continue
-            row["seq"] = max(row["seq"], seqs[-1])
-            row["records"] += len(times)
-            row["first_seen"] = row["first_seen"] or times[0]
-            row["last_record"] = max(row["last_record"] or 0, *times)
-            if not isinstance(item, Bundle) and isinstance(item[1], Loss):
-                row["lost"] += item[1].last - item[1].first + 1
+    def _count(
+        self, edge: str, seqs: list[int], times: list[int], marks: dict[str, int]
+    ) -> Row | None:
+        """Count records with their edge, once; return its row unless all were counted before.
 
-    def _readings(self, bundle: Bundle) -> None:
+        Args:
+            edge: Whose they are.
+            seqs: Their numbers.
+            times: Their instants, as many.
+            marks: The last number that was counted before, by edge; filled in here.
+        """
+        row = self._row("edges", (edge,), _BLANK_EDGE)
+        mark = marks.setdefault(edge, row["seq"])
+        if seqs[0] <= mark:
+            times = [time for seq, time in zip(seqs, times, strict=True) if seq > mark]
+            if not times:
+                return None
+        row["seq"] = max(row["seq"], seqs[-1])
+        row["records"] += len(times)
+        row["first_seen"] = row["first_seen"] or times[0]
+        newest = max(times)
+        row["last_record"] = max(row["last_record"] or 0, newest)
+        return row
+
+    def _readings(self, bundle: Bundle, times: list[int]) -> None:
         key, readings, seqs = (bundle.edge, bundle.device), bundle.readings, bundle.seqs
         row = self.rows.setdefault("devices", {}).get(key)
         if row is None:
             row = self._row("devices", key, blank_device())
         row["profile"] = row["profile"] or next((r.profile for r in readings if r.profile), "")
         received = [each.received for each in readings]
-        earliest = min(received)
+        earliest, newest = min(received), max(received)
         row["first_seen"] = min(row["first_seen"] or earliest, earliest)
-        for reading in _newest(readings):
+        for reading in _newest(readings, times):
             _show(row["latest"], reading)
         if seqs[-1] > row["seq"]:
             new = seqs[0] > row["seq"]  # else a part of them was counted before
             row["readings"] += len(seqs) if new else sum(seq > row["seq"] for seq in seqs)
             row["seq"] = seqs[-1]
-        seen, since, newest = row["last_seen"] or 0, row["since"] or 0, max(received)
+        seen, since = row["last_seen"] or 0, row["since"] or 0
         if newest >= seen:
             row["last_seen"] = newest
             came = next((at for at in received if at >= seen and at > since), None)
@@ -256,13 +264,13 @@ def blank_device() -> Row:
     }
 
 
-def _newest(readings: list[Reading]) -> list[Reading]:
+def _newest(readings: list[Reading], times: list[int]) -> list[Reading]:
     """Return those readings that decide what is shown: one, where the last says all that they do.
 
     That is the last one if it is of the latest time and no other has a field more.
     """
     last = readings[-1]
-    if len(readings) == 1 or max([each.time for each in readings]) != last.time:
+    if len(readings) == 1 or max(times) != times[-1]:
         return readings
     if len({each.measurement for each in readings}) > 1:
         return readings

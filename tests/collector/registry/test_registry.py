@@ -51,6 +51,26 @@ async def test_the_same_batch_twice_changes_nothing(url: str) -> None:
     assert once[1][0]["records"] == 2
 
 
+async def test_a_row_holds_all_that_was_said_whatever_part_of_it_was_written(url: str) -> None:
+    said: list[Record] = [
+        reading("d1", 100, t=1.0),
+        reading("d1", 200, t=2.0),  # from here on readings write four columns alone
+        silence("d1", 300, "raised"),
+        reading("d1", 400, t=4.0),
+        Listed("e1", "device", "d1", 500, name="Boiler room", area="371602", online=False),
+        reading("d1", 50, t=0.5),
+    ]
+    folded = Changes()
+    async with open_registry(url) as registry:
+        for seq, record in enumerate(said, 1):
+            await RegistrySink(registry).send(Batch(seq, [record]))
+            folded.take(bundled([(seq, record)]))
+            assert await registry.device("d1") == folded.rows["devices"]["e1", "d1"]
+    row = folded.rows["devices"]["e1", "d1"]
+    assert (row["state"], row["first_seen"], row["last_seen"]) == ("offline", 50, 400)
+    assert (row["latest"], row["seq"]) == ({"env": {"t": [4.0, 400]}}, 6)
+
+
 async def test_what_was_not_committed_is_not_remembered(tmp_path: Path) -> None:
     async with open_registry(f"sqlite:///{tmp_path}/registry.db") as registry:
         sink = RegistrySink(registry)
