@@ -30,7 +30,7 @@ from collector.events.book import EventBook
 from collector.events.sink import EventSink
 from collector.foreign import take_up
 from collector.intake import Intake, open_intake
-from collector.lane import Lane
+from collector.lane import Lane, overlap
 from collector.lull import Lull
 from collector.mirror import Mirror, open_mirror
 from collector.pace import QUEUED, Pace
@@ -129,7 +129,7 @@ class Collector:
         kept = self.config.timeseries
         trail = Trail(kept.trail, partial(born, kept.url)) if kept.trail else None
         lanes = [
-            Lane(self._watched(TimeSeriesSink(self.store)), 5000, 0.05, trail),
+            Lane(self._watched(TimeSeriesSink(self.store)), 5000, 0.05, trail, overlap(kept.kind)),
             Lane(self._watched(self._once(RegistrySink(self.registry))), 20_000, 1.0),
             Lane(self._watched(self._once(events)), 20_000, 1.0),
         ]

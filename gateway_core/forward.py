@@ -58,6 +58,7 @@ async def forward(
     lanes: Lanes | None = None,
     trail: Trail | None = None,
     ready: Callable[[], Awaitable[None]] | None = None,
+    at_once: int = 1,
 ) -> NoReturn:
     """Deliver every record of ``spool`` to ``sink`` for ever, settling each batch.
 
@@ -73,6 +74,8 @@ async def forward(
         trail: Settle only what was sent some time ago to a store that still lives; with this,
             there are no lanes.
         ready: Is awaited before each batch is read.
+        at_once: Batches that may be under way together, to a sink that takes them in the order in
+            which it was given them; not with lanes, a trail or ``ready``.
 
     Raises:
         Unavailable: The sink or the spool's disk did not answer; the batch was not settled.
@@ -80,6 +83,8 @@ async def forward(
     await spool.register(sink.name)
     if trail is not None:
         await _trailing(spool, sink, trail, limit, linger_s)
+    if at_once > 1:
+        await _overlapping(spool, sink, limit, linger_s, at_once)
     turns = Turns(lanes, spool, sink.name, limit) if lanes else None
     while True:
         if ready is not None:
@@ -92,6 +97,35 @@ async def forward(
         await spool.settle(sink.name, batch.first, batch.last, receipt)
         if turns:
             turns.sent(batch)
+
+
+async def _overlapping(
+    spool: Spool, sink: Sink, limit: int, linger_s: float, at_once: int
+) -> NoReturn:
+    """Read and prepare batches while others are written and settled.
+
+    Raises:
+        Unavailable: The first error; what is not settled comes again, in its order.
+    """
+    room, last = asyncio.Semaphore(at_once), spool.settled(sink.name)
+    before: asyncio.Task[None] | None = None
+
+    async def deliver(batch: Batch, before: asyncio.Task[None] | None) -> None:
+        receipt = await sink.send(batch)
+        if before is not None:
+            await before  # nothing is settled beyond what may have to come again
+        await spool.settle(sink.name, batch.first, batch.last, receipt)
+        room.release()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await room.acquire()
+                batch = await spool.read(sink.name, limit, linger_s=linger_s, above=last)
+                last = batch.last
+                before = group.create_task(deliver(batch, before))
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
 
 
 async def _trailing(

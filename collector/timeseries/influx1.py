@@ -5,6 +5,7 @@ Run in the tests against Debian's InfluxDB 1.6.7, which acknowledges a write aft
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator
@@ -42,10 +43,13 @@ class Influx1:
         self._web = web
         self._database = database
         self._encoder = LineEncoder()
+        self._turn = asyncio.Lock()
 
     async def write(self, batch: Batch) -> Receipt:
         """Store a batch; see `collector.query.TimeSeries`."""
-        return await deliver(self._encoder.encode_batch(batch), self._post)
+        lines = self._encoder.encode_batch(batch)
+        async with self._turn:
+            return await deliver(lines, self._post)
 
     async def query(self, query: Query) -> Table:
         """Answer a question; see `collector.query.TimeSeries`."""

@@ -52,12 +52,15 @@ class Influx2:
         self._bucket = bucket
         self._asker = client.query_api()
         self._encoder = LineEncoder()
+        self._turn = asyncio.Lock()
         self._known: dict[str, Measurement] = {}
         self._known_at = -_REMEMBER_S
 
     async def write(self, batch: Batch) -> Receipt:
         """Store a batch; see `collector.query.TimeSeries`."""
-        return await deliver(self._encoder.encode_batch(batch), self._post)
+        lines = self._encoder.encode_batch(batch)
+        async with self._turn:
+            return await deliver(lines, self._post)
 
     async def query(self, query: Query) -> Table:
         """Answer a question; see `collector.query.TimeSeries`."""

@@ -6,6 +6,7 @@ hand (docs/reference/stores.md).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -63,10 +64,13 @@ class Influx3:
         self._web = web
         self._database = database
         self._encoder = LineEncoder()
+        self._turn = asyncio.Lock()
 
     async def write(self, batch: Batch) -> Receipt:
         """Store a batch; see `collector.query.TimeSeries`."""
-        return await deliver(self._encoder.encode_batch(batch), self._post)
+        lines = self._encoder.encode_batch(batch)
+        async with self._turn:
+            return await deliver(lines, self._post)
 
     async def query(self, query: Query) -> Table:
         """Answer a question; see `collector.query.TimeSeries`."""

@@ -122,8 +122,8 @@ class Spool:
         """Delete a consumer that no longer exists, so that it holds nothing back."""
         await self._do(jobs.forgetting(consumer))
 
-    async def read(self, consumer: str, limit: int, *, linger_s: float = 0.0) -> Batch:
-        """Return 1 to ``limit`` consecutive unsettled records, oldest first.
+    async def read(self, consumer: str, limit: int, linger_s: float = 0.0, above: int = 0) -> Batch:
+        """Return 1 to ``limit`` consecutive unsettled records above ``above``, oldest first.
 
         Waits for the first one; then up to ``linger_s`` for ``limit`` of them. Never spans a hole.
 
@@ -131,7 +131,7 @@ class Spool:
             Unavailable: The consumer is not registered, or the disk failed.
         """
         while True:
-            run = self._position(consumer).next_run(self._head)
+            run = self._position(consumer).next_run(self._head, above)
             if run is None:
                 await self.grown(self._head)
                 continue
@@ -140,7 +140,7 @@ class Spool:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(linger_s):
                         await self.grown(first + limit - 2)
-                last = (self._position(consumer).next_run(self._head) or run)[1]
+                last = (self._position(consumer).next_run(self._head, above) or run)[1]
             found = await self._lookup.fetch(first, last, limit)
             if isinstance(found, Batch):
                 return found

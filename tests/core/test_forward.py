@@ -60,6 +60,52 @@ async def test_what_was_not_settled_comes_again(tmp_path):
     assert sink.seqs == list(range(1, 11))
 
 
+async def test_batches_under_way_together_are_settled_in_order_once_the_first_is_stored(tmp_path):
+    sink, stored = ListSink(), asyncio.Event()
+
+    async def slow_first(batch) -> None:
+        if batch.first == 1:
+            await stored.wait()
+
+    sink.before_send = slow_first
+    async with open_spool(tmp_path / "s.db", "edge-a", QUICK) as spool:
+        await spool.append(readings(1, 100), source="s")
+        async with asyncio.TaskGroup() as group:
+            mover = group.create_task(forward(spool, sink, limit=10, at_once=3))
+            while len(sink.batches) < 2:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.05)  # more are not begun, and none is settled before the first
+            assert [batch.first for batch in sink.batches] == [11, 21]
+            assert spool.settled("list") == 0
+            stored.set()
+            while spool.settled("list") < 100:
+                await asyncio.sleep(0)
+            mover.cancel()
+        assert (await spool.books()).consumers["list"].delivered == 100
+    assert sorted(sink.seqs) == list(range(1, 101))
+
+
+async def test_what_was_stored_beyond_a_batch_that_failed_comes_again_after_it(tmp_path):
+    sink, failed = ListSink(), False
+
+    async def fail_once(batch) -> None:
+        nonlocal failed
+        if batch.first == 1 and not failed:
+            failed = True
+            while len(sink.batches) < 2:
+                await asyncio.sleep(0)
+            raise Unavailable("told to fail")
+
+    sink.before_send = fail_once
+    async with open_spool(tmp_path / "s.db", "edge-a", QUICK) as spool:
+        await spool.append(readings(1, 30), source="s")
+        with pytest.raises(Unavailable, match="told to fail"):
+            await forward(spool, sink, limit=10, at_once=3)
+        assert spool.settled("list") == 0
+        await forward_until(spool, sink, limit=10, at_once=3)
+    assert [batch.first for batch in sink.batches] == [11, 21, 1, 11, 21]
+
+
 async def test_live_data_goes_before_the_backlog(tmp_path):
     sink = ListSink()
     async with open_spool(tmp_path / "s.db", "edge-a", QUICK) as spool:
