@@ -205,4 +205,4 @@ class Pattern:
 
     def matches(self, text: str) -> bool:
         """Return whether the whole of ``text`` matches."""
-        return self._run(text) is not None
+        return self._run(text.encode()) is not None  # of bytes it makes no text and no places

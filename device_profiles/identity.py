@@ -64,6 +64,7 @@ class Identity:
         self.template = template
         self._escapes = escapes
         self.names = tuple(names_in(template))
+        self._bare = [f"{{{name}}}" for name in self.names] == [template]
         self._pattern = pattern
         self._paths: dict[str, Callable[[Any], Any]] = {
             name: compile_path(parse_path(name)) for name in self.names
@@ -96,6 +97,8 @@ class Identity:
         texts = {name: _text(name, parts[name]) for name in parts}
         if self._escapes:
             texts = {name: escape(text) for name, text in texts.items()}
+        if self._bare:
+            return self.check(texts[self.names[0]])
         return self.check(fill(self.template, texts))
 
     def spoken(self, device: str) -> str:

@@ -18,7 +18,8 @@ LONGEST_TOPIC = 1_024
 
 _NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\*?\}")
 _SPANNING = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\*\}")
-_CAPTURE = r"(.{1,256}?)"
+_LONGEST_CAPTURE = 256
+_CAPTURE = f"(.{{1,{_LONGEST_CAPTURE}}}?)"
 _MOST_PER_LEVEL = 3
 
 T = TypeVar("T")
@@ -40,12 +41,31 @@ def fill(template: str, values: dict[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One level of a template: literal text, or a pattern with its captured names."""
+    """One level of a template: literal text, or a pattern with its captured names.
+
+    Attributes:
+        literal: The text, where there are no names.
+        pattern: What a level must look like, where there are.
+        names: What the pattern captures.
+        spans: Whether its capture is of several levels.
+        begins: What a level that matches the pattern begins with.
+    """
 
     literal: str
     pattern: re.Pattern[str] | None
     names: tuple[str, ...]
     spans: bool = False
+    begins: str = ""
+
+    def take(self, text: str) -> dict[str, str] | None:
+        """Return what the names of a pattern stand for in one level of a topic, or None."""
+        pattern = self.pattern
+        if pattern is None or not text.startswith(self.begins):
+            return None
+        if pattern.pattern == _CAPTURE:  # as nearly all: not asked character by character
+            return {self.names[0]: text} if 0 < len(text) <= _LONGEST_CAPTURE else None
+        found = pattern.fullmatch(text)
+        return None if found is None else dict(zip(self.names, found.groups(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +136,7 @@ def _level(text: str) -> Level:
     if any(not piece for piece in literals[1:-1]):
         raise TemplateFault(f"{text!r} is ambiguous: put something between the names")
     pattern = _CAPTURE.join(re.escape(piece) for piece in literals)
-    return Level("", re.compile(pattern, re.DOTALL), tuple(names), "*}" in text)
+    return Level("", re.compile(pattern, re.DOTALL), tuple(names), "*}" in text, literals[0])
 
 
 def _spelled(level: Level) -> str:
@@ -199,8 +219,6 @@ class Tree(Generic[T]):
         if child is not None:
             yield from self._walk(child, levels, at + 1, captures)
         for level, child in node.patterns.values():
-            assert level.pattern is not None
-            found = level.pattern.fullmatch(levels[at])
-            if found is not None:
-                more = captures | dict(zip(level.names, found.groups(), strict=True))
-                yield from self._walk(child, levels, at + 1, more)
+            taken = level.take(levels[at])
+            if taken is not None:
+                yield from self._walk(child, levels, at + 1, captures | taken)

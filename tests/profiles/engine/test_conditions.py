@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_profiles.cel import ExpressionFault, compile_cel
+from device_profiles.cel import ExpressionFault, Pattern, compile_cel
 from device_profiles.conditions import compile_condition, through_cel
 
 TYPES = {"f": "float", "g": "float", "i": "int", "b": "bool", "c": "bool", "s": "string"}
@@ -91,3 +91,13 @@ def test_a_fault_names_line_and_column():
     with pytest.raises(ExpressionFault) as found:
         compile_cel("b &&\n  f > 60", TYPES)
     assert (found.value.line, found.value.col) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [("..", "éß", True), ("[à-ü]+", "ü", True), ("(?i)É", "é", True), ("a", "ab", False)],
+)
+def test_a_pattern_is_of_characters_and_of_the_whole_text(
+    pattern: str, text: str, matches: bool
+) -> None:
+    assert Pattern(pattern).matches(text) is matches

@@ -25,6 +25,14 @@ def test_a_capture_is_a_part_of_one_level():
     assert find(["{a}-{b}"], "1-2-3") == [("{a}-{b}", {"a": "1", "b": "2-3"})]
 
 
+@pytest.mark.parametrize("template", ["{a}/up", "x{a}/up", "{a}x/up"])
+def test_a_capture_has_1_to_256_characters_of_any_kind(template: str) -> None:
+    for said in ("", "\n", "\N{SNOWMAN}", "y" * 256, "y" * 257):
+        topic = template.replace("{a}", said)
+        expected = [(template, {"a": said})] if 1 <= len(said) <= 256 else []
+        assert find([template], topic) == expected
+
+
 def test_literal_levels_go_before_captures():
     assert [name for name, _ in find(["{any}/up", "room/up"], "room/up")] == ["room/up", "{any}/up"]
 
