@@ -41,12 +41,12 @@ def retired(profiles: Mapping[str, Profile], having: Iterable[str]) -> list[Reti
         profiles: The loaded profiles.
         having: The profile's id of each device.
     """
+    old = {one.id: one for one in profiles.values() if one.status in RETIRED}
+    if not old:
+        return []  # nearly always, and nobody need look at tens of thousands of devices
     followers = {one.replaces: one.id for one in profiles.values() if one.replaces}
-    counts = Counter(having)
+    counts = Counter(name for name in having if name in old)
     return [
-        Retired(
-            name, profiles[name].status, profiles[name].successor or followers.get(name, ""), count
-        )
+        Retired(name, old[name].status, old[name].successor or followers.get(name, ""), count)
         for name, count in sorted(counts.items())
-        if name in profiles and profiles[name].status in RETIRED
     ]

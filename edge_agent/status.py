@@ -7,6 +7,7 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import msgspec
 from edge_agent.clock.keeper import Keeper
 from edge_agent.config import spool_options
 from edge_agent.endurance import Endurance, alarms_s, done_s, telemetry_s
+from edge_agent.registry import Device
 from edge_agent.retired import Retired
 from edge_agent.site import Site
 from gateway_core.aside import Aside, asides
@@ -180,6 +182,7 @@ async def take_status(site: Site) -> Status:
     books = await site.spool.books()
     site.links.look(now)
     devices = site.registry.devices.values()
+    gone = [device for device in devices if device.online is False]
     since = site.links.since
     full = telemetry_s(books, site.rates.arriving(books.head, now))
     return Status(
@@ -213,11 +216,11 @@ async def take_status(site: Site) -> Status:
         residual=books.residual,
         devices={
             "known": len(devices),
-            "listed": sum(device.listed for device in devices),
+            "listed": len([device for device in devices if device.listed]),
             "silent": len(site.rules.silent),
-            "offline": sum(device.online is False for device in devices),
+            "offline": len(gone),
         },
-        offline=_offline(site),
+        offline=_offline(gone),
         feeds={str(state): count for state, count in site.feeds().items()},
         systems=dict(Counter(site.systems().values())),
         ledger_head=site.ledger_head(),
@@ -244,8 +247,9 @@ def folders(data_dir: Path) -> list[Path]:
     return [data_dir, *(data_dir / name for name in ("archive", "ledger", "raw"))]
 
 
+@cache  # a reader of mail reads it out of a file
 def program_version() -> str:
-    """Return the installed version, or ``unknown`` when run from a folder."""
+    """Return the version that runs, or ``unknown`` when run from a folder."""
     try:
         return version("tidegate")
     except PackageNotFoundError:
@@ -316,8 +320,7 @@ def _consumers(books: Books) -> list[ConsumerStatus]:
     ]
 
 
-def _offline(site: Site) -> list[Offline]:
-    gone = (device for device in site.registry.devices.values() if device.online is False)
+def _offline(gone: list[Device]) -> list[Offline]:
     last = heapq.nlargest(MOST_OFFLINE, gone, key=lambda device: device.last_seen)
     return [Offline(device.id, device.last_seen, device.said) for device in last]
 
