@@ -188,5 +188,11 @@ class Logins:
         """Return the counts of the account, of this channel, and of ONVIF."""
         if feed.credential is None:
             return ()
-        keys = [(feed.place, feed.credential, part) for part in ("", feed.id, _ONVIF)]
-        return tuple((key, self._counts.setdefault(key, _Count())) for key in keys)
+        place, credential, found = feed.place, feed.credential, []
+        for part in ("", feed.id, _ONVIF):
+            key = place, credential, part
+            count = self._counts.get(key)
+            if count is None:
+                count = self._counts[key] = _Count()
+            found.append((key, count))
+        return tuple(found)

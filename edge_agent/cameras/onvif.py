@@ -9,6 +9,7 @@ import calendar
 import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 from xml.sax.saxutils import escape
@@ -154,6 +155,7 @@ def read_time(document: Document) -> int | None:
     return calendar.timegm((year, month, day, *rest)) * NS
 
 
+@lru_cache(256)  # those of one sweep are nearly all the same
 def read_http_date(value: str | None) -> int | None:
     """Return an HTTP ``Date`` header in nanoseconds since 1970, or None."""
     try:

@@ -7,6 +7,7 @@ takes time in proportion to the length of an answer, whatever is in it.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,10 +74,12 @@ class Element:
 
     def find(self, *path: str) -> Element | None:
         """Return the first descendant down a path of local names; steps may skip levels."""
-        here: Element | None = self
+        here: etree._Element | None = self._node
         for name in path:
-            here = next(here.every(name), None) if here is not None else None
-        return here
+            if here is None:
+                return None
+            here = next(here.iterdescendants("{*}" + name), None)
+        return Element(here) if here is not None else None
 
     def value(self, *path: str) -> str:
         """Return the text at a path; empty when there is no such element."""
@@ -181,14 +184,14 @@ def _parse(text: str) -> tuple[etree._Element, bool]:
         raise PayloadError("not_xml", str(exc)[:120]) from exc
     if root is None:
         raise PayloadError("not_xml", "nothing in the answer can be read as XML")
-    lost = [
-        entry
-        for entry in parser.error_log
-        # A prefix that nobody declared loses nothing: names are matched without it.
-        if entry.domain != etree.ErrorDomains.NAMESPACE
-    ]
-    if any("depth" in entry.message.lower() for entry in lost) or _deep(root):
+    log = list(parser.error_log)
+    # A prefix that nobody declared loses nothing: names are matched without it.
+    lost = [entry for entry in log if entry.domain != etree.ErrorDomains.NAMESPACE]
+    too_deep = any("depth" in entry.message.lower() for entry in lost)
+    if too_deep or (text.count("<") > MAX_DEPTH and _deep(root)):
         raise PayloadError("xml_too_deep", f"elements nested more than {MAX_DEPTH} deep")
+    if log:
+        _drop_prefixes(root)
     return root, not lost
 
 
@@ -199,6 +202,15 @@ def _deep(root: etree._Element) -> bool:
         if level > MAX_DEPTH:
             return True
     return False
+
+
+def _drop_prefixes(root: etree._Element) -> None:
+    """Take prefixes that nobody declared off the names, as `Element.find` looks for them."""
+    for node in root.iter("*"):
+        namespace, brace, name = str(node.tag).rpartition("}")
+        if ":" in name:
+            with contextlib.suppress(ValueError):  # what is left is no name: nobody asks for it
+                node.tag = f"{namespace}{brace}{name.rpartition(':')[2]}"
 
 
 def _local(tag: object) -> str:
