@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -189,10 +190,10 @@ def _challenge(scheme: str, params: dict[str, str]) -> Challenge | None:
         return None
     return Challenge(
         "digest",
-        realm=params.get("realm", ""),
+        realm=sys.intern(params.get("realm", "")),  # of many cameras it is the same
         nonce=params["nonce"],
         opaque=params.get("opaque"),
-        algorithm=algorithm,
+        algorithm=sys.intern(algorithm),
         session=session,
         named=bool(named),
         qop="" if not offered else "auth" if "auth" in offered else "auth-int",

@@ -35,6 +35,7 @@ MEMORY_S = 3 * 3600
 
 
 NO_EVENTS = EventCheck((), 0)
+_ONLINE = Finding("online")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def _verdict(memory: Memory, now: int) -> Finding:
         *_lasting(memory.samples, now),
         *told,
     )
-    return Finding("degraded", faults) if faults else Finding("online")
+    return Finding("degraded", faults) if faults else _ONLINE
 
 
 def _lasting(seen: tuple[Seen, ...], now: int) -> tuple[str, ...]:

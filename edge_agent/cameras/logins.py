@@ -64,6 +64,7 @@ class _Count:
 
 
 _WORKED = _Count(worked=True)
+"""One for all accounts of which there is no more to say; never altered."""
 
 
 @dataclass(slots=True)
@@ -97,7 +98,7 @@ class Logins:
         """The login worked."""
         for key, count in self._at(feed, door):
             if count != _WORKED:
-                self._counts[key] = replace(_WORKED)
+                self._counts[key] = _WORKED
                 self._changed[key_of(*key)] = key
 
     def refuse(self, feed: Feed, now: float, door: Door = "rtsp") -> bool:
@@ -110,7 +111,8 @@ class Logins:
         worked = any(count.worked for _, count in here)
         proven = any(count.worked for _, count in self._all(feed))
         for key, count in here if proven else self._all(feed):
-            count.refuse(now)
+            mine = self._counts[key] = replace(count)
+            mine.refuse(now)
             self._changed[key_of(*key)] = key
         return worked
 

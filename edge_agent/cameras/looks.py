@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import structlog
@@ -129,7 +130,7 @@ class StreamLooks:
             spread = self._chance.uniform(0.8, 1.2)
             entry.describe_at = monotonic() + self._settings.describe_s * spread
         if check.fingerprint:
-            entry.fingerprint = check.fingerprint
+            entry.fingerprint = sys.intern(check.fingerprint)  # cameras of one kind share it
         check = self._blame(feed, check)
         if check.outcome in _SHARED and check.rtt_ms is None:
             self._failed[feed.place] = (monotonic(), check)

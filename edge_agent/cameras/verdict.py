@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -91,6 +92,7 @@ UNKNOWN = Finding("unknown", ("not_checked",))
 """What is said of a feed before its first check."""
 
 
+@cache  # each feed remembers several
 def stream_finding(outcome: Outcome) -> Finding:
     """Return the state that an RTSP check argues for, with ``rtsp_<outcome>`` as its fault."""
     state = OUTCOME_STATES[outcome]

@@ -182,3 +182,14 @@ def test_what_belongs_to_nobody_is_forgotten() -> None:
     logins.forget_except([feed(password="new")])
 
     assert logins.permit(feed(), 0) == "free"
+
+
+def test_a_refusal_at_one_device_says_nothing_of_others_whose_login_worked() -> None:
+    logins, one = Logins(), feed()
+    address = RtspAddress("rtsp://10.0.0.8/1", "10.0.0.8", 554)
+    other = Feed("c2", "10.0.0.8", address, credential=one.credential)
+    logins.accept(one)
+    logins.accept(other)
+    assert logins.refuse(one, 0.0)
+    assert logins.refuse(one, 0.0)
+    assert (logins.permit(one, 1.0), logins.permit(other, 1.0)) == ("paused", "free")

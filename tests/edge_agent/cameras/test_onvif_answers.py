@@ -276,6 +276,7 @@ def test_profiles_of_either_media_service_are_read() -> None:
         Profile("a", "Main", "H264", (1920, 1080), 12.5),
         Profile("b", "", "H265"),
     )
+    assert read_profiles(read(body)) is read_profiles(read(body))  # one for cameras of a kind
 
 
 @pytest.mark.parametrize("body", ["", "<GetDeviceInformationRespons/>"])
