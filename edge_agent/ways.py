@@ -142,8 +142,6 @@ class Ways:
         if not routes and not said:
             return Way((), "bad_topic" if _hostile(address) else "no_match")
         pin = self._pins.get(address)
-        if pin is None and len(routes) == 1 and not said:  # nothing to choose from
-            return _way((routes[0],), open_to=int(routes[0].profile.status != "withdrawn"))
         pinned = [route for route in routes if pin and route.profile.id == pin.profile]
         if pin is None or not pinned:
             good = [route for route in routes if route.profile.status != "withdrawn"]
