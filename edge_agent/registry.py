@@ -306,7 +306,7 @@ def _device(row: Mapping[str, Any]) -> Device:
 
 
 def _rows(devices: Iterable[Device], seen_at: list[int]) -> Iterator[tuple[Any, ...]]:
-    """Yield the row of each device, made when it is written: all at once were 20 MB of 50,000.
+    """Yield the row of each device, made when it is written, and not all at once.
 
     A thread may ask while devices speak on: who does is saved again.
 
