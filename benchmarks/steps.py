@@ -113,7 +113,9 @@ def intake(folder: Path) -> tuple[list[Step], list[Record]]:
 
     def decode() -> None:
         for arrival in arrivals[:MESSAGES]:
-            ways.find("mqtt", arrival.address).routes[0].swift(arrival.payload, now)
+            way = ways.find("mqtt", arrival.address)
+            said = way.entry.fast(arrival.payload) if way.entry and way.entry.fast else None
+            way.routes[0].time(said[1] if said else (), now)
 
     records = read()
     settle_heap()  # as the programs do

@@ -22,7 +22,7 @@ _STAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)?"
 )
 _BCD = re.compile(r"\d{12}")
-_MILLISECONDS_FROM = 100_000_000_000.0  # as seconds this is the year 5138
+_MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138
 _SECONDS_TO = float(2**33)  # a double holds the microseconds of this many seconds exactly
 
 ReadTime = Callable[[Any], int | None]
@@ -72,12 +72,15 @@ def compile_read(form: str | None, zone: tzinfo | None) -> ReadTime:
 
     def read_any(value: Any) -> int | None:
         kind = type(value)
+        if kind is int and -_MILLISECONDS_FROM < value < _MILLISECONDS_FROM:
+            seconds: int = value * NS
+            return seconds
         if kind is float and -_SECONDS_TO < value < _SECONDS_TO:
             micros: int = round(value * 1e6)  # as `_unix`: nearly all are such
             return micros * 1000
         if kind is str:
             return rfc3339(value)
-        if (kind is int or kind is float) and not -_MILLISECONDS_FROM < value < _MILLISECONDS_FROM:
+        if kind is int or (kind is float and abs(value) >= _MILLISECONDS_FROM):
             return _unix_ms(value)
         return _unix(value)
 

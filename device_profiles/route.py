@@ -22,7 +22,6 @@ from device_profiles.predicates import Predicate
 from device_profiles.reader import Reader
 from device_profiles.topics import Template
 from gateway_core.errors import PayloadError
-from gateway_core.model import Value
 
 if TYPE_CHECKING:
     from device_profiles.profile import Profile
@@ -159,25 +158,15 @@ class Route:
                 return self._short(entry, found, received)
         return self._long(entry, payload, received, content_format, memory)
 
-    def swift(self, payload: bytes, received: int) -> tuple[dict[str, Value], int] | None:
-        """Return fields and time of a message that the short way reads; else see `decode`.
-
-        Only for an entry that has the short way, and an address that names the device.
-        """
+    def time(self, extra: tuple[Any, ...], received: int) -> int:
+        """Return the time of a message that the short way read; ``extra`` as it returned it."""
         entry = self.entry
-        found = entry.fast(payload) if entry.fast is not None else None
-        if found is None:
-            return None
-        fields, extra = found
-        if not fields:
-            return None
-        place = entry.time_at
-        if place is None:
-            return fields, received
-        said = extra[place]
-        if said is None:
-            return fields, self._time(entry, extra, received)
-        return fields, entry.reader.clock.instant(said, received)
+        if entry.time_at is None:
+            return received
+        clock, raw = entry.reader.clock, extra[entry.time_at]
+        if raw is None:
+            raw = self.captures.get(clock.source)
+        return received if raw is None else clock.instant(raw, received)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -241,16 +230,8 @@ class Route:
         device = self._device or self.device or self._named(reader.identity, extra)
         if not fields:
             return Decoded(device, [])
-        time = self._time(entry, extra, received)
+        time = self.time(extra, received)
         return Decoded(device, [Point(time, fields, self.tags)])
-
-    def _time(self, entry: Entry, extra: tuple[Any, ...], received: int) -> int:
-        if entry.time_at is None:
-            return received
-        clock, raw = entry.reader.clock, extra[entry.time_at]
-        if raw is None:
-            raw = self.captures.get(clock.source)
-        return received if raw is None else clock.instant(raw, received)
 
     def _named(self, identity: Identity, extra: tuple[Any, ...]) -> str:
         found = dict(zip(self.entry.extra, extra, strict=True))

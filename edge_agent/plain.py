@@ -73,52 +73,50 @@ class PlainReader:
         at = start
         for at in range(start, len(arrivals)):
             arrival = arrivals[at]
+            address, payload, came = arrival.address, arrival.payload, arrival.received
             if arrival.via == "mqtt":
-                way = by_topic.get(arrival.address)
+                way = by_topic.get(address)
             else:
-                way = by_path.get((arrival.address, arrival.content_format))
-            device = devices.get(way.swift) if way is not None else None
-            payload = arrival.payload
+                way = by_path.get((address, arrival.content_format))
             if (
                 way is None
-                or device is None
+                or (entry := way.entry) is None
+                or (profile := way.profile) is None
+                or (device := devices.get(way.swift)) is None
                 or len(payload) > most
                 or arrival.cut
                 or arrival.only is not None
                 or arrival.content_format not in FAST_FORMATS
             ):
                 break
-            route, came = way.routes[0], arrival.received
             received = newest + 1 if 0 <= newest - came < SAME_RUSH_NS else came
-            profile = route.profile
-            name, who = device.id, profile.id
             try:
-                said = route.swift(payload, received)
-                if said is None:
+                said = entry.fast(payload) if entry.fast is not None else None
+                if said is None or not said[0]:
                     break
-                fields, time = said
+                fields, extra = said
+                own = extra[entry.time_at] if entry.time_at is not None else None
+                time = (
+                    way.routes[0].time(extra, received)
+                    if own is None
+                    else entry.reader.clock.instant(own, received)
+                )
                 if came > device.last_seen:
-                    device.last_seen, device.source, device.peer = (
-                        came,
-                        arrival.source,
-                        arrival.peer,
-                    )
-                    # an equal text is not kept twice
-                    device.heard = (
-                        device.heard if device.heard == arrival.address else arrival.address
-                    )
-                if silent and name in silent:
+                    device.last_seen, device.source = came, arrival.source
+                    device.heard, device.peer = way.address, arrival.peer  # kept once, not twice
+                if silent and device.id in silent:
                     rules.spoke(device, came, draft)
                 if profile.alarms:
-                    rules.step(device, who, fields, time, draft)
+                    rules.step(device, profile.id, fields, time, draft)
             except Exception:  # noqa: BLE001  # a bug: the long way tells of it
-                log.debug("not_read_plainly", address=arrival.address)
+                log.debug("not_read_plainly", address=address)
                 break
             newest = received
-            tags = way.tags
-            reading = Reading(edge, name, who, profile.measurement, time, received, fields, tags)
-            record(reading if unbelieved == RECEIPTS.replaced else replaced(reading))
-            unbelieved = RECEIPTS.replaced
+            kind, who = profile.measurement, profile.id
+            reading = Reading(edge, device.id, who, kind, time, received, fields, way.tags)
+            if unbelieved != RECEIPTS.replaced:
+                unbelieved, reading = RECEIPTS.replaced, replaced(reading)
+            record(reading)
             read_by(who)
             stamp(received)
         else:

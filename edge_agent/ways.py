@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from device_profiles.catalogue import Catalogue
-from device_profiles.route import NO_TAGS, Route
+from device_profiles.profile import Profile
+from device_profiles.route import NO_TAGS, Entry, Route
 from edge_agent.arrival import Arrival
 from edge_agent.lineage import Lineage
 from edge_agent.listing import Listing
@@ -36,7 +37,10 @@ class Way:
         alone: Whether there is one route, and it reads each message by itself.
         scripted: Whether JavaScript decodes for any of the routes.
         swift: The device whose plain messages the one route reads the short way, or empty.
+        entry: Of that route; None where it does not read them so.
+        profile: Likewise.
         tags: Of its readings.
+        address: The address itself, one text for all who keep it.
     """
 
     routes: tuple[Route, ...]
@@ -47,7 +51,10 @@ class Way:
     alone: bool = False
     scripted: bool = False
     swift: str = ""
+    entry: Entry | None = None
+    profile: Profile | None = None
     tags: dict[str, str] = field(default_factory=lambda: NO_TAGS)
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +156,9 @@ class Ways:
             own = [route for route in good if not self._catalogue.ships(route.profile)]
             rest = [route for route in good if self._catalogue.ships(route.profile)]
             open_to = len(own) or len(said) or len(rest)
-            return _way((*own, *said, *rest, *gone), open_to=open_to)
+            return _way(address, (*own, *said, *rest, *gone), open_to=open_to)
         device = pin.device if all(map(_names_device, pinned)) else ""
-        return _way(tuple(pinned), device=device, open_to=len(pinned))
+        return _way(address, tuple(pinned), device=device, open_to=len(pinned))
 
 
 def pins_of(listings: Iterable[Listing]) -> dict[str, Pin]:
@@ -166,12 +173,13 @@ def pins_of(listings: Iterable[Listing]) -> dict[str, Pin]:
     return {address: pin for address, pin in pins.items() if address not in shared}
 
 
-def _way(routes: tuple[Route, ...], *, open_to: int, device: str = "") -> Way:
+def _way(address: str, routes: tuple[Route, ...], *, open_to: int, device: str = "") -> Way:
     alone = len(routes) == 1 and not routes[0].remembers
     scripted = any(part.codec is not None for route in routes for part in route.parts)
     way = Way(routes, device=device, open_to=open_to, alone=alone, scripted=scripted)
     if alone and routes[0].entry.fast is not None and _names_device(routes[0]):
         way.swift, way.tags = device or routes[0].device or "", routes[0].tags
+        way.entry, way.profile, way.address = routes[0].entry, routes[0].profile, address
     return way
 
 

@@ -130,8 +130,8 @@ def test_a_plain_coap_request_is_found_with_at_most_6_calls() -> None:
     assert calls(lambda: [plain.find(data) for data in asked]) <= 6
 
 
-def test_an_arrival_becomes_a_record_with_at_most_21_calls(read) -> None:
-    assert read[0] <= 21.1
+def test_an_arrival_becomes_a_record_with_at_most_17_calls(read) -> None:
+    assert read[0] <= 17.1
 
 
 def test_records_are_encoded_for_spool_and_upload_in_batches(read) -> None:

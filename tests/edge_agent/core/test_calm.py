@@ -94,3 +94,29 @@ def test_a_device_that_never_says_everything_is_calm_after_all_that_it_says(tmp_
 
 def test_a_rule_that_looks_at_a_rate_leaves_no_device_calm(tmp_path: Path) -> None:
     assert Calm.of(profile_of(tmp_path, RATE)) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "calm", "not_calm"),
+    [
+        ("temperature > 60.0", (60.0, -40.0), (60.1,)),
+        ("temperature >= 60.0", (59.9, -40.0), (60.0, 61.0)),
+        ("temperature < 5.0", (5.0, 80.0), (4.9,)),
+        ("temperature <= 5.0", (5.1, 80.0), (5.0, -1.0)),
+        ("count > 9007199254740992", (9007199254740992, 0), (9007199254740993,)),
+        ("count == 3", (2, 4), (3,)),
+        ("temperature > 60.0 || temperature < 5.0", (60.0, 5.0), (61.0, 4.0)),
+    ],
+)
+def test_a_device_is_calm_just_up_to_where_its_rule_begins_to_hold(
+    tmp_path: Path, condition: str, calm: tuple[Value, ...], not_calm: tuple[Value, ...]
+) -> None:
+    rule = f"  hot: {{severity: major, raise: {condition}}}\n"
+    lines = ENV.splitlines(keepends=True)
+    text = "".join(rule if line.startswith("  hot:") else line for line in lines)
+    found = Calm.of(profile_of(tmp_path, text))
+    assert found is not None
+    name = condition.partition(" ")[0]
+    beside: dict[str, Value] = {"humidity": 40.0}
+    assert all(found.after(NOW, {**beside, name: value}, None) for value in calm)
+    assert not any(found.after(NOW, {**beside, name: value}, None) for value in not_calm)

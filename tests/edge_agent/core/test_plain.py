@@ -128,6 +128,6 @@ def test_a_decoder_that_fails_leaves_its_message_to_the_long_way(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Route, "swift", fail)
+    monkeypatch.setattr(Route, "time", fail)
     assert reader.plain.read([said("a", temperature=20.0)], 0, draft, Taken()) == 0
     assert draft.records == []
