@@ -6,7 +6,7 @@ different types (a profile was changed), they go to tables of their own and meet
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -122,10 +122,7 @@ def _plain(seqs: Sequence[int], records: Sequence[Record]) -> pa.Table:
 def _readings(seqs: Sequence[int], records: Sequence[Any]) -> pa.Table | None:
     """Return readings as one table; None when a field has values of different types."""
     every = [one.fields for one in records]
-    names: Collection[str] = every[0].keys()
-    whole = all(fields.keys() == names for fields in every)
-    if not whole:
-        names = dict.fromkeys(name for fields in every for name in fields)
+    fields = _values(every)
     columns: dict[str, pa.Array] = {
         "time": pa.array([one.time for one in records], pa.int64()),
         "received": pa.array([one.received for one in records], pa.int64()),
@@ -134,17 +131,30 @@ def _readings(seqs: Sequence[int], records: Sequence[Any]) -> pa.Table | None:
         "device": _texts([one.device for one in records]),
         "profile": _texts([one.profile for one in records]),
     }
-    if any(one.flags for one in records):
-        columns["flags"] = pa.array([one.flags for one in records], _TEXTS)
-    for tag in dict.fromkeys(tag for one in records for tag in one.tags):
-        columns[TAG + tag] = _texts([one.tags.get(tag) for one in records])
-    for name in names:
-        values = [fields[name] for fields in every] if whole else [f.get(name) for f in every]
+    flags, tags = [one.flags for one in records], [one.tags for one in records]
+    if any(flags):
+        columns["flags"] = pa.array(flags, _TEXTS)
+    if any(tags):
+        for tag in dict.fromkeys(tag for each in tags for tag in each):
+            columns[TAG + tag] = _texts([each.get(tag) for each in tags])
+    for name, values in fields.items():
         column = _field(values)
         if column is None:
             return None
         columns[field_column(name)] = column
     return pa.table(columns)
+
+
+def _values(every: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return the values of each field; for most records all have the same fields."""
+    names = every[0]
+    if set(map(len, every)) == {len(names)}:
+        try:
+            return {name: [fields[name] for fields in every] for name in names}
+        except KeyError:
+            pass
+    names = dict.fromkeys(name for fields in every for name in fields)
+    return {name: [fields.get(name) for fields in every] for name in names}
 
 
 def _texts(values: list[str | None]) -> pa.Array:

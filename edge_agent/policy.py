@@ -61,6 +61,9 @@ class Policy:
     Args:
         declared: What each loaded profile lets out, by profile id.
         site: The site's file, already checked against ``declared``.
+
+    Attributes:
+        gathering: The profiles of whose readings aggregates may leave.
     """
 
     def __init__(self, declared: Mapping[str, Declared], site: SiteEgress | None = None) -> None:
@@ -70,6 +73,9 @@ class Policy:
             name: build_gate(one, self._site, device=None) for name, one in self._declared.items()
         }
         self._by_device = self._site.names_devices
+        self.gathering = frozenset(
+            name for name, gate in self._gates.items() if self._by_device or gate.windows
+        )
         self._cache: dict[tuple[str, str], Gate] = {}
         self._kinds: dict[tuple[str, tuple[bool, ...]], Gate] = {}
 
@@ -119,7 +125,7 @@ class Policy:
                     and record.measurement == gate.measurement
                     and gate.whole.issuperset(record.fields)
                     and not record.flags
-                    and gate.tags.issuperset(record.tags)
+                    and (not record.tags or gate.tags.issuperset(record.tags))
                     and not record.derived
                     and not gate.hidden
                 ):  # the common case passes as it is

@@ -102,8 +102,9 @@ class Windows:
     def take(self, batch: Batch, policy: Policy, now: int) -> Receipt:
         """Add a batch to its windows; return what is to be stored, and told, with it."""
         dropped: dict[str, int] = {}
+        gathering = policy.gathering
         for record in batch.records:
-            if type(record) is not Reading or record.derived:
+            if type(record) is not Reading or record.derived or record.profile not in gathering:
                 continue
             gate = policy.gate(record.profile, record.device)
             if gate is None or not gate.windows or gate.hidden:
