@@ -11,6 +11,11 @@ from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("tidegate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tidegate")
 
 AT_LAST_S = 120.0
 """After its time limit a test that failed may still wait for ever, as a loop does for its threads."""

@@ -137,7 +137,7 @@ async def test_a_backlog_without_live_data_gets_everything(tmp_path):
     assert [batch.first for batch in sink.batches] == list(range(1, 1001, 100))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     backlog=st.integers(0, 300),
     arrivals=st.lists(st.integers(0, 60), max_size=12),

@@ -72,13 +72,13 @@ def body(*changes: object, version: int = 1) -> bytes:
     return b"TGU" + bytes([version]) + zstandard.ZstdCompressor(level=1).compress(raw)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(uploads())
 def test_what_is_decoded_is_what_was_encoded(upload):
     assert decode_upload(encode_upload(upload)) == upload
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"TGU", b"TGU\x01"]))
 def test_any_bytes_are_an_upload_or_a_payload_error(data, start):
     try:
@@ -88,7 +88,7 @@ def test_any_bytes_are_an_upload_or_a_payload_error(data, start):
             raise
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_an_altered_upload_is_an_upload_or_a_payload_error(data):
     packed = bytearray(encode_upload(Upload("e", "0", 1, 5, [1, 2, 5], readings(1, 3))))

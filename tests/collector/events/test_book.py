@@ -168,7 +168,7 @@ async def test_pages_hold_every_event_once_newest_first(book: EventBook) -> None
         await book.page(Wanted(cursor="garbage!"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from([*ACTIONS, "clear", "raise"]), max_size=15))
 async def test_no_history_holds_a_step_outside_the_table(actions: list[str]) -> None:
     import tempfile

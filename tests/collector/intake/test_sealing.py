@@ -35,7 +35,7 @@ def opened(data: bytes, size: int = -1, secret: Secret = KEY) -> bytes:
     return out
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 1_200_000), max_size=4), st.sampled_from([-1, 10_240, 1 << 20]))
 def test_whatever_is_written_comes_out(sizes: list[int], size: int) -> None:
     parts = [bytes([n]) * length for n, length in enumerate(sizes)]

@@ -60,7 +60,7 @@ def singly(records: list[tuple[int, Record]]) -> list[Item]:
     return [item for each in records for item in bundled([each])]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     batches=st.lists(st.lists(st.one_of(GOOD, GOOD, SAID), max_size=20), max_size=3),
     again=st.integers(0, 10),
@@ -77,7 +77,7 @@ def test_rows_do_not_depend_on_what_is_folded_together(batches, again) -> None:
     assert one.rows == other.rows
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(records=st.lists(READINGS, max_size=30))
 def test_what_is_judged_together_is_refused_alone(records) -> None:
     fit, rejected = judged(1, records)

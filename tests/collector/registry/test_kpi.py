@@ -263,7 +263,7 @@ def _recount(
     return Counter((feed["area"], feed["held"]) for feed in feeds.values()), minutes
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     records=_RECORDS,
     sizes=st.lists(st.integers(1, 9), min_size=30, max_size=30),

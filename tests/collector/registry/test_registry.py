@@ -268,7 +268,7 @@ async def test_a_database_that_is_away_is_unavailable() -> None:
             pass
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     times=st.lists(st.integers(1, 50), min_size=1, max_size=20),
     order=st.randoms(use_true_random=False),

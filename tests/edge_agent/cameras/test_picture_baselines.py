@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.cameras.baseline import ENOUGH, KEPT, Sample, Slot, admit, hour_of, likeness, usual
@@ -30,7 +30,6 @@ def look(time: int = 0, **changes: float) -> Sample:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 40 * DAY), max_size=60))
 def test_a_slot_never_grows_beyond_its_bound(times: list[int]) -> None:
     slot: Slot = ()
@@ -62,7 +61,6 @@ def test_nothing_is_usual_before_enough_looks() -> None:
     assert usual([few, (look(),)]) is not None
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-5, 12), min_size=2, max_size=2), st.integers(0, 6))
 def test_two_odd_looks_of_seven_do_not_move_what_is_usual(odd: list[float], place: int) -> None:
     focuses = [8.0] * 5
@@ -73,7 +71,6 @@ def test_two_odd_looks_of_seven_do_not_move_what_is_usual(odd: list[float], plac
     assert learned.focus == 8.0
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=96, max_size=96), st.binary(min_size=96, max_size=96))
 def test_likeness_is_a_correlation(one: bytes, other: bytes) -> None:
     assert -1.000001 <= likeness(one, other) <= 1.000001

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.cameras.rtp import Packet
@@ -34,7 +34,6 @@ def measured(numbers: Sequence[int]) -> StreamSample:
     return meter.sample(len(numbers) / 25)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 70_000), st.integers(1, 300))
 def test_nothing_is_lost_across_the_wrap_of_the_sequence(first: int, count: int) -> None:
     found = measured(range(first, first + count))
@@ -42,7 +41,6 @@ def test_nothing_is_lost_across_the_wrap_of_the_sequence(first: int, count: int)
     assert (found.packets, found.lost, found.duplicates, found.restarts) == (count, 0, 0, 0)
 
 
-@settings(deadline=None)
 @given(
     st.integers(65_000, 66_000),
     st.sets(st.integers(1, 198), max_size=40),

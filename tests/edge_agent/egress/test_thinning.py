@@ -192,7 +192,7 @@ UNHEARD = ("send", 2, "unheard")
 @example([UP, SENT, UP, UP, UNHEARD, ("restart",), SENT, DOWN, DOWN, SENT])
 @example([UP, SENT, ("rules", 0.2), UP, UNHEARD, ("rules", 0.5), SENT, DOWN, DOWN, SENT])
 @example([UP, SENT, UP, UP, UNHEARD, ("send", 1, "ok"), SENT, DOWN, DOWN, SENT])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(STEPS, min_size=8, max_size=40))
 def test_whatever_is_lost_repeated_or_restarted_the_centre_is_never_off_by_more(
     steps: list[tuple[object, ...]],

@@ -32,7 +32,7 @@ def fresh() -> Talk:
     return Talk(House(configured, Sessions("listen/d/", 4, 100, {}, NOW), Policy()))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([b"", V5, V311]), st.binary(max_size=200))
 def test_any_bytes_are_answered_awaited_or_the_end(first: bytes, data: bytes) -> None:
     talk = fresh()
@@ -40,7 +40,7 @@ def test_any_bytes_are_answered_awaited_or_the_end(first: bytes, data: bytes) ->
     talk.say(data)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.sampled_from([V5, V311]),
     st.lists(st.sampled_from(GOOD), max_size=6),
@@ -61,7 +61,7 @@ def test_packets_with_flipped_bytes_in_any_pieces_do_no_harm(
     assert all(len(topic) <= 512 for topic, _ in talk.stored)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([V5, V311]), st.integers(1, 30))
 def test_how_a_stream_is_cut_changes_nothing(version: bytes, piece: int) -> None:
     said = version + b"".join(

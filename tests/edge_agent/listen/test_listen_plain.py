@@ -53,7 +53,7 @@ def heard(
     return answers, talk.stored, talk.ended, house.sessions._memory.held
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from((V311, V5, LASTING)),
     st.lists(PACKETS, max_size=12),

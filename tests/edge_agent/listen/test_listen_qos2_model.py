@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_core.clock import NS
@@ -168,7 +168,7 @@ MOVES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(MOVES)
 def test_whenever_it_dies_each_message_of_qos_2_is_stored_once(
     moves: list[tuple[str, int, int, bytes]],

@@ -177,7 +177,7 @@ BATCHES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(BATCHES, st.sets(st.integers(0, 59)), st.sets(st.integers(0, 59)))
 def test_whenever_it_dies_the_memory_knows_what_was_stored_and_nothing_else(
     batches: list[list[tuple[int, int, int]]], unstored: set[int], deaths: set[int]

@@ -56,7 +56,7 @@ def numbers(reader: RawReader, **limits: int) -> list[int]:
     return [int(one.arrival.payload) for one in reader.read(**limits)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(messages, min_size=1, max_size=8))
 def test_what_is_unpacked_is_what_was_packed(found):
     data, span = block(*found)
@@ -65,7 +65,7 @@ def test_what_is_unpacked_is_what_was_packed(found):
     assert list(unpack(head, data[HEAD_BYTES:])) == found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 255))
 def test_any_bytes_are_read_to_the_end_without_an_error(tmp_path_factory, data, at, byte):
     sound = bytearray(block(message(1), message(2))[0])

@@ -68,7 +68,7 @@ async def _turns(count: int = 5) -> None:
 
 
 @given(st.permutations(range(6)))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_commits_end_in_any_order_and_acknowledgements_do_not(order: list[int]) -> None:
     async def play() -> None:
         ingest = Gates()

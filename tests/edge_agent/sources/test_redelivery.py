@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.sources.mqtt import MqttSource
@@ -100,7 +100,6 @@ messages = st.tuples(st.integers(1, 12), st.sampled_from(["a", "b"]), st.binary(
 
 @pytest.mark.fault("F15")
 @given(st.lists(st.lists(messages, max_size=6), max_size=40), st.integers(1, 20), st.booleans())
-@settings(deadline=None)
 def test_the_newest_marks_are_always_held_and_the_rest_stays_bounded(
     commits: list[list[tuple[int, str, bytes]]], depth: int, settled: bool
 ) -> None:

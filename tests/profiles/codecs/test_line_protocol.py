@@ -41,7 +41,7 @@ TIME = st.integers(0, 2**62)
     st.dictionaries(WORDS, VALUE, min_size=1, max_size=5),
     TIME,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_influxdb_s_own_client_writes_is_read_as_it_was_given(
     name: str, tags: dict[str, str], fields: dict[str, Any], time: int
 ) -> None:
@@ -59,7 +59,7 @@ def test_what_influxdb_s_own_client_writes_is_read_as_it_was_given(
     st.dictionaries(NAME, OURS, min_size=1, max_size=5),
     TIME,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_our_own_encoder_writes_is_read_as_it_was_given(
     tags: dict[str, str], fields: dict[str, Any], time: int
 ) -> None:
@@ -70,7 +70,7 @@ def test_what_our_own_encoder_writes_is_read_as_it_was_given(
 
 
 @given(st.text(st.sampled_from('m,= \\"\n1itu.e-+#é'), max_size=40))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_text_gives_lines_and_says_what_is_wrong_with_the_others(content: str) -> None:
     for line in read_lines(content):
         assert isinstance(line, str | tuple)

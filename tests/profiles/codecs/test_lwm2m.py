@@ -36,7 +36,7 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False)
     st.dictionaries(NUMBERS, FLOATS, max_size=6),
     st.dictionaries(NUMBERS, st.text(max_size=300), max_size=4),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_was_written_is_read(floats: dict[int, float], texts: dict[int, str]) -> None:
     floats = {key: value for key, value in floats.items() if key not in texts}
     kinds = {f"9/{key}": "float" for key in floats} | {f"9/{key}": "string" for key in texts}
@@ -59,7 +59,7 @@ def test_what_was_written_is_read(floats: dict[int, float], texts: dict[int, str
 
 
 @given(st.binary(max_size=40), st.sampled_from([11542, 11543, 110, 112, None]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_give_values_or_a_refusal(data: bytes, content_format: int | None) -> None:
     decode = compile_decode([{"lwm2m": {"path": "3303"}}])
     with contextlib.suppress(PayloadError):

@@ -165,7 +165,7 @@ DECODERS = [compile_decode([step]) for step in STEPS]
         st.binary(max_size=80), st.text('a1.,;=\n"\r\t b-+e', max_size=60).map(str.encode)
     ),
 )
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 def test_any_bytes_are_values_or_a_refusal(index, payload):
     code = ""
     try:

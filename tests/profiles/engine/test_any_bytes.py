@@ -45,7 +45,7 @@ def check(decoded: Decoded) -> None:
 
 
 @given(index=st.integers(0, len(RECEIVED) - 1), payload=st.binary(max_size=120))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_random_bytes_are_decoded_or_refused(index, payload):
     recv = RECEIVED[index]
     for decoded in feed(recv, payload):
@@ -57,7 +57,7 @@ def test_random_bytes_are_decoded_or_refused(index, payload):
     edits=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=4),
     keep=st.integers(0, 400),
 )
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_damaged_messages_of_real_devices_are_decoded_or_refused(index, edits, keep):
     recv = RECEIVED[index]
     payload = bytearray(payload_of(recv))

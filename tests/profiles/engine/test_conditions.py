@@ -45,7 +45,7 @@ conditions = st.recursive(
 
 
 @given(text=conditions, values=known)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_closures_give_what_cel_gives(text, values):
     expression = compile_cel(text, TYPES)
     assert compile_condition(expression)(values) is through_cel(expression)(values)

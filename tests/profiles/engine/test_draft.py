@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_profiles.catalogue import Catalogue, conflicts, load_catalogue
@@ -194,7 +194,7 @@ BODIES = st.dictionaries(
 
 
 @given(bodies=st.lists(BODIES, min_size=1, max_size=3))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 def test_whatever_a_device_sends_the_draft_is_green_or_says_what_is_missing(bodies):
     said = ""
     try:

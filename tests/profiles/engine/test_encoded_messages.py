@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_profiles.catalogue import load_catalogue
@@ -50,7 +50,7 @@ def value_of(spec):
 
 @pytest.mark.parametrize(("name", "encoder"), encoders(), ids=[name for name, _ in encoders()])
 @given(data=st.data())
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 def test_values_come_back(name, encoder, data):
     profile = CATALOGUE.profiles[name]
     chosen = data.draw(st.sets(st.sampled_from(encoder.fields), min_size=1))

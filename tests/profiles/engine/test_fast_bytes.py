@@ -54,7 +54,7 @@ def outcome(decode):
 
 
 @given(payload=payloads)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_both_ways_give_the_same(payload):
     assert outcome(lambda: ROUTE.decode(payload, 5)) == outcome(
         lambda: ROUTE._long(ROUTE.entry, payload, 5, None)

@@ -73,7 +73,7 @@ def both(route: Route, payload: bytes) -> tuple[object, object]:
 
 @pytest.mark.parametrize("profile", [NESTED, FLAT, PLAINEST], ids=["nested", "flat", "plain"])
 @given(message=messages)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_message_gives_the_same_both_ways(profile, message):
     route = route_of(profile)
     assert route.entry.fast is not None
@@ -84,7 +84,7 @@ def test_any_message_gives_the_same_both_ways(profile, message):
 
 @pytest.mark.parametrize("profile", [NESTED, PLAINEST], ids=["nested", "plain"])
 @given(message=messages, at=st.integers(0, 200), byte=st.integers(0, 255), cut=st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @example(message={"other": "x"}, at=11, byte=0xFF, cut=False)
 def test_damaged_bytes_give_the_same_both_ways(profile, message, at, byte, cut):
     payload = bytearray(json.dumps(message, ensure_ascii=False).encode("utf-8", "replace"))

@@ -51,7 +51,7 @@ conditions = st.recursive(
     c=st.dictionaries(st.just("n"), st.sampled_from(["a", "1"]), max_size=1),
     fport=st.sampled_from([None, 1, 2]),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_closures_give_what_cel_gives(text, d, c, fport):
     expression = compile_cel(text, TYPES)
     values = {"d": d, "c": c, "fport": fport}

@@ -83,7 +83,7 @@ def points(catalogue, topic, payload):
 
 
 @given(form=st.sampled_from(sorted(FORMS.items() | SIGNED.items(), key=str)), n=whole)
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 def test_every_integer_of_64_bits_comes_through_exactly(form, n):
     topic, make = form
     for catalogue in (PLAIN, EXPR):
@@ -107,7 +107,7 @@ def test_every_integer_of_64_bits_comes_through_exactly(form, n):
         st.integers(-(2**200), -(2**63) - 1),
     ),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_64_bits_do_not_hold_is_flagged_or_refused(form, n):
     topic, make = form
     if topic in ("csv/a", "text/a") and len(str(abs(n))) > 40:
@@ -121,7 +121,6 @@ def test_what_64_bits_do_not_hold_is_flagged_or_refused(form, n):
 
 
 @given(form=st.sampled_from(sorted(UNSIGNED.items(), key=str)), n=st.integers(2**63, 2**64 - 1))
-@settings(deadline=None)
 def test_an_unsigned_integer_beyond_a_signed_one_is_flagged(form, n):
     topic, make = form
     decoded, found = points(PLAIN, topic, make(n))

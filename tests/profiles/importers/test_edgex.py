@@ -156,7 +156,7 @@ RESOURCE = st.fixed_dictionaries(
 
 
 @given(name=st.text(min_size=1, max_size=30), resources=st.lists(RESOURCE, min_size=1, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_device_profile_gives_one_that_passes_or_a_fault(
     name: str, resources: list[object]
 ) -> None:
