@@ -14,6 +14,7 @@ import structlog
 from edge_agent.config import load_edge_config
 from edge_agent.run import run_agent
 from gateway_core.errors import ConfigError, GatewayError
+from gateway_core.exhaustion import end_within
 from gateway_core.heap import few_arenas, give_back, settle_heap
 from gateway_core.log import setup_logging
 from gateway_core.named_files import at_its_key
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = load_edge_config(asked.config)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(run_agent(config, ready=lambda _agent: settle_heap()))
+            runner.run(run_agent(config, ready=lambda _agent: settle_heap(), leaving=end_within))
     except ConfigError as exc:
         faults = at_its_key(config, asked.config, exc.faults) if config else exc.faults
         sys.stderr.write("".join(f"{fault}\n" for fault in faults))

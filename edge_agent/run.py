@@ -42,6 +42,7 @@ async def run_agent(
     machine: Machine = Machine(),  # noqa: B008  # frozen
     conditions: Conditions = Conditions(),  # noqa: B008  # frozen
     known: Knowledge | None = None,
+    leaving: Callable[[], object] = lambda: None,
 ) -> None:
     """Run one edge agent until it is told to stop.
 
@@ -53,6 +54,7 @@ async def run_agent(
         machine: What the machine knows of time beside it.
         conditions: What a simulation sets.
         known: What people wrote, where it was read already.
+        leaving: Is called when the end begins, an orderly one or not.
 
     Raises:
         ConfigError: A file has a mistake, or an address cannot be listened on.
@@ -73,7 +75,10 @@ async def run_agent(
                 with handled_signals(ending, agent.life.switch.reload, group):
                     agent.start(parts, knowledge.catalogue, opened)
                     alive = group.create_task(watchdog(), name="watchdog")
-                    await ending.wait()
+                    try:
+                        await ending.wait()
+                    finally:
+                        leaving()
                     notify("STOPPING=1")
                     await parts.stop(agent.flush)
                     alive.cancel()

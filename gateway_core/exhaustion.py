@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import signal
 import threading
 from typing import Any, NoReturn
 
 STATUS = 1
 PROBE = 4 << 20
 """A message, its decoded form and a segment need about so much."""
+LONGEST_END_S = 30.0
+"""As systemd waits for an end (TimeoutStopSec); parts, flush and files take about ten at most."""
 _WORDS = b"out_of_memory: the program ends, to be started afresh\n"
 
 
@@ -30,14 +33,14 @@ def end_when_exhausted(loop: asyncio.AbstractEventLoop) -> None:
     def in_callback(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         try:
             error = context.get("exception")
-            if error is not None and is_exhaustion(error):
+            if error is not None and is_of_exhaustion(error):
                 end_now()
             loop.default_exception_handler(context)
         except MemoryError:
             end_now()
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
-        if args.exc_value is not None and is_exhaustion(args.exc_value):
+        if args.exc_value is not None and is_of_exhaustion(args.exc_value):
             end_now()
         threading.__excepthook__(args)
 
@@ -56,6 +59,31 @@ async def probe_memory() -> NoReturn:
     while True:
         bytearray(PROBE)
         await asyncio.sleep(1)
+
+
+def end_within(seconds: float = LONGEST_END_S) -> None:
+    """Let the kernel end the program (SIGALRM) should an orderly end take longer than this.
+
+    What hangs in an end is deaf for good, and no watchdog is told to wait for it. A thread that
+    would do the same could not be started where memory is short.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def is_of_exhaustion(error: BaseException) -> bool:
+    """Tell whether an error that would end a part may come of it that memory ran out.
+
+    Libraries have words of their own for that, such as that no thread can be started; so it counts
+    as well that there is no memory now.
+    """
+    if is_exhaustion(error):
+        return True
+    try:
+        bytearray(PROBE)
+    except MemoryError:
+        return True
+    return False
 
 
 def is_exhaustion(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ import structlog
 
 from gateway_core.clock import monotonic
 from gateway_core.errors import Unavailable
-from gateway_core.exhaustion import end_now, is_exhaustion
+from gateway_core.exhaustion import end_now, is_of_exhaustion
 
 log = structlog.get_logger()
 
@@ -90,8 +90,10 @@ async def supervise(
             outage.enter(str(exc))
             wait = dice.uniform(0.0, ceiling)
             ceiling = min(2 * ceiling, patience.longest)
+        except asyncio.CancelledError:
+            raise
         except BaseException as exc:
-            if is_exhaustion(exc):
+            if is_of_exhaustion(exc):
                 end_now()  # an orderly end would need memory
             raise
         finally:

@@ -113,7 +113,8 @@ def test_a_profile_reads_the_radio_by_path_whichever_server_it_is() -> None:
     profile = load_profile(PROFILE)
     found = []
     for entry, message in zip(profile.entries, MESSAGES.values(), strict=True):
-        decoded = profile.route(entry, {}).decode(msgspec.json.encode(message), 0)
+        captures = dict.fromkeys(entry.template.names, "x")
+        decoded = profile.route(entry, captures).decode(msgspec.json.encode(message), 0)
         found.append((decoded.device, decoded.readings[0].fields))
     assert found == [
         (EUI, {"temperature": 23.4, "rssi": -48, "heard_by": "0016c001ff10a235"}),
