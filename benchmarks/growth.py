@@ -4,7 +4,7 @@ Messages a second, CPU and memory of the agent with 1,000 to 50,000 devices; tim
 to the embedded store with up to a hundred million points; and of the spool with up to ten million
 records that nobody has fetched: memory, time to open it, and time to the first batch.
 
-    python benchmarks/growth.py --keep          measures; about ten minutes and 3 GB of disk
+    python benchmarks/growth.py --keep          measures; two to ten minutes and 3 GB of disk
     python benchmarks/growth.py --plot          draws what was kept and writes its page; needs
                                                 matplotlib: uv pip install --group plots
     python benchmarks/growth.py --keep --small --messages 50000     the first sizes, in a minute
