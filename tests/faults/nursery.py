@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.faults.killed_at import arm
 
 ROOT = Path(__file__).parents[2]
 KILLED_AT = "tests.faults.killed_at"
+ANSWER_S = 60.0
 PROGRAMS = ("edge_agent", "collector")
 
 
@@ -71,6 +73,7 @@ class Nursery:
     """The process that forks; `close` ends it."""
 
     def __init__(self) -> None:
+        self._turn = threading.Lock()  # who asks beside another may get its answer, or none
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.nursery"],
             stdin=subprocess.PIPE,
@@ -96,9 +99,10 @@ class Nursery:
         }
         order["env"] = {**env}
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
-        return Child(int(self._answer()))
+        with self._turn:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+            return Child(int(self._answer()))
 
     def close(self) -> None:
         """End it; what it started was ended before."""
@@ -107,6 +111,8 @@ class Nursery:
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], ANSWER_S)[0]:
+            raise AssertionError(f"the nursery said nothing in {ANSWER_S:g} s")
         line = self._process.stdout.readline().decode().strip()
         if not line:
             raise AssertionError("the nursery has ended")

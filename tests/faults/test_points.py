@@ -10,6 +10,7 @@ import asyncio
 import subprocess
 import sys
 import urllib.error
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -81,13 +82,22 @@ def ask_for_pin(city: City) -> None:
 ASKED = {"backup": ask_for_backup, "refill": ask_for_refill, "pin": ask_for_pin}
 
 
+@pytest.fixture
+def nursery(city: City) -> Iterator[Nursery]:
+    made = Nursery()
+    yield made
+    city.close()  # first, what it started
+    made.close()
+
+
 @pytest.mark.fault("F1", "F9", "F20")
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-async def test_ended_at_every_named_point_nothing_is_lost_doubled_or_overtaken(city: City) -> None:
+async def test_ended_at_every_named_point_nothing_is_lost_doubled_or_overtaken(
+    city: City, nursery: Nursery
+) -> None:
     fleet = Fleet(f"mqtt://{city.at(city.mqtt_port)}", 200, 50)
     broker, centre, edge = city.broker(), city.centre(), city.edge()
-    nursery = Nursery()
     for each in (broker, centre, edge):
         each.deadline_s = PATIENCE_S
     for each in (centre, edge):
@@ -114,8 +124,6 @@ async def test_ended_at_every_named_point_nothing_is_lost_doubled_or_overtaken(c
     assert found == (0, 0, 0), verdict.examples
     assert verdict.acknowledged > 500
     assert city.edge_status()["set_aside"] == []
-    city.close()
-    nursery.close()
 
 
 def drained(city: City, fleet: Fleet) -> bool:
