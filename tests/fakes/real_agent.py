@@ -21,7 +21,13 @@ from tests.fakes.ports import free_port
 
 
 class RealAgent:
-    """One `python -m edge_agent`, ended by its own process id."""
+    """One `python -m edge_agent`, ended by its own process id.
+
+    Attributes:
+        program: What Python is told to run.
+    """
+
+    program: tuple[str, ...] = ("-m", "edge_agent")
 
     def __init__(
         self, folder: Path, broker: Mosquitto | None, profile: str, more: str = ""
@@ -49,7 +55,7 @@ class RealAgent:
         log = (self.folder / "agent.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "edge_agent", "--config", str(self.config)],
+                [sys.executable, *self.program, "--config", str(self.config)],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 env=environment,

@@ -27,6 +27,7 @@ from tests.fakes.bad_store import (
     said,
     stored_and_silent,
     trickle,
+    well,
 )
 
 T = 1_700_000_000_000_000_000
@@ -100,6 +101,27 @@ async def test_a_store_that_never_ends_its_answer_is_given_up_and_written_again(
             await store.write(batch)
         assert (await store.write(batch)).rejected == ()
         assert server.lines == {"env,device=d1,edge=e1,profile=p t=0.5 1700000000000000001": 2}
+
+
+@pytest.mark.parametrize("kind", STORES)
+async def test_what_is_written_together_reaches_the_store_one_after_another(kind):
+    free = asyncio.Event()
+
+    async def slow(store, lines, writer) -> None:
+        await free.wait()
+        await well(store, lines, writer)
+
+    async with bad_store() as server, STORES[kind](server.url) as store:
+        server.misdeeds.append(slow)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(store.write(Batch(1, [reading(1)])))
+            while server.writes < 1:
+                await asyncio.sleep(0.01)
+            tasks.create_task(store.write(Batch(2, [reading(2)])))
+            await asyncio.sleep(0.3)
+            assert server.writes == 1  # the later value of a series must come later
+            free.set()
+    assert [line.split(",")[1] for line in server.lines] == ["device=d1", "device=d2"]
 
 
 async def test_a_store_that_asks_for_a_second_gets_it():

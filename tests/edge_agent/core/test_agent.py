@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -154,6 +155,29 @@ async def test_sigterm_ends_it_in_order_with_status_0(agent: RealAgent) -> None:
     assert await agent.end() == 0
     assert "agent_stopped" in agent.log()
     assert "Traceback" not in agent.log()
+
+
+HANGS = """
+import asyncio, sys
+from edge_agent import __main__ as program
+from edge_agent.parts import Parts
+from gateway_core.exhaustion import end_within
+
+async def for_ever(parts, flush):
+    await asyncio.sleep(3600)
+
+Parts.stop = for_ever
+program.end_within = lambda: end_within(1.0)
+sys.exit(program.main())
+"""
+
+
+async def test_an_agent_that_hangs_in_its_end_is_ended_by_the_kernel(tmp_path: Path) -> None:
+    agent = RealAgent(tmp_path, None, MINE)
+    agent.program = ("-c", HANGS)
+    agent.start()
+    await agent.until(lambda _status: True)
+    assert await agent.end() == -signal.SIGALRM
 
 
 async def test_sighup_takes_a_new_profile_in_and_asks_the_broker_for_its_topics(

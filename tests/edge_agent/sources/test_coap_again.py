@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator
 
 import pytest
 
 from edge_agent.sources import coap_message as coap
-from edge_agent.sources.coap import CoapSource
 from edge_agent.sources.coap_message import Message
-from edge_agent.sources.settings import CoapSettings
-from gateway_core.clock import wall_ns
 from gateway_core.errors import SpoolFull
-from gateway_core.meter import Meter
-from tests.fakes.coap_device import Device, put
-from tests.fakes.ingest import FakeIngest, supervised
+from tests.fakes.coap_device import Device, heard_by, put
+from tests.fakes.ingest import FakeIngest
 
 
 @pytest.fixture
@@ -25,15 +20,8 @@ def ingest() -> FakeIngest:
 
 @pytest.fixture
 async def device(ingest: FakeIngest) -> AsyncIterator[Device]:
-    settings = CoapSettings.model_validate({"listen": "127.0.0.1:0"})
-    chance = random.Random(1)
-    source = CoapSource(settings, ingest=ingest, clock=wall_ns, meter=Meter(), chance=chance)
-    async with supervised(source):
-        await source.opened.wait()
-        each = Device("127.0.0.1", source.addresses[0].port)
+    async with heard_by(ingest) as each:
         yield each
-        each.close()
-        ingest.gate.set()
 
 
 async def test_a_retransmission_gets_the_same_answer_and_is_not_stored_again(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import socket
 from collections.abc import AsyncIterator
 
@@ -16,8 +15,8 @@ from edge_agent.sources.settings import CoapSettings
 from gateway_core.clock import wall_ns
 from gateway_core.errors import ConfigError, SpoolFull
 from gateway_core.meter import Meter
-from tests.fakes.coap_device import PATH, Device, put
-from tests.fakes.ingest import FakeIngest, supervised
+from tests.fakes.coap_device import PATH, Device, heard_by, put
+from tests.fakes.ingest import FakeIngest
 
 
 @pytest.fixture
@@ -39,19 +38,8 @@ def settings() -> dict[str, object]:
 async def device(
     ingest: FakeIngest, settings: dict[str, object], meter: Meter
 ) -> AsyncIterator[Device]:
-    source = CoapSource(
-        CoapSettings.model_validate({"listen": "[::]:0", **settings}),
-        ingest=ingest,
-        clock=wall_ns,
-        meter=meter,
-        chance=random.Random(1),
-    )
-    async with supervised(source):
-        await source.opened.wait()
-        each = Device("127.0.0.1", source.addresses[0].port)
+    async with heard_by(ingest, meter, "[::]:0", **settings) as each:
         yield each
-        each.close()
-        ingest.gate.set()
 
 
 async def test_a_reading_is_stored_and_then_answered_2_04(device: Device, ingest) -> None:
