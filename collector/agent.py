@@ -130,7 +130,7 @@ class Collector:
         trail = Trail(kept.trail, partial(born, kept.url)) if kept.trail else None
         lanes = [
             Lane(self._watched(TimeSeriesSink(self.store)), 5000, 0.05, trail, overlap(kept.kind)),
-            Lane(self._watched(self._once(RegistrySink(self.registry))), 20_000, 1.0),
+            Lane(self._watched(self._once(RegistrySink(self.registry, self.clock))), 20_000, 1.0),
             Lane(self._watched(self._once(events)), 20_000, 1.0),
         ]
         if self.mirror is not None:

@@ -72,6 +72,8 @@ class FeedHealth(msgspec.Struct, frozen=True, array_like=True, tag="f", gc=False
         hourly: True for the hourly roll-up, False for a change.
         worst: The worst fault that any picture showed since the last record, whether or not it
             was adopted as a fault of the feed; empty for none.
+        mark: What is known against its time (`gateway_core.time_marks`), joined by commas; empty
+            for nothing.
     """
 
     edge: str
@@ -85,6 +87,7 @@ class FeedHealth(msgspec.Struct, frozen=True, array_like=True, tag="f", gc=False
     up_s: float = 0.0
     hourly: bool = False
     worst: str = ""
+    mark: str = ""
 
 
 SystemState = Literal["up", "degraded", "down", "unknown", "maintenance"]
@@ -103,6 +106,7 @@ class SystemHealth(msgspec.Struct, frozen=True, array_like=True, tag="s", gc=Fal
     rtt_ms: float | None = None
     up_s: float = 0.0
     hourly: bool = False
+    mark: str = ""
 
 
 Severity = Literal["critical", "major", "minor", "warning", "info"]
@@ -120,6 +124,7 @@ class Alarm(msgspec.Struct, frozen=True, array_like=True, tag="a", gc=False):
         state: ``raised`` or ``cleared``.
         time: When.
         text: Language to text, for people; empty where egress says ``code-only``.
+        mark: As of a `FeedHealth`.
     """
 
     edge: str
@@ -130,6 +135,7 @@ class Alarm(msgspec.Struct, frozen=True, array_like=True, tag="a", gc=False):
     state: Literal["raised", "cleared"]
     time: int
     text: dict[str, str] = {}
+    mark: str = ""
 
 
 class Loss(msgspec.Struct, frozen=True, array_like=True, tag="l", gc=False):

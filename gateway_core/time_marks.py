@@ -1,18 +1,27 @@
-"""What is known against the times of a record: marks among a reading's flags. Pure.
+"""What is known against the times of a record: marks. Pure.
 
 A mark says that the edge's clock, and with it the receive time, was not to be trusted when the
-reading came, that it was put right later, or that the device's own time was not believable. A
-reading without one has times that nothing speaks against (docs/reference/clocks.md).
+record was made, that it was put right later, or that a device's own time was not believable. A
+record without one has times that nothing speaks against (docs/reference/clocks.md). A reading has
+its marks among its flags, an alarm or a verdict in an attribute of its own.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from msgspec import structs
 
-from gateway_core.clock import NS
-from gateway_core.model import Loss, ProfileUse, Reading, Record
+from gateway_core.clock import NS, Clock
+from gateway_core.model import (
+    Alarm,
+    FeedHealth,
+    Loss,
+    ProfileUse,
+    Reading,
+    Record,
+    SystemHealth,
+)
 
 Trouble = Literal["unset", "jumped", "unsynced"]
 """What may be wrong with an edge's clock; each is a mark."""
@@ -23,7 +32,8 @@ FIELD = "clock_mark"
 _FLAG = "time:"
 REPAIRED = "repaired"
 REPLACED = "replaced"
-MARKS = frozenset((*get_args(Trouble), REPAIRED, REPLACED))
+_TROUBLES = frozenset(get_args(Trouble))
+MARKS = frozenset((*_TROUBLES, REPAIRED, REPLACED))
 FLAGS = frozenset(_FLAG + mark for mark in MARKS)
 
 _TAKEN_NS = 100_000
@@ -31,14 +41,44 @@ _TAKEN_NS = 100_000
 _DAY_NS = 86_400 * NS
 
 
+Judgement = Alarm | FeedHealth | SystemHealth
+"""What the edge itself says at a time of its own clock."""
+
+
 def mark_of(flags: tuple[str, ...]) -> str:
     """Return the marks among a reading's flags, joined by commas; empty for none."""
     return ",".join(flag[len(_FLAG) :] for flag in flags if flag in FLAGS)
 
 
-def marked(reading: Reading, mark: str) -> Reading:
-    """Return the reading with one mark more."""
-    return structs.replace(reading, flags=(*reading.flags, _FLAG + mark))
+MarkedT = TypeVar("MarkedT", bound=Reading | Judgement)
+HeardT = TypeVar("HeardT", bound=Record)
+
+
+def marked(record: MarkedT, mark: str) -> MarkedT:
+    """Return the record with one mark more."""
+    if isinstance(record, Reading):
+        return structs.replace(record, flags=(*record.flags, _FLAG + mark))
+    return structs.replace(record, mark=",".join(filter(None, (record.mark, mark))))
+
+
+def doubted(judgement: Judgement) -> bool:
+    """Return whether an alarm's or a verdict's time is of a clock that was not to be trusted."""
+    return not _TROUBLES.isdisjoint(judgement.mark.split(","))
+
+
+def heard(record: HeardT, clock: Clock) -> HeardT:
+    """Return what is to be taken for the record's time where an order of times counts.
+
+    A doubted time orders nothing: an alarm of 1970 would be older than all, one of 2099 newer than
+    whatever follows. It stands where it was heard.
+
+    Args:
+        record: Any.
+        clock: That of who hears it; trusted.
+    """
+    if isinstance(record, Judgement) and record.mark and doubted(record):
+        return structs.replace(record, time=clock())
+    return record
 
 
 def replaced(reading: Reading) -> Reading:
@@ -60,6 +100,10 @@ def put_right(record: Record, by: int, trouble: str) -> Record:
         by: How far the clock was behind, in nanoseconds; 0: it was right after all.
         trouble: The mark that goes; empty for none.
     """
+    if isinstance(record, Judgement):
+        marks = [each for each in record.mark.split(",") if each not in {trouble, ""}]
+        marks += [REPAIRED] if by else []
+        return structs.replace(record, time=record.time + by, mark=",".join(marks))
     if not isinstance(record, Reading):
         if not by or isinstance(record, ProfileUse):  # its time names it, at the centre too
             return record

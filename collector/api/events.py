@@ -160,6 +160,7 @@ def _tagged(row: Row) -> dict[str, str]:
 def _shown(row: Row) -> dict[str, Any]:
     """Return an event as people see it."""
     shown = dict(row) | {"closed": row["state"] == CLOSED, "allowed": list(allowed(row["state"]))}
+    shown["clock_mark"] = shown.pop("mark") or None
     for key in ("raised", "cleared", "updated"):
         shown[key] = None if row[key] is None else to_rfc3339(row[key])
     if "steps" in row:

@@ -78,6 +78,7 @@ def alarm(row: Row) -> dict[str, Any]:
         "severity": row["severity"],
         "time": to_rfc3339(row["time"]),
         "text": row["text"],
+        "clock_mark": row["mark"] or None,
     }
 
 

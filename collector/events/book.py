@@ -23,6 +23,7 @@ from collector.registry.database import Database
 from gateway_core.clock import Clock
 from gateway_core.errors import GatewayError, PayloadError, Unavailable
 from gateway_core.model import Alarm
+from gateway_core.time_marks import heard
 
 Row = dict[str, Any]
 
@@ -75,6 +76,7 @@ class EventBook:
             about = {"edge": opening.edge, "device": opening.device, "rule": opening.rule}
             rest = {"severity": opening.severity, "text": opening.text, "raised": now}
             row = about | rest | {"id": name, "source": PERSON, "profile": "", "cleared": None}
+            row["mark"] = ""
             self._insert(db, [row], opening.actor, opening.comment)
             return _whole(db, name) or row
 
@@ -147,14 +149,16 @@ class EventBook:
             at = last.get((alarm.edge, alarm.device, alarm.rule))
             row: Row = {"id": name, "source": ALARM, "edge": alarm.edge, "device": alarm.device}
             row |= {"rule": alarm.rule, "profile": alarm.profile, "severity": alarm.severity}
-            row |= {"text": dict(alarm.text), "raised": alarm.time}
-            row["cleared"] = at if at is not None and at >= alarm.time else None
+            raised = heard(alarm, self._clock).time
+            row |= {"text": dict(alarm.text), "raised": raised, "mark": alarm.mark}
+            row["cleared"] = at if at is not None and at >= raised else None
             rows.append(row)
         self._insert(db, rows, ALARM, "")
 
     def _clear(self, db: Connection, alarm: Alarm) -> None:
         about = {"edge": alarm.edge, "device": alarm.device, "rule": alarm.rule}
-        statement = self._database.insert(event_clearings).values(**about, time=alarm.time)
+        at = heard(alarm, self._clock).time
+        statement = self._database.insert(event_clearings).values(**about, time=at)
         newest = statement.on_conflict_do_update(
             index_elements=list(about),
             set_={"time": statement.excluded.time},
@@ -162,10 +166,10 @@ class EventBook:
         )
         db.execute(newest)
         query = select(events).where(*(events.c[key] == about[key] for key in about))
-        query = query.where(events.c.raised <= alarm.time).order_by(events.c.raised.desc())
+        query = query.where(events.c.raised <= at).order_by(events.c.raised.desc())
         found = db.execute(query.limit(1)).mappings().first()
-        if found is not None and (found["cleared"] is None or found["cleared"] > alarm.time):
-            self._advance(db, dict(found), {"cleared": alarm.time}, None)
+        if found is not None and (found["cleared"] is None or found["cleared"] > at):
+            self._advance(db, dict(found), {"cleared": at}, None)
 
     def _insert(self, db: Connection, rows: Sequence[Row], actor: str, comment: str) -> None:
         """Insert events and their first steps; what another collector was faster with stays."""

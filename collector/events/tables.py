@@ -24,11 +24,13 @@ events = Table(
     Column("reopened", Integer, nullable=False),
     Column("updated", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("mark", String(64), nullable=False, default="", server_default=""),
     Index("events_by_time", "raised", "id"),
     Index("events_by_state", "state", "raised", "id"),
     Index("events_by_alarm", "edge", "device", "rule", "raised"),
 )
-"""``source``: ``alarm`` or ``person``. ``version``: steps taken so far, the opening included."""
+"""``source``: ``alarm`` or ``person``. ``version``: steps taken so far, the opening included.
+``mark``: of the alarm; where it doubts the edge's clock, ``raised`` is when it was heard here."""
 
 event_steps = Table(
     "event_steps",

@@ -214,6 +214,7 @@ class Changes:
             "state": alarm.state,
             "time": alarm.time,
             "text": alarm.text,
+            "mark": alarm.mark,
         }
         if alarm.rule == "silence" and alarm.profile not in {"camera", "system"}:
             device = self._row("devices", key[:2], blank_device())

@@ -24,6 +24,7 @@ from gateway_core.model import (
 EDGE_CHARS, ID_CHARS, RULE_CHARS, AREA_CHARS, NAME_CHARS = 64, 255, 64, 64, 255
 GROUP_CHARS, GB_CODE_CHARS = 128, 20
 VERSION_CHARS = 64
+MARK_CHARS = 64
 TEXT_CHARS = 65_536
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 COUNT_MAX = 2**31 - 1
@@ -115,7 +116,11 @@ def _health(health: FeedHealth | SystemHealth) -> Fault | None:
     for what, count in (("checks", health.checks), ("failures", health.failures)):
         if not 0 <= count <= COUNT_MAX:
             return "int_range", what
-    return _finite("rtt_ms", health.rtt_ms) or _plain("faults", health.faults)
+    return (
+        _finite("rtt_ms", health.rtt_ms)
+        or _plain("faults", health.faults)
+        or _text("mark", health.mark, MARK_CHARS)
+    )
 
 
 def _alarm(alarm: Alarm) -> Fault | None:
@@ -124,6 +129,7 @@ def _alarm(alarm: Alarm) -> Fault | None:
         or _text("rule", alarm.rule, RULE_CHARS)
         or _text("profile", alarm.profile, ID_CHARS)
         or _plain("text", (*alarm.text, *alarm.text.values()))
+        or _text("mark", alarm.mark, MARK_CHARS)
     )
 
 

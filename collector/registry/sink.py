@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from collector.registry.bundle import Item, first_of, halves, judged
+from collector.registry.bundle import Bundle, Item, first_of, halves, judged
 from collector.registry.database import Unfit
 from collector.registry.registry import Registry
+from gateway_core.clock import Clock, wall_ns
 from gateway_core.model import Batch, Receipt, Rejection
+from gateway_core.time_marks import heard
 
 
 class RegistrySink:
     """Delivers to a `Registry`; idempotent, since `Changes` counts each sequence number once.
 
     Forward to it with a linger of about a second and a large limit: a device that spoke a
-    hundred times in that second costs one row. What the registry can never hold is rejected
-    alone, with the reason; everything else of the batch is applied.
+    hundred times in that second costs one row. An alarm or a verdict whose edge had a clock that
+    was not to be trusted counts from when it was heard here. What the registry can never hold is
+    rejected alone, with the reason; everything else of the batch is applied.
     """
 
     name = "registry"
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, clock: Clock = wall_ns) -> None:
         self._registry = registry
+        self._clock = clock
 
     async def send(self, batch: Batch) -> Receipt:
         """Apply ``batch``.
@@ -30,7 +34,11 @@ class RegistrySink:
             Unavailable: The database does not answer; send again.
         """
         fit, rejected = judged(batch.first, batch.records)
-        await self._apply(fit, rejected)
+        known = [
+            each if isinstance(each, Bundle) else (each[0], heard(each[1], self._clock))
+            for each in fit
+        ]
+        await self._apply(known, rejected)
         return Receipt(rejected=tuple(sorted(rejected, key=lambda each: each.seq)))
 
     async def _apply(self, items: Sequence[Item], rejected: list[Rejection]) -> None:

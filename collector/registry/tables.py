@@ -158,7 +158,9 @@ alarms = Table(
     Column("state", String(16), nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("text", JSON, nullable=False, default=dict),
+    Column("mark", String(64), nullable=False, default="", server_default=""),
 )
+"""``mark``: what is known against the edge's clock; then ``time`` may be when it was heard here."""
 
 invitations = Table(
     "invitations",

@@ -265,6 +265,8 @@ def _health(measurement: str, tags: dict[str, str], record: FeedHealth | SystemH
         fields["rtt_ms"] = float(record.rtt_ms)
     if isinstance(record, FeedHealth) and record.worst:
         fields["worst"] = record.worst
+    if record.mark:
+        fields[FIELD] = record.mark
     return Point(measurement, tags, fields, record.time)
 
 
@@ -280,6 +282,8 @@ def _alarm(record: Alarm) -> Point:
         "raised": record.state == "raised",
         "profile": record.profile,
     }
+    if record.mark:
+        fields[FIELD] = record.mark
     for language, text in record.text.items():
         fields[f"text_{language}"] = _one_line(text)
     if record.text:

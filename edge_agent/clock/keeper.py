@@ -31,6 +31,7 @@ from gateway_core.spool.amending import Amendment, amending
 from gateway_core.time_marks import (
     REPAIRED,
     REPLACED,
+    Judgement,
     instant_of,
     mark_of,
     marked,
@@ -211,7 +212,7 @@ class Keeper:
             return record
         if stretch.by is not None:
             return self._right(record, stretch)
-        if stretch.trouble is None or not isinstance(record, Reading):
+        if stretch.trouble is None or not isinstance(record, Reading | Judgement):
             return record
         self._count(stretch.trouble)
         return marked(record, stretch.trouble)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from sqlalchemy import update
 
 from collector.events.book import EventBook, Outdated, intact
@@ -83,6 +84,35 @@ async def test_alarms_in_any_order_and_twice_give_the_same_events(
             for place in order:
                 await take(book, _FLAPPING[place])
         assert await events(book) == [(200, 250), (100, 150)]
+
+
+def doubted(time: int, state: str = "raised") -> Alarm:
+    """An alarm of an edge whose clock was not set, or had jumped."""
+    return structs.replace(alarm(time, state), mark="jumped")
+
+
+@pytest.mark.fault("F4")
+async def test_an_alarm_of_1970_is_open_from_when_it_was_heard_whatever_cleared_before(
+    book: EventBook,
+) -> None:
+    await take(book, alarm(100), alarm(150, "cleared"))
+    await take(book, doubted(5))
+    await take(book, doubted(5))  # sent again: the same event
+    (newest, _), _ = await book.page(ANY)
+    assert (newest["raised"] >= 1_000, newest["cleared"], newest["mark"]) == (True, None, "jumped")
+    await take(book, doubted(6, "cleared"))
+    (newest, older), _ = await book.page(ANY)
+    assert newest["cleared"] >= newest["raised"]
+    assert (older["raised"], older["cleared"]) == (100, 150)
+
+
+@pytest.mark.fault("F4")
+async def test_a_clearing_of_2099_clears_what_is_open_and_nothing_that_comes_after(
+    book: EventBook,
+) -> None:
+    ahead = 10**18
+    await take(book, alarm(100), doubted(ahead, "cleared"), alarm(9_000))
+    assert [cleared is not None for _, cleared in await events(book)] == [False, True]
 
 
 async def test_an_alarm_that_no_database_holds_is_rejected_alone(book: EventBook) -> None:

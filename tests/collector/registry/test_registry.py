@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,6 +115,30 @@ async def test_silence_and_the_next_reading_move_the_state(url: str) -> None:
     assert back is not None
     assert (silent["state"], back["state"]) == ("silent", "online")
     assert raised == {"major": 1}
+
+
+@pytest.mark.fault("F4")
+@pytest.mark.parametrize("wrong", [5, 10**18])
+async def test_what_a_doubted_clock_dates_counts_from_when_it_was_heard(
+    url: str, wrong: int
+) -> None:
+    def hot(time: int, state: str, mark: str = "") -> Alarm:
+        return Alarm("e1", "d1", "p", "hot", "major", state, time, {}, mark)
+
+    hours = itertools.count(1_000, 1_000)
+    async with open_registry(url) as registry:
+        sink = RegistrySink(registry, lambda: next(hours))
+        await sink.send(Batch(1, [hot(100, "cleared"), FeedHealth("e1", "f1", 100, "online")]))
+        offline = FeedHealth("e1", "f1", wrong, "offline", mark="unset")
+        await sink.send(Batch(3, [hot(wrong, "raised", "unset"), offline]))
+        (raised,) = await registry.alarms()
+        (feed,) = (await registry.page("feeds", Filter())).rows
+        assert (raised["time"], raised["mark"]) == (1_000, "unset")
+        assert (feed["state"], feed["judged"]) == ("offline", 2_000)
+        await sink.send(Batch(5, [hot(5_000, "cleared"), FeedHealth("e1", "f1", 5_000, "online")]))
+        (feed,) = (await registry.page("feeds", Filter())).rows
+        assert await registry.alarms() == []
+        assert feed["state"] == "online"
 
 
 async def test_an_older_feed_verdict_never_replaces_a_newer_one(url: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from edge_agent.clock.keeper import KEY, Keeper, Machine
 from gateway_core.clock import NS
 from gateway_core.meter import Meter
-from gateway_core.model import Alarm, Reading
+from gateway_core.model import Alarm, FeedHealth, Reading, SystemHealth
 from gateway_core.spool import SpoolOptions, open_spool
 from tests.fakes.core import START, refusal
 from tests.fakes.edge import Hands
@@ -82,6 +82,27 @@ async def test_what_came_in_1970_gets_its_true_receive_times_once_the_clock_is_s
         assert [each.time for each in batch.records] == [NOW + n * NS for n in range(1, 31)]
         assert (await site.spool.books()).residual == 0
         assert site.keeper.marked == {"unset": 25, "repaired": 25}
+
+
+@pytest.mark.fault("F4")
+async def test_an_alarm_and_a_verdict_of_a_doubted_clock_say_so_and_that_they_were_put_right(
+    tmp_path,
+):
+    async with Site(tmp_path / "s.db", BOOT_1970).running() as site:
+        said = [
+            Alarm("e1", "d1", "p", "hot", "major", "raised", site.clock.now),
+            FeedHealth("e1", "f1", site.clock.now, "offline"),
+            SystemHealth("e1", "s1", site.clock.now, "down"),
+        ]
+        stamped = site.keeper.stamp(said)
+        assert [each.mark for each in stamped] == ["unset"] * 3
+        await site.spool.append(stamped, source="agent", state=site.keeper.news())
+        site.clock.now = NOW
+        await site.keeper.attend()
+        batch = await site.spool.read("up", 10)
+        assert [(each.time, each.mark) for each in batch.records] == [(NOW, "repaired")] * 3
+        plain = Alarm("e1", "d1", "p", "hot", "major", "cleared", NOW)
+        assert site.keeper.stamp([plain]) == [plain]
 
 
 @pytest.mark.fault("F4")
