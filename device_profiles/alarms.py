@@ -5,7 +5,7 @@ Pure: what is remembered comes in and goes out, the caller keeps it (`AlarmMemor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -93,6 +93,17 @@ class AlarmMemory(msgspec.Struct, array_like=True):
             return _decode(kept)
         except msgspec.MsgspecError as exc:
             raise PayloadError("bad_alarm_memory", str(exc)) from exc
+
+    def move(self, shown: Callable[[int], int]) -> None:
+        """Follow a clock that was set, so that what must hold for a while is not cut short by it.
+
+        Args:
+            shown: From an instant of the clock to what it is called now.
+        """
+        for state in self.states.values():
+            if state.since is not None and abs(state.since - state.since_received) < NS:
+                state.since = shown(state.since)  # the receipt's, not a time of the device's own
+            state.since_received = shown(state.since_received)
 
     @property
     def raised(self) -> list[str]:

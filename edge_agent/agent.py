@@ -20,6 +20,7 @@ from edge_agent.asking import Asking
 from edge_agent.cameras.feeds_file import load_feeds
 from edge_agent.cameras.inventory import Feed
 from edge_agent.clock.keeper import Keeper
+from edge_agent.clock.step import Step
 from edge_agent.commands.addressing import Addressing
 from edge_agent.commands.book import CommandBook
 from edge_agent.commands.dispatcher import Dispatcher
@@ -125,6 +126,7 @@ class Agent:
         )
         waiting = Waiting()
         self._keeper = files.keeper
+        self._keeper.stepped = self._clock_stepped
         self._pipeline = Pipeline(
             spool, reader, registry, self._rules, waiting, files.raw, files.keeper
         )
@@ -245,6 +247,10 @@ class Agent:
         if self._parts is not None:
             await self._intake.renew(self._parts, catalogue.topics(), catalogue.answers())
         log.info("files_reloaded", profiles=len(catalogue.profiles))
+
+    def _clock_stepped(self, step: Step) -> None:
+        self._links.clock_stepped(step)
+        self._rules.clock_stepped(step)
 
     async def replay(
         self, reason: str | None, since: int, limit: int, profile: str | None = None

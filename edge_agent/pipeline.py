@@ -302,7 +302,9 @@ class Pipeline:
         records = [*draft.news, *draft.records] if draft.news else draft.records
         if self._keeper is not None:
             draft.kept |= self._keeper.news()
-            records = self._keeper.stamp(records)
+            told, records = records, self._keeper.stamp(records)
+            if records is not told:
+                self._rules.put_right(records)
         changes = {**draft.kept, **state} if draft.kept else state
         try:
             await self._spool.append(

@@ -15,7 +15,7 @@ from edge_agent.choice import Choice
 from edge_agent.draft import Draft
 from edge_agent.memory import SpoolMemory
 from edge_agent.plain import PlainReader
-from edge_agent.registry import Device, Registry, shown
+from edge_agent.registry import OVERTAKEN_NS, Device, Registry, shown
 from edge_agent.rules import Rules
 from edge_agent.stamps import Stamps
 from edge_agent.ways import Way, Ways
@@ -141,7 +141,8 @@ class Reader:
 
     def _heard(self, device: Device, arrival: Arrival, draft: Draft, *, live: bool) -> None:
         """Note where a device spoke last, and that it is silent no more."""
-        if arrival.received > device.last_seen:
+        late = device.last_seen - arrival.received
+        if late < 0 or (live and late > OVERTAKEN_NS):
             device.last_seen = arrival.received
             device.source = arrival.source
             if device.heard != arrival.address:  # else one text would be kept twice

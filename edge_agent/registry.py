@@ -26,7 +26,7 @@ import structlog
 from edge_agent.calm import Known
 from edge_agent.listing import Listing, sound_id
 from edge_agent.register import Register
-from gateway_core.clock import Clock, wall_ns
+from gateway_core.clock import NS, Clock, wall_ns
 from gateway_core.errors import PayloadError
 from gateway_core.model import Batch, FeedHealth, Listed, Record
 
@@ -37,6 +37,8 @@ RECOVERY_STEP = 5_000
 MOST_SAID = 200
 _SEEN = 8
 """Place of ``last_seen`` in a device's row."""
+OVERTAKEN_NS = 60 * NS
+"""A device that was seen so long after now was seen by a clock that was wrong."""
 _Utf8 = codecs.getincrementaldecoder("utf-8")
 
 

@@ -18,11 +18,13 @@ import structlog
 from device_profiles.alarms import AlarmMemory, AlarmRules
 from device_profiles.profile import Profile
 from edge_agent.calm import Calm, Known
+from edge_agent.clock.step import Step
 from edge_agent.draft import Draft
 from edge_agent.registry import Device, Registry
 from gateway_core.clock import NS
 from gateway_core.errors import PayloadError
-from gateway_core.model import Alarm, Severity, Value
+from gateway_core.model import Alarm, Reading, Record, Severity, Value
+from gateway_core.time_marks import mark_of
 
 log = structlog.get_logger()
 
@@ -140,6 +142,25 @@ class Rules:
         self.silent.discard(device.id)
         draft.kept[SILENCE_KEY + device.id] = None
         draft.news.append(self._alarm(device, SILENCE, "cleared", time))
+
+    def clock_stepped(self, step: Step) -> None:
+        """Follow a clock that was set: nobody was silent for longer, and nothing lasted longer."""
+        self._looked = 0
+        for device in self._devices():
+            device.last_seen = step.shown(device.last_seen)
+        for name, memory in self._memory.items():
+            memory.move(step.shown)
+            if name in self._due:
+                engine, _ = self._engines.get(self._registry.devices[name].profile, _NONE)
+                self._wait(name, engine.due(memory) if engine is not None else None)
+
+    def put_right(self, records: Iterable[Record]) -> None:
+        """Take over when devices spoke, of readings received by a clock that was set meanwhile."""
+        for record in records:
+            if isinstance(record, Reading) and mark_of(record.flags):
+                device = self._registry.devices.get(record.device)
+                if device is not None:
+                    device.last_seen = record.received
 
     def tick(self, now: int, draft: Draft) -> None:
         """Notice what did not happen.

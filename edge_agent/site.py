@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from device_profiles.profile import Profile
 from edge_agent.clock.keeper import Keeper
+from edge_agent.clock.step import Step
 from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.config import EdgeConfig
 from edge_agent.following import Followed
@@ -74,6 +75,11 @@ class Links:
                 self.since.pop(source.name, None)
             elif source.name not in self.since:
                 self.since[source.name] = now
+
+    def clock_stepped(self, step: Step) -> None:
+        """Follow a clock that was set."""
+        self.since.update({name: step.shown(at) for name, at in self.since.items()})
+        self.held.update({name: step.shown(at) for name, at in self.held.items()})
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ REPAIRED = "repaired"
 REPLACED = "replaced"
 _TROUBLES = frozenset(get_args(Trouble))
 MARKS = frozenset((*_TROUBLES, REPAIRED, REPLACED))
+_DOUBTS = frozenset(_FLAG + mark for mark in _TROUBLES)
 FLAGS = frozenset(_FLAG + mark for mark in MARKS)
 
 _TAKEN_NS = 100_000
@@ -70,13 +71,17 @@ def heard(record: HeardT, clock: Clock) -> HeardT:
     """Return what is to be taken for the record's time where an order of times counts.
 
     A doubted time orders nothing: an alarm of 1970 would be older than all, one of 2099 newer than
-    whatever follows. It stands where it was heard.
+    whatever follows. It stands where it was heard. A time of the device's own is kept.
 
     Args:
         record: Any.
         clock: That of who hears it; trusted.
     """
-    if isinstance(record, Judgement) and record.mark and doubted(record):
+    if isinstance(record, Reading):
+        if record.flags and not _DOUBTS.isdisjoint(record.flags):
+            now, taken = clock(), 0 <= record.time - record.received < _TAKEN_NS
+            return structs.replace(record, time=now if taken else record.time, received=now)
+    elif isinstance(record, Judgement) and record.mark and doubted(record):
         return structs.replace(record, time=clock())
     return record
 

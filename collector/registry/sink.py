@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from collector.registry.bundle import Bundle, Item, first_of, halves, judged
+from collector.registry.bundle import Item, first_of, halves, judged
 from collector.registry.database import Unfit
 from collector.registry.registry import Registry
 from gateway_core.clock import Clock, wall_ns
-from gateway_core.model import Batch, Receipt, Rejection
+from gateway_core.model import Batch, Reading, Receipt, Rejection
 from gateway_core.time_marks import heard
 
 
@@ -16,8 +16,8 @@ class RegistrySink:
     """Delivers to a `Registry`; idempotent, since `Changes` counts each sequence number once.
 
     Forward to it with a linger of about a second and a large limit: a device that spoke a
-    hundred times in that second costs one row. An alarm or a verdict whose edge had a clock that
-    was not to be trusted counts from when it was heard here. What the registry can never hold is
+    hundred times in that second costs one row. What comes from an edge whose clock was not to
+    be trusted counts from when it was heard here. What the registry can never hold is
     rejected alone, with the reason; everything else of the batch is applied.
     """
 
@@ -33,12 +33,12 @@ class RegistrySink:
         Raises:
             Unavailable: The database does not answer; send again.
         """
-        fit, rejected = judged(batch.first, batch.records)
-        known = [
-            each if isinstance(each, Bundle) else (each[0], heard(each[1], self._clock))
-            for each in fit
+        records = [
+            each if type(each) is Reading and not each.flags else heard(each, self._clock)
+            for each in batch.records
         ]
-        await self._apply(known, rejected)
+        fit, rejected = judged(batch.first, records)
+        await self._apply(fit, rejected)
         return Receipt(rejected=tuple(sorted(rejected, key=lambda each: each.seq)))
 
     async def _apply(self, items: Sequence[Item], rejected: list[Rejection]) -> None:

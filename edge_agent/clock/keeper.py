@@ -22,6 +22,7 @@ import msgspec
 import structlog
 
 from edge_agent.clock import kernel
+from edge_agent.clock.step import Step
 from edge_agent.clock.timeline import Stretch, Timeline
 from gateway_core.clock import NS, Clock, steady_ns
 from gateway_core.meter import Meter
@@ -83,6 +84,7 @@ class Keeper:
     Attributes:
         timeline: How far the clock was to be trusted since the machine was started.
         marked: Mark to count since the program was started.
+        stepped: Is told when the wall clock was set while the program runs.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class Keeper:
         self._served = before.served
         self.marked: Counter[str] = Counter()
         self._due = True
+        self.stepped: Callable[[Step], None] = lambda _step: None
         self._look()
 
     @property
@@ -190,9 +193,12 @@ class Keeper:
         return self.timeline.trouble is not None
 
     def _look(self) -> None:
-        if self.timeline.look(self._clock(), self._machine.steady(), self._spool.head):
+        before, steady = self.timeline.stretches[-1:], self._machine.steady()
+        if self.timeline.look(self._clock(), steady, self._spool.head):
             self._due = True
             now = self.timeline.stretches[-1]
+            for last in before:
+                self.stepped(Step(now.anchor - last.anchor, *last.window(steady)))
             tell = log.info if now.trouble is None else log.warning
             if len(self.timeline.stretches) > 1 or now.trouble:
                 tell("clock_set", trouble=now.trouble or "none", vouched=self.timeline.vouched)

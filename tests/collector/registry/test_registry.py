@@ -141,6 +141,33 @@ async def test_what_a_doubted_clock_dates_counts_from_when_it_was_heard(
         assert feed["state"] == "online"
 
 
+@pytest.mark.fault("F4")
+@pytest.mark.parametrize("wrong", [5, 10**18])
+async def test_a_device_behind_a_doubted_clock_is_shown_as_of_when_it_was_heard(
+    url: str, wrong: int
+) -> None:
+    def said(received: int, value: float, own: int = 0, mark: str = "") -> Reading:
+        flags = (f"time:{mark}",) if mark else ()
+        time = own or received
+        return Reading("e1", "d1", "p", "env", time, received, {"t": value}, flags=flags)
+
+    hours = itertools.count(1_000, 1_000)
+    async with open_registry(url) as registry:
+        sink = RegistrySink(registry, lambda: next(hours))
+        await sink.send(Batch(1, [said(100, 1.0), silence("d1", 200, "raised")]))
+        await sink.send(Batch(3, [said(wrong, 2.0, mark="jumped")]))
+        row = await registry.device("d1")
+        assert row is not None
+        assert (row["state"], row["last_seen"]) == ("online", 1_000)
+        assert row["latest"] == {"env": {"t": [2.0, 1_000]}}
+        await sink.send(Batch(4, [said(wrong, 3.0, own=1_500, mark="unset")]))  # it knew the time
+        await sink.send(Batch(5, [said(5_000, 4.0)]))
+        row = await registry.device("d1")
+        assert row is not None
+        assert (row["last_seen"], row["latest"]) == (5_000, {"env": {"t": [4.0, 5_000]}})
+        assert row["readings"] == 4
+
+
 async def test_an_older_feed_verdict_never_replaces_a_newer_one(url: str) -> None:
     async with open_registry(url) as registry:
         await RegistrySink(registry).send(

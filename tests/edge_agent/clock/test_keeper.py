@@ -85,6 +85,22 @@ async def test_what_came_in_1970_gets_its_true_receive_times_once_the_clock_is_s
 
 
 @pytest.mark.fault("F4")
+async def test_who_is_to_follow_the_clock_is_told_how_far_it_was_set(tmp_path):
+    async with Site(tmp_path / "s.db", BOOT_1970).running() as site:
+        told = []
+        site.keeper.stepped = told.append
+        site.run(60)
+        site.keeper.news()
+        assert told == []
+        site.clock.now = NOW
+        site.keeper.news()
+        (step,) = told
+        assert step.by == NOW - (BOOT_1970 + 60 * NS)
+        assert step.shown(BOOT_1970 + 30 * NS) == NOW - 30 * NS
+        assert step.shown(NOW) == NOW
+
+
+@pytest.mark.fault("F4")
 async def test_an_alarm_and_a_verdict_of_a_doubted_clock_say_so_and_that_they_were_put_right(
     tmp_path,
 ):
