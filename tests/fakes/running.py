@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from edge_agent.agent import Agent
+from edge_agent.clock.keeper import Machine
 from edge_agent.config import load_edge_config
 from edge_agent.run import run_agent
+from gateway_core.clock import Clock, wall_ns
 from gateway_core.model import Listed, Reading, Record
 from tests.fakes.broker import Mosquitto, free_port
 
@@ -28,11 +30,16 @@ def write_config(folder: Path, broker: Mosquitto, more: str = "") -> Path:
 
 
 @contextlib.asynccontextmanager
-async def running(file: Path) -> AsyncIterator[Agent]:
+async def running(
+    file: Path, clock: Clock = wall_ns, machine: Machine | None = None
+) -> AsyncIterator[Agent]:
     """Run an agent until the block ends; it is connected when the block begins."""
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as group:
-        group.create_task(run_agent(load_edge_config(file), stop=stop, ready=started.set_result))
+        config, ready = load_edge_config(file), started.set_result
+        group.create_task(
+            run_agent(config, stop=stop, ready=ready, clock=clock, machine=machine or Machine())
+        )
         agent: Agent = await started
         try:
             await until(lambda: all(each.connected for each in agent._links.sources))

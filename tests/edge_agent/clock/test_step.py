@@ -5,14 +5,18 @@ Registry, rules, pipeline and spool are the real ones; the clock is the test's.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from edge_agent.clock.keeper import Machine
 from edge_agent.clock.step import Step
 from gateway_core.clock import NS
 from gateway_core.model import Alarm
-from tests.fakes.edge import NOW, Edge, Hands, open_edge
+from tests.fakes.broker import Mosquitto
+from tests.fakes.edge import NOW, Edge, Hands, arrival, open_edge, write_profile
+from tests.fakes.running import running, until, write_config
 
 pytestmark = pytest.mark.fault("F4")
 
@@ -115,3 +119,23 @@ async def test_who_was_seen_by_a_clock_that_is_gone_is_seen_again_when_it_speaks
         assert edge.registry.devices["d1"].last_seen == NOW
         await edge.pipeline.tick(edge.clock.pass_s(6 * MINUTE))
         assert await alarms(edge) == [("d1", "silence", "raised")]
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
+    mosquitto = Mosquitto(tmp_path / "broker")
+    await mosquitto.start()
+    yield mosquitto
+    await mosquitto.stop()
+
+
+async def test_a_running_agent_follows_its_clock(tmp_path: Path, broker: Mosquitto) -> None:
+    clock = Hands(5 * NS)
+    machine = Machine(Hands(40 * NS), lambda: None, lambda: "boot-1")
+    write_profile(tmp_path / "profiles")
+    async with running(write_config(tmp_path, broker), clock, machine) as agent:
+        await agent._pipeline.ingest([arrival("tg/d1/up", COOL, clock.now)])
+        await until(lambda: "mqtt:site" in agent._links.since)
+        clock.now = NOW
+        await until(lambda: agent._links.since["mqtt:site"] == NOW)
+        assert agent._registry.devices["d1"].last_seen == NOW
