@@ -189,6 +189,7 @@ class Collector:
                 oldest=each.oldest,
                 residual=each.residual,
                 withheld=each.withheld,
+                ahead=each.ahead,
             )
             for each in edge_statuses(self.reception.edges)
         ]
@@ -251,7 +252,8 @@ async def open_collector(
         mirror = await stack.enter_async_context(open_mirror(config.mirror, spool))
         reception.traced = mirror is not None
         sockets = tcp_sockets(config.api.listen, "api.listen")
-        stack.callback(_close, sockets)
+        for each in sockets:
+            stack.callback(each.close)
         desk = open_desk(database, data, clock, config.intake.max_edges)
         pace = None if config.timeseries.trail else Pace(spool, SINKS[0], QUEUED)
         intake = await stack.enter_async_context(
@@ -343,8 +345,3 @@ async def _keep_days(collector: Collector) -> None:
 
 def _make_event_id() -> str:
     return f"ev-{secrets.token_hex(10)}"
-
-
-def _close(sockets: list[socket.socket]) -> None:
-    for each in sockets:
-        each.close()

@@ -35,6 +35,7 @@ from gateway_core.listening import tcp_sockets
 from gateway_core.meter import Meter
 from gateway_core.units import Address
 from gateway_core.wire import (
+    CLOCK_HEADER,
     MIRROR_HEADER,
     REFILL_HEADER,
     SETTLED_HEADER,
@@ -138,6 +139,7 @@ class Intake:
         self._meter.count("tidegate_intake_connections_refused", reason=reason)
 
     async def _batch(self, request: web.Request) -> web.Response:
+        report = _report(request.headers, self._reception.clock())  # before it waits for its turn
         if self._pace is not None and await self._pace.turn():
             self._meter.count("tidegate_intake_uploads_paced")
         async with self._body(request) as body, self._decoding:
@@ -149,7 +151,7 @@ class Intake:
                 self._gate.admit(upload.edge, certificate, bearer)
             else:
                 self._gate.admit_mirror(mirror, certificate, bearer)
-            receipt = await self._reception.receive(upload, _report(request.headers))
+            receipt = await self._reception.receive(upload, report)
         self._meter.count("tidegate_intake_uploads", result="taken")
         self._meter.count("tidegate_intake_records", receipt.accepted, result="stored")
         self._meter.count("tidegate_intake_records", receipt.duplicate, result="duplicate")
@@ -250,7 +252,8 @@ def to_response(problem: Problem) -> web.Response:
     )
 
 
-def _report(headers: Mapping[str, str]) -> Report:
+def _report(headers: Mapping[str, str], now: int) -> Report:
+    clock = _whole(headers.get(CLOCK_HEADER))
     return Report(
         backlog=_whole(headers.get("Tidegate-Backlog")),
         oldest=_whole(headers.get("Tidegate-Oldest")),
@@ -259,6 +262,7 @@ def _report(headers: Mapping[str, str]) -> Report:
         refill=Progress.parse(headers.get(REFILL_HEADER, "")),
         mirrored=MIRROR_HEADER in headers,
         run="" if MIRROR_HEADER in headers else headers.get(HEADER, ""),
+        ahead=None if clock is None else clock - now,
     )
 
 

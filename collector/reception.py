@@ -58,6 +58,7 @@ class Report:
         refill: What this upload answers, if it was asked for.
         mirrored: Whether another collector passes this upload on.
         run: Which run of the agent sends, and the one before it.
+        ahead: How far its clock was ahead of ours as the upload began to come, in nanoseconds.
     """
 
     backlog: int | None = None
@@ -67,6 +68,7 @@ class Report:
     refill: Progress | None = None
     mirrored: bool = False
     run: str = ""
+    ahead: int | None = None
 
 
 @dataclass(slots=True)

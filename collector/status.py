@@ -75,6 +75,8 @@ class EdgeStatus:
         oldest: Receive time of the oldest of those; None: none, or not said.
         residual: What neither its own books nor ours explain; None: it did not say and ours do.
         forked: When two epochs were last seen to alternate (two agents, one identity?); 0: never.
+        ahead: How far its clock was ahead of ours at its newest upload, nanoseconds; the time that
+            the request took on its way makes it less. None: it did not say.
     """
 
     edge: str
@@ -89,6 +91,7 @@ class EdgeStatus:
     oldest: int | None
     residual: int | None
     forked: int
+    ahead: int | None
 
     @property
     def missing(self) -> int:
@@ -166,6 +169,8 @@ def _edge_samples(edge: EdgeStatus, now: int) -> Iterator[Sample]:
         yield Sample("tidegate_uplink_lag_seconds", behind, labels)
     if edge.residual is not None:
         yield Sample("tidegate_edge_residual", edge.residual, labels)
+    if edge.ahead is not None:
+        yield Sample("tidegate_edge_clock_ahead_seconds", edge.ahead / NS, labels)
 
 
 def _edge(name: str, edge: EdgeBook) -> EdgeStatus:
@@ -188,4 +193,5 @@ def _edge(name: str, edge: EdgeBook) -> EdgeStatus:
         oldest=edge.report.oldest,
         residual=None if theirs is None and not ours else (theirs or 0) + ours,
         forked=edge.forked,
+        ahead=edge.report.ahead,
     )

@@ -24,7 +24,7 @@ from gateway_core.errors import ConfigError, Unavailable
 from gateway_core.lifeline import DEAD_PEER_S, watched_socket
 from gateway_core.retry_after import seconds_of
 from gateway_core.tls import client_context
-from gateway_core.wire import CONTENT_TYPE
+from gateway_core.wire import CLOCK_HEADER, CONTENT_TYPE
 
 PATH = "/v1/batches"
 
@@ -96,7 +96,8 @@ class Link:
 
     async def post(self, body: bytes, extra: Mapping[str, str] | None = None) -> Answer:
         """Send one upload and return the answer, whatever its status; as `ask`."""
-        return await self.ask("POST", PATH, {"Content-Type": CONTENT_TYPE, **(extra or {})}, body)
+        own = {"Content-Type": CONTENT_TYPE, CLOCK_HEADER: str(self._clock())}
+        return await self.ask("POST", PATH, own | dict(extra or {}), body)
 
     async def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None

@@ -29,6 +29,8 @@ MIRROR_HEADER = "Tidegate-Mirror"
 """Of an upload that a collector passes on: that collector's name."""
 REFILL_HEADER = "Tidegate-Refill"
 """Of an upload that answers an `Ask`: its `Progress`."""
+CLOCK_HEADER = "Tidegate-Clock"
+"""Of an upload: the sender's clock as it was sent, nanoseconds since 1970."""
 
 _LEVEL = 1
 _CHUNK = 1 << 20

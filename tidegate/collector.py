@@ -104,7 +104,17 @@ def status(*, url: Url = HERE, json: bool = False) -> None:
         return
     print_pairs({"time": found["time"], "uptime_s": found["uptime_s"], **found["totals"]})
     console.print()
-    columns = ("id", "state", "lag_s", "backlog", "residual", "balance", "records", "lost")
+    columns = (
+        "id",
+        "state",
+        "lag_s",
+        "backlog",
+        "residual",
+        "balance",
+        "clock_ahead_s",
+        "records",
+        "lost",
+    )
     print_table(columns, ([edge[c] for c in columns] for edge in found["edges"]))
     console.print()
     books = ("accepted", "delivered", "buffered", "quarantined", "dropped", "residual")

@@ -104,6 +104,7 @@ def _edge(
         "missing": contact.missing if contact else None,
         "backlog": contact.backlog if contact else None,
         "lag_s": _lag(contact, oldest, now),
+        "clock_ahead_s": _seconds(contact.ahead if contact else None),
         "residual": contact.residual if contact else None,
         "records": row["records"] if row else 0,
         "lost": row["lost"] if row else 0,
@@ -119,6 +120,10 @@ def _lag(contact: Contact | None, oldest: int | None, now: int) -> float | None:
     if contact is None or contact.backlog is None:
         return None
     return round(max(0, now - oldest) / NS, 1) if contact.backlog and oldest else 0.0
+
+
+def _seconds(ns: int | None) -> float | None:
+    return None if ns is None else round(ns / NS, 1)
 
 
 def _by_state(counts: Mapping[tuple[str, str], int], away: set[str]) -> dict[str, int]:

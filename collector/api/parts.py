@@ -32,6 +32,7 @@ class Contact:
         oldest: Receive time of the oldest of those in nanoseconds; None: none, or not said.
         residual: Of the edge's own books; None: it did not say.
         withheld: Reason to count of what stayed on site.
+        ahead: How far the edge's clock is ahead of ours, nanoseconds; None: it did not say.
     """
 
     edge: str
@@ -43,6 +44,7 @@ class Contact:
     oldest: int | None
     residual: int | None
     withheld: Mapping[str, int]
+    ahead: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

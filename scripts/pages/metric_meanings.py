@@ -23,6 +23,7 @@ MEANINGS = {
     "tidegate_dropped": "records that will not be delivered, by reason: withheld by policy or within a deadband, thinned, evicted, damaged",
     "tidegate_edge_backlog": "records that an edge said it has still to send",
     "tidegate_edge_balance_ok": "1 while an edge's last daily balance adds up, follows the one before and is not overdue; else 0",
+    "tidegate_edge_clock_ahead_seconds": "how far an edge's clock is ahead of the collector's; below 0: behind, the way of a request included",
     "tidegate_edge_contact_seconds": "seconds since an edge's last upload was committed",
     "tidegate_edge_duplicates": "records of an edge that came again and changed nothing",
     "tidegate_edge_missing": "records of an edge that neither came nor are known to be lost or withheld",

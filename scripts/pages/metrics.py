@@ -25,6 +25,7 @@ TAIL = """## What to alert on
 | `tidegate_spool_seconds_to_full < 3600` | an hour at the present rate until senders are no longer acknowledged |
 | `tidegate_uplink_lag_seconds > 300` | the centre lacks what is older than five minutes |
 | `increase(tidegate_quarantined_total[1h]) > 0` | a record that a sink will never take; `tidegate edge quarantine` or `tidegate collector quarantine` |
+| `abs(tidegate_edge_clock_ahead_seconds) > 60` | an edge's clock and the collector's differ: everything of that site is dated wrong, or everything here |
 | `tidegate_files_set_aside > 0` | a damaged file was set aside; `tidegate edge status` names it; docs/how-to/recover.md |
 | `tidegate_source_connected == 0` | nothing can come in by this source |
 """

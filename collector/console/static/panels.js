@@ -40,6 +40,9 @@ export function Tiles() {
   </section>`;
 }
 
+// The time that a request takes on its way is in it: what is less says nothing of the clock.
+const CLOCK_OFF_S = 30;
+
 export function Edges() {
   const lang = language.value;
   const rows = status.value?.edges;
@@ -53,7 +56,10 @@ export function Edges() {
       <tbody>${rows?.map(
         (e) => html`<tr key=${e.id}>
           <td>${e.id} <${Sim} when=${isSimulated(e.id)} /></td>
-          <td><${State} name=${e.state} good=${e.state === "connected"} /></td>
+          <td><${State} name=${e.state} good=${e.state === "connected"} />
+            ${Math.abs(e.clock_ahead_s ?? 0) > CLOCK_OFF_S
+              ? html` <span class="bad">${t(e.clock_ahead_s > 0 ? "clock_ahead" : "clock_behind")} ${span(Math.abs(e.clock_ahead_s))}</span>`
+              : null}</td>
           <td class="n">${span(e.lag_s)}</td><td class="n">${count(e.backlog, lang)}</td>
           <td class=${`n ${e.residual ? "bad" : ""}`}>${count(e.residual, lang)}</td>
           <td class="n">${count(e.records, lang)}</td>

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,14 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
         said = records()
         upload(city, 1, said, **{"Tidegate-Backlog": "7", "Tidegate-Residual": "0"})
         upload(
-            city, len(said) + 1, [WORDLESS], **{"Tidegate-Backlog": "7", "Tidegate-Residual": "0"}
+            city,
+            len(said) + 1,
+            [WORDLESS],
+            **{
+                "Tidegate-Backlog": "7",
+                "Tidegate-Residual": "0",
+                "Tidegate-Clock": str(time.time_ns() + 3 * 3600 * 10**9),
+            },
         )
         wait_for(
             "the registry",
@@ -84,7 +92,7 @@ def test_the_overview_shows_what_is_known_and_asks_nobody_else(city: City, tmp_p
     assert text(dom, "tile-residual").startswith("账目差额 0")
     assert "全部 30 66.67 % 66.67 % 100.00 % 100.00 % 0 0" in text(dom, "feed-figures")
     assert text(dom, "edges").startswith("边缘节点 数据时间")
-    assert "sim-edge-01 模拟 ● 已连接" in text(dom, "edges")
+    assert "sim-edge-01 模拟 ● 已连接 时钟快 3 h" in text(dom, "edges")
     assert "紧急 温度过高 sim-env-00002 · sim-edge-01 模拟" in text(dom, "alarms")
     assert "次要 设备无消息 sim-cam-0001 · sim-edge-01 模拟" in text(dom, "alarms")
     assert re.search(
@@ -98,7 +106,7 @@ def test_the_same_page_speaks_english(city: City, tmp_path: Path) -> None:
     dom, _ = browse(city.api + "/?lang=en", tmp_path)
     assert '<html lang="en">' in dom
     assert text(dom, "tile-devices").startswith("Devices 30 / 30")
-    assert "sim-edge-01 simulated ● connected" in text(dom, "edges")
+    assert "sim-edge-01 simulated ● connected Clock ahead by 3 h" in text(dom, "edges")
     assert "critical Too hot sim-env-00002 · sim-edge-01 simulated" in text(dom, "alarms")
 
 

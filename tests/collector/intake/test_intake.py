@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import zstandard
 
 from collector.config import IntakeSection
 from collector.reception import EdgeBook
+from collector.status import edge_statuses
 from gateway_core.model import Loss
 from gateway_core.spool import SpoolOptions
 from gateway_core.units import Address
@@ -176,6 +178,19 @@ async def test_what_an_edge_says_of_itself_is_kept(here) -> None:
     await here.edge.post(encode_upload(upload(1, 1)), **headers)
     report = here.reception.edges["e1"].report
     assert (report.backlog, report.oldest, report.residual) == (17, T, None)
+
+
+@pytest.mark.fault("F4")
+async def test_how_far_an_edges_clock_is_off_shows_at_the_centre(here) -> None:
+    hour = 3600 * 10**9
+    for clock in (time.time_ns() + hour, time.time_ns() - 2 * hour):
+        before = time.time_ns()
+        await here.edge.post(encode_upload(upload(1, 1)), **{"Tidegate-Clock": str(clock)})
+        (status,) = edge_statuses(here.reception.edges)
+        assert clock - time.time_ns() <= status.ahead <= clock - before
+    await here.edge.post(encode_upload(upload(2, 2)))  # an older agent does not say
+    (status,) = edge_statuses(here.reception.edges)
+    assert status.ahead is None
 
 
 async def test_edges_beyond_the_limit_are_refused(tmp_path: Path) -> None:

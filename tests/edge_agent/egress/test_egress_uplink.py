@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -282,6 +283,7 @@ async def test_a_cut_connection_loses_and_doubles_nothing(tmp_path: Path) -> Non
 
 
 async def test_every_upload_says_what_the_edge_still_holds(tmp_path: Path) -> None:
+    began = time.time_ns()
     async with fake_centre() as centre, site(tmp_path, centre.url) as edge:
         spool = edge.uplink._spool
         await spool.register("uplink")
@@ -290,6 +292,7 @@ async def test_every_upload_says_what_the_edge_still_holds(tmp_path: Path) -> No
     assert centre.headers["Tidegate-Backlog"] == "3"
     assert centre.headers["Tidegate-Oldest"] == "1"
     assert centre.headers["Tidegate-Residual"] == "0"
+    assert began <= int(centre.headers["Tidegate-Clock"]) <= time.time_ns()
 
 
 async def test_a_quiet_edge_says_that_it_is_there_and_nothing_else(tmp_path: Path) -> None:
